@@ -1,0 +1,100 @@
+"""Run programs. The only module that may start a process and wait for it.
+
+Every command gets an explicit environment, no standard input unless one is given, and the C
+locale, so that what it does depends on its arguments alone. Both streams go to files: two pipes
+read by hand deadlock or lose the last line.
+"""
+
+import os
+import shlex
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from osloom.base.errors import CommandError
+
+_TAIL = 2000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completed:
+    stdout: bytes
+    stderr: bytes
+    status: int
+
+
+def run(
+    argv: Sequence[str | os.PathLike[str]],
+    *,
+    environment: Mapping[str, str] | None = None,
+    stdin: Iterable[bytes] | None = None,
+    stdout: BinaryIO | None = None,
+    cwd: Path | None = None,
+    check: bool = True,
+    pass_fds: Sequence[int] = (),
+) -> Completed:
+    """Run `argv` to its end.
+
+    `stdin` is fed chunk by chunk; `stdout` takes the output instead of the result. Raises
+    CommandError with the end of what the program said when it fails and `check` is set.
+    """
+    arguments = [os.fspath(word) for word in argv]
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        try:
+            process = subprocess.Popen(
+                arguments,
+                env={"PATH": os.defpath, "LC_ALL": "C.UTF-8", "TZ": "UTC", **(environment or {})},
+                stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
+                stdout=stdout or out,
+                stderr=err,
+                cwd=cwd,
+                pass_fds=pass_fds,
+            )
+        except FileNotFoundError as error:
+            raise CommandError(f"cannot find `{arguments[0]}`") from error
+        except OSError as error:
+            raise CommandError(f"cannot start `{arguments[0]}`: {error.strerror}") from error
+        try:
+            if stdin is not None:
+                _feed(process, stdin)
+            status = process.wait()
+        except BaseException:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            raise
+        out.seek(0)
+        err.seek(0)
+        completed = Completed(stdout=out.read(), stderr=err.read(), status=status)
+    if check and status != 0:
+        raise failure(arguments, completed)
+    return completed
+
+
+def _feed(process: "subprocess.Popen[bytes]", chunks: Iterable[bytes]) -> None:
+    assert process.stdin is not None
+    try:
+        for chunk in chunks:
+            process.stdin.write(chunk)
+        process.stdin.close()
+    except BrokenPipeError:
+        # The program's own message and status say why it stopped reading.
+        pass
+
+
+def failure(arguments: Sequence[str], completed: Completed) -> CommandError:
+    name = Path(arguments[0]).name
+    said = (completed.stderr or completed.stdout).decode(errors="replace").strip()
+    how = (
+        f"was killed by {signal.Signals(-completed.status).name}"
+        if completed.status < 0
+        else f"exited with status {completed.status}"
+    )
+    return CommandError(
+        f"`{name}` {how}",
+        detail=said[-_TAIL:],
+        hint=f"the command was: {shlex.join(arguments)}"[:_TAIL],
+    )

@@ -1,0 +1,79 @@
+"""Files on this machine: written whole or not at all."""
+
+import contextlib
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+
+@contextlib.contextmanager
+def replacing(path: Path, *, sync: bool = True) -> Iterator[BinaryIO]:
+    """A new file that takes the place of `path` when the block ends well, and vanishes if not."""
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(file.fileno(), 0o644)
+            yield file
+            file.flush()
+            if sync:
+                os.fsync(file.fileno())
+        Path(name).replace(path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            Path(name).unlink()
+        raise
+
+
+def write_atomic(path: Path, data: bytes, *, sync: bool = True) -> None:
+    with replacing(path, sync=sync) as file:
+        file.write(data)
+
+
+def copy_sparse(source: Path, target: Path) -> None:
+    """Copy a file with its holes; `target` appears whole or not at all."""
+    with source.open("rb") as reader, replacing(target, sync=False) as writer:
+        size = os.fstat(reader.fileno()).st_size
+        os.truncate(writer.fileno(), size)
+        for start, end in _extents(reader.fileno(), size):
+            position = start
+            while position < end:
+                count = os.copy_file_range(
+                    reader.fileno(), writer.fileno(), end - position, position, position
+                )
+                if count == 0:
+                    break
+                position += count
+
+
+def _extents(descriptor: int, size: int) -> Iterator[tuple[int, int]]:
+    position = 0
+    while position < size:
+        try:
+            start = os.lseek(descriptor, position, os.SEEK_DATA)
+        except OSError:  # ENXIO: nothing but a hole is left, lseek(2)
+            return
+        end = os.lseek(descriptor, start, os.SEEK_HOLE)
+        yield start, end
+        position = end
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a directory whatever the modes inside it are; silent when it is gone already."""
+
+    def unlock(function: object, name: str, _error: BaseException) -> None:
+        parent = Path(name).parent
+        with contextlib.suppress(OSError):
+            parent.chmod(stat.S_IRWXU)
+            Path(name).chmod(stat.S_IRWXU)
+        with contextlib.suppress(OSError):
+            if Path(name).is_dir() and not Path(name).is_symlink():
+                shutil.rmtree(name, ignore_errors=True)
+            else:
+                Path(name).unlink()
+
+    if path.exists():
+        shutil.rmtree(path, onerror=lambda f, n, e: unlock(f, n, e[1]))

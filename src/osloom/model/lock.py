@@ -1,0 +1,75 @@
+"""The lock: every package by exact version, size and digest."""
+
+import msgspec
+
+from osloom.base.digest import Digest
+
+VERSION = 1
+
+
+class Repository(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One suite of one package repository, as it was when its signature was checked."""
+
+    name: str
+    """How packages refer to it: `debian/trixie`, `debian-security/trixie-security`."""
+    source: str
+    """Which base address to fetch from: `debian`, `debian-security`, or a repository's name."""
+    suite: str
+    components: tuple[str, ...]
+    architectures: tuple[str, ...]
+    release: Digest
+    """Of the signed Release text."""
+    date: int
+    """Seconds since 1970, from Release."""
+    valid_until: int | None = None
+    signers: tuple[str, ...] = ()
+    """Fingerprints of the keys whose signature was good."""
+
+
+class Package(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One binary package, exactly."""
+
+    name: str
+    version: str
+    architecture: str
+    repository: str
+    """`Repository.name`."""
+    path: str
+    """Below the repository's base address: `pool/main/b/bash/bash_5.2.37-2+b5_amd64.deb`."""
+    size: int
+    digest: Digest
+    depends: tuple[str, ...] = ()
+    """Names of the packages in the same image that this one needs, for `why`."""
+
+    @property
+    def id(self) -> str:
+        return f"{self.name}:{self.architecture}={self.version}"
+
+
+class LockedImage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What one image is made of."""
+
+    request: Digest
+    """Of what the definition asked for; when it differs the lock is stale."""
+    requested: tuple[str, ...]
+    """The names that the definition lists, after inheritance."""
+    suite: str
+    architecture: str
+    packages: tuple[str, ...]
+    """`Package.id`, sorted."""
+
+
+class Lock(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """See the module. Images are the definition's own; `tools` and other names that osloom
+    needs itself start with a dot (`.tools`, `.initrd/trixie/amd64`)."""
+
+    version: int = VERSION
+    epoch: int
+    """SOURCE_DATE_EPOCH of every build from this lock: the newest Release date."""
+    repositories: tuple[Repository, ...]
+    packages: tuple[Package, ...]
+    images: dict[str, LockedImage]
+
+    def packages_of(self, image: str) -> tuple[Package, ...]:
+        by_id = {package.id: package for package in self.packages}
+        return tuple(by_id[identity] for identity in self.images[image].packages)
