@@ -23,7 +23,7 @@ class Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """A table of the definition."""
 
 
-class Project(Table):
+class Project(Table, frozen=True, kw_only=True):
     """What all images of the file share."""
 
     name: Name = "osloom"
@@ -34,7 +34,7 @@ class Project(Table):
     """SOURCE_DATE_EPOCH, seconds since 1970; the lock's own date when left out."""
 
 
-class Repository(Table):
+class Repository(Table, frozen=True, kw_only=True):
     """A package repository beside Debian's own."""
 
     name: Name
@@ -50,7 +50,7 @@ class Repository(Table):
     """As apt's pin priority: above 500 this repository wins over newer versions elsewhere."""
 
 
-class Debian(Table):
+class Debian(Table, frozen=True, kw_only=True):
     """Where Debian packages come from."""
 
     suite: str = "trixie"
@@ -73,7 +73,7 @@ class Debian(Table):
     """More repositories, each with its own key."""
 
 
-class File(Table):
+class File(Table, frozen=True, kw_only=True):
     """One path put into the image; one of `source`, `text`, `link`, `directory`."""
 
     source: str | None = None
@@ -92,7 +92,7 @@ class File(Table):
     """Group name or number; the owner's name by default."""
 
 
-class User(Table):
+class User(Table, frozen=True, kw_only=True):
     """A user of the image."""
 
     uid: Annotated[int, Meta(ge=0, le=4294967294)] | None = None
@@ -115,7 +115,7 @@ class User(Table):
     """Lines of ~/.ssh/authorized_keys."""
 
 
-class Group(Table):
+class Group(Table, frozen=True, kw_only=True):
     """A group of the image."""
 
     gid: Annotated[int, Meta(ge=0, le=4294967294)] | None = None
@@ -124,7 +124,7 @@ class Group(Table):
     """Take the number from the system range."""
 
 
-class Systemd(Table):
+class Systemd(Table, frozen=True, kw_only=True):
     """Which units start."""
 
     enable: tuple[str, ...] = ()
@@ -137,7 +137,7 @@ class Systemd(Table):
     """What the machine boots into: `multi-user.target`."""
 
 
-class Script(Table):
+class Script(Table, frozen=True, kw_only=True):
     """A script run in the sandbox, as root of the image, without network, after the files."""
 
     run: str
@@ -146,7 +146,7 @@ class Script(Table):
     """How progress and errors call it."""
 
 
-class Test(Table):
+class Test(Table, frozen=True, kw_only=True):
     """A command that must succeed inside the running image."""
 
     run: str
@@ -159,7 +159,7 @@ class Test(Table):
     """Seconds."""
 
 
-class Healthcheck(Table):
+class Healthcheck(Table, frozen=True, kw_only=True):
     """How a container engine asks whether the container is well."""
 
     command: tuple[str, ...]
@@ -172,7 +172,7 @@ class Healthcheck(Table):
     """Failures in a row until the container is unhealthy."""
 
 
-class Oci(Table):
+class Oci(Table, frozen=True, kw_only=True):
     """An OCI image layout."""
 
     compression: Literal["zstd", "gzip"] = "zstd"
@@ -205,7 +205,7 @@ class Oci(Table):
     """The name in the layout's index; the project's version by default."""
 
 
-class Nspawn(Table):
+class Nspawn(Table, frozen=True, kw_only=True):
     """A tar archive for systemd-nspawn and machinectl."""
 
     compression: Literal["zstd", "xz", "gzip"] = "zstd"
@@ -214,7 +214,7 @@ class Nspawn(Table):
     """Of the compression."""
 
 
-class Tar(Table):
+class Tar(Table, frozen=True, kw_only=True):
     """The root file system as a tar archive."""
 
     compression: Literal["none", "zstd", "xz", "gzip"] = "none"
@@ -223,7 +223,7 @@ class Tar(Table):
     """Of the compression."""
 
 
-class Disk(Table):
+class Disk(Table, frozen=True, kw_only=True):
     """A bootable disk: GPT, an ESP with systemd-boot and a UKI, and a root partition."""
 
     format: Literal["raw", "qcow2"] = "raw"
@@ -238,7 +238,7 @@ class Disk(Table):
     """Of erofs: `lz4`, `lz4hc,12`, `zstd,9` …; none by default."""
 
 
-class Initrd(Table):
+class Initrd(Table, frozen=True, kw_only=True):
     """The initial RAM disk that every bootable output of the image shares."""
 
     packages: tuple[PackageName, ...] = ()
@@ -249,11 +249,11 @@ class Initrd(Table):
     """Of the archive."""
 
 
-class Uki(Table):
+class Uki(Table, frozen=True, kw_only=True):
     """A unified kernel image."""
 
 
-class Image(Table):
+class Image(Table, frozen=True, kw_only=True):
     """One image. `from` takes everything of another image; lists add up, values replace."""
 
     from_: str | None = msgspec.field(default=None, name="from")
@@ -306,7 +306,7 @@ class Image(Table):
     """Settings of the output `uki`."""
 
 
-class Definition(Table):
+class Definition(Table, frozen=True, kw_only=True):
     """The whole file."""
 
     project: Project = Project()
