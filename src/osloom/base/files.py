@@ -64,16 +64,14 @@ def _extents(descriptor: int, size: int) -> Iterator[tuple[int, int]]:
 def remove_tree(path: Path) -> None:
     """Remove a directory whatever the modes inside it are; silent when it is gone already."""
 
-    def unlock(function: object, name: str, _error: BaseException) -> None:
-        parent = Path(name).parent
+    def unlock(_function: object, name: str, _error: object) -> None:
         with contextlib.suppress(OSError):
-            parent.chmod(stat.S_IRWXU)
+            Path(name).parent.chmod(stat.S_IRWXU)
             Path(name).chmod(stat.S_IRWXU)
-        with contextlib.suppress(OSError):
-            if Path(name).is_dir() and not Path(name).is_symlink():
-                shutil.rmtree(name, ignore_errors=True)
-            else:
-                Path(name).unlink()
+        if Path(name).is_dir() and not Path(name).is_symlink():
+            shutil.rmtree(name, ignore_errors=True)
+        else:
+            Path(name).unlink(missing_ok=True)
 
     if path.exists():
-        shutil.rmtree(path, onerror=lambda f, n, e: unlock(f, n, e[1]))
+        shutil.rmtree(path, onerror=unlock)

@@ -1,0 +1,164 @@
+"""Blobs: file contents by digest, on this disk.
+
+    blobs/ab/cdef…      content, mode 0644
+    blobs/ab/cdef….x    the same for files that are executable, mode 0755
+
+Two inodes, so that a directory made of hard links to blobs has the right modes. All blobs have
+the same modification time, so that such a directory is a function of its tree. A blob appears by
+rename and is never written again; it is not synced (see `store.results` for what that asks).
+"""
+
+import contextlib
+import errno
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from osloom.base.digest import Digest, digest_bytes, from_hex, to_hex
+from osloom.base.errors import StoreError
+
+MTIME = 315532800
+"""1980-01-01, the first day that every format can hold."""
+_CHUNK = 1 << 20
+
+
+def store_error(verb: str, path: Path, error: OSError) -> StoreError:
+    """What an operating system error on the store means for the user."""
+    hints = {
+        errno.ENOSPC: "free some space, or run `osloom cache prune`; the next run continues",
+        errno.EDQUOT: "free some space, or run `osloom cache prune`; the next run continues",
+        errno.EROFS: "set OSLOOM_STORE to a directory that can be written",
+        errno.EACCES: "set OSLOOM_STORE to a directory that can be written",
+    }
+    hint = hints.get(error.errno or 0)
+    return StoreError(f"cannot {verb} the store at {path}: {error.strerror}", hint=hint)
+
+
+class BlobWriter:
+    """Takes bytes; `digest` and `size` are known when the block has ended well."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._hash = hashlib.sha256()
+        self.size = 0
+        self.digest = Digest("")
+
+    def write(self, data: bytes) -> int:
+        self._hash.update(data)
+        self.size += len(data)
+        return self._file.write(data)
+
+    def finish(self) -> Digest:
+        self.digest = from_hex(self._hash.hexdigest())
+        return self.digest
+
+
+class Blobs:
+    """See the module."""
+
+    def __init__(self, root: Path, temporary: Path) -> None:
+        self.root = root
+        self._temporary = temporary
+
+    def _place(self, digest: Digest, *, executable: bool) -> Path:
+        name = to_hex(digest)
+        return self.root / name[:2] / (name[2:] + (".x" if executable else ""))
+
+    def find(self, digest: Digest) -> Path | None:
+        """The blob's path, whichever of its two inodes there is."""
+        for executable in (False, True):
+            path = self._place(digest, executable=executable)
+            if path.exists():
+                return path
+        return None
+
+    def path(self, digest: Digest) -> Path:
+        found = self.find(digest)
+        if found is None:
+            raise StoreError(
+                f"cannot find {digest} in the store at {self.root.parent}",
+                hint="something removed it; run `osloom cache verify`, then build again",
+            )
+        return found
+
+    def linkable(self, digest: Digest, *, executable: bool) -> Path:
+        """The inode with the wanted mode; made from the other one when it is missing."""
+        path = self._place(digest, executable=executable)
+        if not path.exists():
+            with self.path(digest).open("rb") as source, self._new(executable) as (file, name):
+                while chunk := source.read(_CHUNK):
+                    file.write(chunk)
+                self._keep(name, path)
+        return path
+
+    def open(self, digest: Digest) -> BinaryIO:
+        return self.path(digest).open("rb")
+
+    def read(self, digest: Digest) -> bytes:
+        return self.path(digest).read_bytes()
+
+    def chunks(self, digest: Digest) -> Iterator[bytes]:
+        with self.open(digest) as file:
+            while chunk := file.read(_CHUNK):
+                yield chunk
+
+    def add(self, data: bytes, *, executable: bool = False) -> Digest:
+        digest = digest_bytes(data)
+        path = self._place(digest, executable=executable)
+        if not path.exists():
+            with self._new(executable) as (file, name):
+                file.write(data)
+                file.flush()
+                self._keep(name, path)
+        return digest
+
+    @contextlib.contextmanager
+    def writer(self, *, executable: bool = False) -> Iterator[BlobWriter]:
+        """A blob whose content comes piece by piece; kept when the block ends well."""
+        with self._new(executable) as (file, name):
+            writer = BlobWriter(file)
+            yield writer
+            file.flush()
+            self._keep(name, self._place(writer.finish(), executable=executable))
+
+    def add_chunks(self, chunks: Iterable[bytes], *, executable: bool = False) -> Digest:
+        with self.writer(executable=executable) as writer:
+            for chunk in chunks:
+                writer.write(chunk)
+        return writer.digest
+
+    def add_file(self, path: Path, *, executable: bool = False) -> Digest:
+        """Move a file of the store's own working area into the blobs; holes stay holes."""
+        with path.open("rb") as file:
+            digest = from_hex(hashlib.file_digest(file, "sha256").hexdigest())
+        place = self._place(digest, executable=executable)
+        path.chmod(0o755 if executable else 0o644)
+        os.utime(path, (MTIME, MTIME))
+        path.rename(place)
+        return digest
+
+    @contextlib.contextmanager
+    def _new(self, executable: bool) -> Iterator[tuple[BinaryIO, str]]:  # noqa: FBT001
+        try:
+            descriptor, name = tempfile.mkstemp(dir=self._temporary)
+        except OSError as error:
+            raise store_error("write to", self.root.parent, error) from error
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                os.fchmod(descriptor, 0o755 if executable else 0o644)
+                yield file, name
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+                raise store_error("write to", self.root.parent, error) from error
+            raise
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                Path(name).unlink()
+
+    @staticmethod
+    def _keep(name: str, place: Path) -> None:
+        os.utime(name, (MTIME, MTIME))
+        os.rename(name, place)  # noqa: PTH104  (hot path: once a file of every package)

@@ -1,0 +1,120 @@
+"""The store: blobs, trees and results of steps under one directory.
+
+    blobs/      file contents and tree manifests, by digest     (store.blobs)
+    results/    what steps made, by key                         (store.results)
+    roots/      directories of hard links to blobs, by tree     (store.roots)
+    partial/    downloads that were cut off, to be resumed
+    work/       what running steps use; what no one holds a lock on is rubbish
+    locks/      one empty file for every key that is being worked on
+
+Everything in it may be deleted at any time without loss. Any number of processes may use it at
+once: files appear by rename, a key is worked on under its lock (flock(2), so that a killed process
+holds nothing), and removal waits for those who read.
+"""
+
+import contextlib
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from osloom.base.digest import Digest, to_hex
+from osloom.base.files import remove_tree
+from osloom.model.tree import Tree, decode, encode
+from osloom.store.blobs import Blobs, store_error
+from osloom.store.results import Results
+
+_LAYOUT = "1"
+
+
+class Store:
+    """See the module. Opening makes the directories and takes part in the readers' lock."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.temporary = root / "tmp"
+        try:
+            self._make()
+            self._lock = os.open(root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            fcntl.flock(self._lock, fcntl.LOCK_SH)
+        except OSError as error:
+            raise store_error("use", root, error) from error
+        self.blobs = Blobs(root / "blobs", self.temporary)
+        self.results = Results(root / "results", self.blobs)
+
+    def _make(self) -> None:
+        if (self.root / "layout").exists():
+            return
+        for name in ("tmp", "blobs", "results", "roots", "partial", "work", "locks"):
+            (self.root / name).mkdir(parents=True, exist_ok=True)
+        for number in range(256):
+            for name in ("blobs", "results"):
+                (self.root / name / f"{number:02x}").mkdir(exist_ok=True)
+        (self.root / "layout").write_text(_LAYOUT)
+
+    def close(self) -> None:
+        os.close(self._lock)
+
+    def add_tree(self, tree: Tree) -> Digest:
+        return self.blobs.add(encode(tree))
+
+    def load_tree(self, digest: Digest) -> Tree:
+        return decode(self.blobs.read(digest))
+
+    @contextlib.contextmanager
+    def working_directory(self) -> Iterator[Path]:
+        """A directory that is gone after the block, and after a kill at the next prune."""
+        try:
+            path = Path(tempfile.mkdtemp(dir=self.root / "work"))
+        except OSError as error:
+            raise store_error("write to", self.root, error) from error
+        handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        fcntl.flock(handle, fcntl.LOCK_SH)
+        try:
+            yield path
+        finally:
+            os.close(handle)
+            remove_tree(path)
+
+    @contextlib.contextmanager
+    def locked(self, name: str) -> Iterator[None]:
+        """One process, and one thread of it, at a time for each `name`."""
+        path = self.root / "locks" / name.replace(":", "-").replace("/", "-")
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(handle)
+
+    def partial(self, digest: Digest) -> Path:
+        """Where an unfinished download of `digest` is kept."""
+        return self.root / "partial" / to_hex(digest)
+
+    def checkout(self, digest: Digest) -> Path:
+        """A directory with the tree's files, as hard links to blobs; read-only by agreement.
+
+        Owners, special modes, devices and xattrs are not in it: whoever needs them lays them
+        over it (`engine.namespace`).
+        """
+        from osloom.store.roots import make_root
+
+        place = self.root / "roots" / to_hex(digest)
+        if place.exists():
+            return place
+        with self.locked(f"root-{to_hex(digest)}"):
+            if place.exists():
+                return place
+            scratch = Path(tempfile.mkdtemp(dir=self.root / "work"))
+            try:
+                make_root(self.load_tree(digest), scratch, self.blobs)
+                scratch.rename(place)
+            except OSError as error:
+                remove_tree(scratch)
+                raise store_error("write to", self.root, error) from error
+        return place
+
+    def free_space(self) -> int:
+        return shutil.disk_usage(self.root).free
