@@ -1,0 +1,54 @@
+"""What an output format is given, and what it promises: data only."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from osloom.engine.step import Output
+from osloom.model.definition import Image, Project
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One package of an image, for formats that keep packages apart."""
+
+    name: str
+    version: str
+    tree: Output
+    """The package tree."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One image to be written in some format."""
+
+    name: str
+    """The image's name."""
+    project: Project
+    image: Image
+    """The definition of the image, complete."""
+    architecture: str
+    """As Debian says it: `amd64`."""
+    epoch: int
+    tree: Output
+    """The image tree: everything in place, normalised, no time later than the epoch."""
+    parts: tuple[Part, ...]
+    tools: Output
+    """The tree of the tools image."""
+    initrd: Output | None = None
+    """The tree of the initrd image, without kernel modules; None when the image has no kernel."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Product:
+    """One file or directory that a format makes of an image."""
+
+    path: str
+    """Below the image's output directory: `api.raw`, `api.oci`."""
+    output: Output
+    """A blob for a file; a tree for a directory."""
+    kind: Literal["file", "directory"] = "file"
+
+
+Assembler = Callable[[Request], tuple[Product, ...]]
+"""Plans one format; runs nothing."""

@@ -1,0 +1,133 @@
+"""Executors: what runs a step. This machine is one; a remote execution service would be another."""
+
+import base64
+import contextlib
+import json
+import os
+import pickle
+import queue
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from osloom.base.digest import Digest
+from osloom.base.errors import BuildError, Error
+from osloom.engine.step import Given, Step
+from osloom.store.store import Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """What running a step gave."""
+
+    outputs: Mapping[str, Digest]
+    facts: Mapping[str, str | int] = field(default_factory=dict)
+
+
+class Executor(Protocol):
+    """Runs one step to its end; called from several threads at once."""
+
+    slots: int
+    """How many steps it takes at a time."""
+
+    def run(self, step: Step, given: Mapping[str, Given]) -> Made: ...
+
+    def stop(self) -> None:
+        """End everything at once; nothing half-done stays."""
+
+
+class _Worker:
+    def __init__(self, store: Store) -> None:
+        alive, self._alive = os.pipe()
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "osloom.engine.worker", os.fspath(store.root), str(alive)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            pass_fds=(alive,),
+            start_new_session=True,
+            text=True,
+        )
+        os.close(alive)
+
+    def ask(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.write(json.dumps(request) + "\n")
+            self._process.stdin.flush()
+        line = self._process.stdout.readline()
+        if not line:
+            status = self._process.wait()
+            raise BuildError(
+                f"cannot finish the step: its worker process ended with status {status}",
+                hint="out of memory is the usual cause; the next run continues",
+            )
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    def kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        os.close(self._alive)
+
+
+class LocalExecutor:
+    """Runs steps in processes of this machine, one for each slot, started when first needed."""
+
+    def __init__(self, store: Store, *, slots: int | None = None) -> None:
+        self.slots = slots or len(os.sched_getaffinity(0))
+        self._store = store
+        self._idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
+        self._workers: list[_Worker] = []
+        self._stopped = False
+
+    def run(self, step: Step, given: Mapping[str, Given]) -> Made:
+        request = {
+            "action": step.action.name,
+            "parameters": dict(step.parameters),
+            "inputs": dict(given),
+        }
+        if step.action.light:
+            from osloom.engine.worker import run_action
+
+            return _made(run_action(self._store, request))
+        worker = self._take()
+        try:
+            answer = worker.ask(request)
+        except BaseException:
+            worker.kill()
+            self._workers.remove(worker)
+            raise
+        self._idle.put(worker)
+        return _made(answer)
+
+    def stop(self) -> None:
+        self._stopped = True
+        for worker in self._workers:
+            worker.kill()
+        self._workers.clear()
+
+    def _take(self) -> _Worker:
+        if self._stopped:
+            raise BuildError("cannot start a step: the build was stopped")
+        try:
+            return self._idle.get_nowait()
+        except queue.Empty:
+            worker = _Worker(self._store)
+            self._workers.append(worker)
+            return worker
+
+
+def _made(answer: Mapping[str, Any]) -> Made:
+    if "error" in answer:
+        # Written by a worker of our own, down a pipe that no one else holds.
+        error = pickle.loads(base64.b64decode(answer["error"]))
+        assert isinstance(error, Error)
+        raise error
+    if "bug" in answer:
+        raise RuntimeError(f"a step failed in a way osloom does not know\n{answer['bug']}")
+    return Made(outputs=answer["outputs"], facts=answer["facts"])

@@ -1,0 +1,138 @@
+"""Steps: the pure units of a build, as data.
+
+A step names an action (a function of osloom, by name and version), its parameters (JSON), and its
+inputs (blobs and trees by digest, or outputs of other steps). Nothing else reaches it, so that any
+machine with the same osloom and the same blobs makes the same thing, and its key says whether that
+was done before.
+"""
+
+import functools
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from osloom.base.digest import Digest, digest_json
+from osloom.base.progress import Reporter, silent
+from osloom.engine.tools import Tools
+from osloom.model.tree import Tree
+from osloom.store.store import Store
+
+Needs = Literal["data", "userns", "kvm"]
+"""The least a step asks of a machine: nothing but data; user namespaces; a virtual machine."""
+
+Given = Digest | tuple[Digest, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Action:
+    """What a step does. Make one with the decorator `action`."""
+
+    name: str
+    """`module:function`, by which a worker finds it."""
+    version: int
+    """Raised when the code changes what it makes."""
+    needs: Needs
+    light: bool
+    """So little work that it is done in the calling process."""
+    run: Callable[["Job"], Mapping[str, Digest]]
+
+
+def action(
+    *, version: int, needs: Needs = "data", light: bool = False
+) -> Callable[[Callable[["Job"], Mapping[str, Digest]]], Action]:
+    """Make an Action of a function from a job to the digests of what it made, by output name."""
+
+    def make(function: Callable[["Job"], Mapping[str, Digest]]) -> Action:
+        name = f"{function.__module__}:{function.__qualname__}"
+        return Action(name=name, version=version, needs=needs, light=light, run=function)
+
+    return make
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One output of a step, to be the input of another."""
+
+    step: "Step"
+    name: str
+
+
+Input = Digest | Output | tuple[Digest | Output, ...]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Step:
+    """See the module. Two steps with one key are the same step."""
+
+    action: Action
+    title: str
+    """For people; not in the key."""
+    group: str = ""
+    """For counting in the summary; not in the key."""
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    inputs: Mapping[str, Input] = field(default_factory=dict)
+
+    @functools.cached_property
+    def key(self) -> Digest:
+        """Known before anything runs: inputs that steps make count by those steps' keys."""
+        return self._digest({name: _name_of(given) for name, given in self.inputs.items()})
+
+    def resolved_key(self, given: Mapping[str, Given]) -> Digest:
+        """Known when the inputs are: their digests count, however they were made."""
+        return self._digest(dict(given))
+
+    def output(self, name: str = "tree") -> Output:
+        return Output(self, name)
+
+    def sources(self) -> Iterator["Step"]:
+        """The steps whose outputs this one takes."""
+        for given in self.inputs.values():
+            for one in given if isinstance(given, tuple) else (given,):
+                if isinstance(one, Output):
+                    yield one.step
+
+    def _digest(self, inputs: Mapping[str, Any]) -> Digest:
+        return digest_json(
+            [self.action.name, self.action.version, dict(self.parameters), dict(inputs)]
+        )
+
+
+def _name_of(given: Input) -> Any:
+    if isinstance(given, tuple):
+        return [_name_of(one) for one in given]
+    return [given.step.key, given.name] if isinstance(given, Output) else given
+
+
+@dataclass(kw_only=True)
+class Job:
+    """What an action is given."""
+
+    store: Store
+    parameters: Mapping[str, Any]
+    inputs: Mapping[str, Given]
+    work: Path
+    """An empty directory of this job's own, gone afterwards."""
+    facts: dict[str, str | int] = field(default_factory=dict)
+    """Small values to keep beside the outputs."""
+    report: Reporter = silent
+
+    def digest(self, name: str = "tree") -> Digest:
+        given = self.inputs[name]
+        assert isinstance(given, str)
+        return given
+
+    def digests(self, name: str) -> tuple[Digest, ...]:
+        given = self.inputs[name]
+        assert not isinstance(given, str)
+        return tuple(given)
+
+    def tree(self, name: str = "tree") -> Tree:
+        return self.store.load_tree(self.digest(name))
+
+    def trees(self, name: str) -> list[Tree]:
+        return [self.store.load_tree(digest) for digest in self.digests(name)]
+
+    def tools(self, name: str = "tools") -> Tools:
+        """The programs of the input that holds the tools image's tree."""
+        return Tools(self.store.checkout(self.digest(name)))

@@ -1,0 +1,98 @@
+"""Run programs of a tools image, confined by its own bubblewrap.
+
+The host gives nothing but its kernel: a dynamic program starts from an unpacked tree through that
+tree's own dynamic loader, and bubblewrap then makes the tree the root. The program sees the tools,
+its working directory at /work, and what it is told to read; it has no network.
+"""
+
+import os
+import platform
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from osloom.base.command import Completed, run
+from osloom.base.errors import BuildError, CommandError
+
+_LOADERS = {
+    "x86_64": ("lib64/ld-linux-x86-64.so.2", "x86_64-linux-gnu"),
+    "aarch64": ("lib/ld-linux-aarch64.so.1", "aarch64-linux-gnu"),
+}
+_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+def start_from(root: Path, program: str) -> list[str]:
+    """The words that start `program` of an unpacked tree on this host."""
+    machine = platform.machine()
+    if machine not in _LOADERS:
+        raise BuildError(
+            f"cannot run tools on a {machine} host", hint="osloom runs on x86_64 and aarch64"
+        )
+    loader, triplet = _LOADERS[machine]
+    library = root / "usr/lib" / triplet
+    # systemd's programs keep their shared library in a directory of its own.
+    return [
+        os.fspath(root / loader),
+        "--library-path",
+        f"{library}:{library}/systemd",
+        os.fspath(root / program),
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """A root directory with programs in it (`Store.checkout` of the tools image's tree)."""
+
+    root: Path
+
+    def has(self, program: str) -> bool:
+        return any((self.root / place / program).exists() for place in ("usr/bin", "usr/sbin"))
+
+    def argv(
+        self,
+        command: Sequence[str],
+        *,
+        work: Path,
+        reads: Mapping[str, Path] | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> list[str]:
+        """The whole command line; it can be pasted into a shell."""
+        words = [*start_from(self.root, "usr/bin/bwrap"), "--unshare-all", "--die-with-parent"]
+        words += ["--uid", "0", "--gid", "0", "--hostname", "osloom", "--clearenv"]
+        words += ["--ro-bind", os.fspath(self.root), "/", "--proc", "/proc", "--dev", "/dev"]
+        words += ["--tmpfs", "/tmp", "--tmpfs", "/run", "--tmpfs", "/var/tmp"]
+        # The root is read-only, so that /work and /in are made on a file system over /mnt.
+        words += ["--tmpfs", "/mnt", "--bind", os.fspath(work), "/mnt/work"]
+        for place, source in (reads or {}).items():
+            words += ["--ro-bind", os.fspath(source), f"/mnt/{place}"]
+        given = {"PATH": _PATH, "LC_ALL": "C.UTF-8", "TZ": "UTC", "HOME": "/tmp"}
+        for name, value in (given | dict(environment or {})).items():
+            words += ["--setenv", name, value]
+        return [*words, "--chdir", "/mnt/work", "--", *command]
+
+    def run(
+        self,
+        command: Sequence[str],
+        *,
+        work: Path,
+        reads: Mapping[str, Path] | None = None,
+        environment: Mapping[str, str] | None = None,
+        stdin: Iterable[bytes] | None = None,
+        stdout: BinaryIO | None = None,
+        check: bool = True,
+    ) -> Completed:
+        """Run `command` to its end; its working directory `/mnt/work` is `work`.
+
+        `reads` puts files or directories at `/mnt/NAME`. Raises CommandError with the end of what
+        the program said.
+        """
+        argv = self.argv(command, work=work, reads=reads, environment=environment)
+        completed = run(argv, stdin=stdin, stdout=stdout, check=False)
+        if check and completed.status != 0:
+            said = (completed.stderr or completed.stdout).decode(errors="replace").strip()
+            raise CommandError(
+                f"`{command[0]}` of the tools image exited with status {completed.status}",
+                detail=said[-4000:],
+            )
+        return completed
