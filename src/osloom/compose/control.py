@@ -1,0 +1,74 @@
+"""Control files of Debian packages, deb822(5)."""
+
+import re
+
+from osloom.base.digest import Digest
+from osloom.model.tree import Tree
+from osloom.store.blobs import Blobs
+
+
+def parse_stanza(text: str) -> dict[str, str]:
+    """One stanza as field to value; continuation lines keep their line breaks."""
+    fields: dict[str, str] = {}
+    name = ""
+    for line in text.splitlines():
+        if line[:1] in (" ", "\t"):
+            fields[name] += f"\n{line}"
+        elif line:
+            name, _, value = line.partition(":")
+            fields[name] = value.strip()
+    return fields
+
+
+def package_names(relations: str) -> frozenset[str]:
+    """The names in a relation field: `a (>= 1), b | c:any` gives a, b, c."""
+    return frozenset(
+        re.split(r"[ (:\[]", part.strip(), maxsplit=1)[0]
+        for part in re.split(r"[,|]", relations)
+        if part.strip()
+    )
+
+
+class Control:
+    """The control files of one package."""
+
+    def __init__(self, tree: Tree, blobs: Blobs) -> None:
+        self.tree = tree
+        self._blobs = blobs
+        self.fields = parse_stanza(self.text("control"))
+
+    @property
+    def name(self) -> str:
+        return self.fields["Package"]
+
+    @property
+    def version(self) -> str:
+        return self.fields["Version"]
+
+    @property
+    def is_essential(self) -> bool:
+        return self.fields.get("Essential") == "yes"
+
+    @property
+    def info_name(self) -> str:
+        """How dpkg names the package's files in its database."""
+        if self.fields.get("Multi-Arch") == "same":
+            return f"{self.name}:{self.fields['Architecture']}"
+        return self.name
+
+    def has(self, name: str) -> bool:
+        return name in self.tree
+
+    def digest(self, name: str) -> Digest:
+        digest = self.tree[name].digest
+        assert digest is not None
+        return digest
+
+    def text(self, name: str) -> str:
+        """A control file's text, empty when there is none."""
+        if name not in self.tree:
+            return ""
+        return self._blobs.read(self.digest(name)).decode(errors="surrogateescape")
+
+    def lines(self, name: str) -> list[str]:
+        return [line.strip() for line in self.text(name).splitlines() if line.strip()]

@@ -1,0 +1,124 @@
+"""Deltas: what a run in the sandbox added, changed or removed, read from an overlay's upper part.
+
+https://docs.kernel.org/filesystems/overlayfs.html: a removed name is a character device 0/0, a
+directory that hides what was below it carries the xattr `user.overlay.opaque`.
+"""
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from osloom.model.tree import Node, Tree
+from osloom.store.blobs import Blobs
+
+_OPAQUE = "user.overlay.opaque"
+_KEPT_XATTRS = ("security.capability",)
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    changed: Tree
+    removed: tuple[str, ...]
+
+
+def read_delta(upper: Path, base: Tree, blobs: Blobs, *, epoch: int) -> Delta:
+    """What `upper` makes of `base`; every time in it is `epoch`."""
+    changed: dict[str, Node] = {}
+    removed: list[str] = []
+    inodes: dict[int, str] = {}
+    for path, entry in _walk(os.fspath(upper)):
+        info = entry.stat(follow_symlinks=False)
+        if stat.S_ISCHR(info.st_mode) and info.st_rdev == 0:
+            removed.append(path)
+            continue
+        if stat.S_ISDIR(info.st_mode) and _is_opaque(entry.path):
+            removed.extend(name for name in base if name.startswith(f"{path}/"))
+        node = _node(entry, info, path, inodes, blobs, epoch=epoch)
+        if node is not None and not _is_unchanged(node, base.get(path)):
+            changed[path] = node
+    return Delta(Tree(changed), tuple(path for path in removed if path in base))
+
+
+def apply_delta(base: Tree, delta: Delta) -> Tree:
+    return base.without(delta.removed).overlaid(delta.changed)
+
+
+def _walk(root: str) -> Iterator[tuple[str, "os.DirEntry[str]"]]:
+    todo = [("", root)]
+    while todo:
+        prefix, directory = todo.pop()
+        with os.scandir(directory) as entries:
+            for entry in sorted(entries, key=lambda one: one.name):
+                path = f"{prefix}{entry.name}"
+                yield path, entry
+                if entry.is_dir(follow_symlinks=False):
+                    todo.append((f"{path}/", entry.path))
+
+
+def _is_opaque(path: str) -> bool:
+    try:
+        return os.getxattr(path, _OPAQUE, follow_symlinks=False) == b"y"
+    except OSError:
+        return False
+
+
+def _is_unchanged(node: Node, before: Node | None) -> bool:
+    return before is not None and node == msgspec.structs.replace(before, mtime=node.mtime)
+
+
+def _node(
+    entry: "os.DirEntry[str]",
+    info: os.stat_result,
+    path: str,
+    inodes: dict[int, str],
+    blobs: Blobs,
+    *,
+    epoch: int,
+) -> Node | None:
+    mode, owner = stat.S_IMODE(info.st_mode), {"uid": info.st_uid, "gid": info.st_gid}
+    match stat.S_IFMT(info.st_mode):
+        case stat.S_IFREG:
+            if info.st_nlink > 1 and info.st_ino in inodes:
+                return Node("hardlink", mode, target=inodes[info.st_ino])
+            inodes[info.st_ino] = path
+            with open(entry.path, "rb") as file:  # noqa: PTH123
+                data = file.read()
+            return Node(
+                "file",
+                mode,
+                **owner,
+                mtime=epoch,
+                size=len(data),
+                digest=blobs.add(data, executable=bool(mode & 0o111)),
+                xattrs=_xattrs(entry.path),
+            )
+        case stat.S_IFDIR:
+            return Node("dir", mode, **owner, mtime=epoch)
+        case stat.S_IFLNK:
+            target = os.readlink(entry.path)  # noqa: PTH115
+            return Node("symlink", 0o777, **owner, mtime=epoch, target=target)
+        case stat.S_IFIFO:
+            return Node("fifo", mode, **owner, mtime=epoch)
+        case stat.S_IFCHR | stat.S_IFBLK as kind:
+            device = (os.major(info.st_rdev), os.minor(info.st_rdev))
+            name = "char" if kind == stat.S_IFCHR else "block"
+            return Node(name, mode, **owner, mtime=epoch, device=device)  # type: ignore[arg-type]
+        case _:
+            # A socket means nothing without the process that made it.
+            return None
+
+
+def _xattrs(path: str) -> tuple[tuple[str, bytes], ...]:
+    try:
+        names = os.listxattr(path, follow_symlinks=False)
+    except OSError:
+        return ()
+    return tuple(
+        (name, os.getxattr(path, name, follow_symlinks=False))
+        for name in sorted(names)
+        if name in _KEPT_XATTRS
+    )

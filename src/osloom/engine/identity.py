@@ -1,0 +1,143 @@
+"""Who the sandbox is: which user ids it has, and how it gets them, user_namespaces(7).
+
+subordinate   the user's own id is root inside, and 65535 ids from /etc/subuid follow it
+root          the same with the host's first 65536 ids
+single        one id: ownership is kept by fakeroot
+"""
+
+import contextlib
+import ctypes
+import os
+import pwd
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from osloom.base.command import run
+from osloom.base.errors import BuildError, CommandError
+
+Identity = Literal["root", "subordinate", "single"]
+
+_COUNT = 65536
+_libc = ctypes.CDLL(None, use_errno=True)
+
+CLONE_NEWNS = 0x00020000
+CLONE_NEWUSER = 0x10000000
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    start: int
+    count: int
+
+
+def find_identity() -> Identity:
+    if os.geteuid() == 0:
+        return "root"
+    if (
+        shutil.which("newuidmap")
+        and shutil.which("newgidmap")
+        and _subordinate("/etc/subuid")
+        and _subordinate("/etc/subgid")
+    ):
+        return "subordinate"
+    return "single"
+
+
+def _subordinate(file: str) -> Range | None:
+    """The user's range in /etc/subuid or /etc/subgid, if it is large enough; subuid(5)."""
+    user = os.getuid()
+    names = {str(user)}
+    with contextlib.suppress(KeyError):
+        names.add(pwd.getpwuid(user).pw_name)
+    with contextlib.suppress(OSError):
+        for line in Path(file).read_text().splitlines():
+            name, _, numbers = line.partition(":")
+            start, _, count = numbers.partition(":")
+            if name in names and count.isdigit() and int(count) >= _COUNT - 1:
+                return Range(int(start), int(count))
+    return None
+
+
+def unshare(flags: int) -> None:
+    if _libc.unshare(flags) != 0:
+        code = ctypes.get_errno()
+        raise BuildError(
+            f"cannot make a namespace: {os.strerror(code)}",
+            hint="this kernel or container forbids user namespaces: `osloom doctor` tells more",
+        )
+
+
+def enter(identity: Identity) -> None:
+    """Become root of a new user namespace, in this process (which must have one thread)."""
+    uid, gid = os.getuid(), os.getgid()
+    with _helper(identity, uid, gid) as mapped:
+        unshare(CLONE_NEWUSER)
+        mapped()
+    os.setgid(0)
+    os.setuid(0)
+
+
+@contextlib.contextmanager
+def _helper(identity: Identity, uid: int, gid: int) -> Iterator["_Mapped"]:
+    """A child outside the new namespace: only from there can more than one id be mapped."""
+    go_read, go_write = os.pipe()
+    done_read, done_write = os.pipe()
+    target = os.getpid()
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            os.close(go_write)
+            if os.read(go_read, 1):
+                _write_maps(identity, target, uid, gid)
+                os.write(done_write, b"1")
+                status = 0
+        finally:
+            os._exit(status)
+    os.close(go_read)
+    os.close(done_write)
+    try:
+        yield _Mapped(go_write, done_read)
+    finally:
+        os.close(go_write)
+        os.close(done_read)
+        os.waitpid(child, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Mapped:
+    go: int
+    done: int
+
+    def __call__(self) -> None:
+        os.write(self.go, b"1")
+        if not os.read(self.done, 1):
+            raise BuildError(
+                "cannot map user ids into the sandbox",
+                hint="check this user's lines in /etc/subuid and /etc/subgid",
+            )
+
+
+def _write_maps(identity: Identity, target: int, uid: int, gid: int) -> None:
+    process = Path(f"/proc/{target}")
+    match identity:
+        case "root":
+            (process / "uid_map").write_text(f"0 0 {_COUNT}\n")
+            (process / "gid_map").write_text(f"0 0 {_COUNT}\n")
+        case "single":
+            (process / "setgroups").write_text("deny")
+            (process / "uid_map").write_text(f"0 {uid} 1\n")
+            (process / "gid_map").write_text(f"0 {gid} 1\n")
+        case "subordinate":
+            for program, own, file in (
+                ("newuidmap", uid, "/etc/subuid"),
+                ("newgidmap", gid, "/etc/subgid"),
+            ):
+                given = _subordinate(file)
+                assert given is not None
+                words = [0, own, 1, 1, given.start, _COUNT - 1]
+                with contextlib.suppress(CommandError):
+                    run([shutil.which(program) or program, str(target), *map(str, words)])

@@ -1,0 +1,204 @@
+"""Run commands as root of an image, without being root: the sandbox.
+
+The image's tree becomes the lower part of an overlay whose upper part is memory, in a user and a
+mount namespace of its own; bubblewrap from the tools image then takes away network, devices,
+processes and most capabilities. What the commands change is read from the upper part as a delta.
+
+All of this happens in a process made for it (`python -m osloom.engine.sandbox`), because a process
+that enters a user namespace cannot leave it.
+"""
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from osloom.base.command import run
+from osloom.base.digest import Digest
+from osloom.base.errors import BuildError
+from osloom.engine import identity, mounts
+from osloom.engine.delta import Delta, read_delta
+from osloom.engine.tools import start_from
+from osloom.model.tree import Node, Tree
+from osloom.store.roots import is_special
+from osloom.store.store import Store
+
+CAPABILITIES = ["CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "FSETID", "KILL", "MKNOD", "SETFCAP", "SETGID", "SETPCAP", "SETUID", "SYS_CHROOT"]
+
+SESSION = "/run/osloom"
+"""Where the files of the request are inside the sandbox."""
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """What to run over which tree."""
+
+    store: str
+    base: Digest
+    """The tree the commands see as `/`."""
+    tools: Digest
+    command: tuple[str, ...]
+    files: dict[str, str] = {}
+    """Text of the files in `SESSION`, by name; those that start with `#!` are executable."""
+    environment: dict[str, str] = {}
+    epoch: int
+    work: str
+    """An empty directory for mount points."""
+
+
+class Response(msgspec.Struct, frozen=True, kw_only=True):
+    status: int
+    output: str
+    """Both streams of the commands, in order."""
+    changed: Digest | None = None
+    """The delta's tree; None when the command failed."""
+    removed: tuple[str, ...] = ()
+    problem: str = ""
+    """Why the sandbox itself could not be made."""
+    hint: str | None = None
+
+
+def run_in_sandbox(
+    store: Store,
+    *,
+    base: Digest,
+    tools: Digest,
+    command: tuple[str, ...],
+    work: Path,
+    epoch: int,
+    files: Mapping[str, str] | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> tuple[Response, Delta]:
+    """Run `command` as root over the tree `base`; the response says how it ended."""
+    store.checkout(base)
+    store.checkout(tools)
+    request = Request(
+        store=os.fspath(store.root),
+        base=base,
+        tools=tools,
+        command=command,
+        files=dict(files or {}),
+        environment=dict(environment or {}),
+        epoch=epoch,
+        work=os.fspath(work),
+    )
+    (work / "request").write_bytes(msgspec.json.encode(request))
+    run(
+        [sys.executable, "-m", "osloom.engine.sandbox", os.fspath(work)],
+        environment={"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+    )
+    response = msgspec.json.decode((work / "response").read_bytes(), type=Response)
+    if response.problem:
+        raise BuildError(response.problem, hint=response.hint)
+    changed = store.load_tree(response.changed) if response.changed else Tree()
+    return response, Delta(changed, response.removed)
+
+
+def _serve(request: Request) -> Response:
+    store = Store(Path(request.store))
+    base = store.load_tree(request.base)
+    work = Path(request.work)
+    who = identity.find_identity()
+    identity.enter(who)
+    identity.unshare(identity.CLONE_NEWNS)
+    mounts.make_private()
+    scratch = work / "scratch"
+    scratch.mkdir()
+    mounts.mount_tmpfs(scratch)
+    places = {name: scratch / name for name in ("upper", "work", "merged", "session")}
+    for place in places.values():
+        place.mkdir(mode=0o755)
+    mounts.mount_overlay(
+        places["merged"],
+        lower=store.checkout(request.base),
+        upper=places["upper"],
+        work=places["work"],
+    )
+    _lay_specials(base, places["merged"])
+    _write_session(request.files, places["session"])
+    tools = store.checkout(request.tools)
+    with (scratch / "output").open("w+b") as output:
+        completed = run(
+            ["/bin/sh", "-c", 'exec "$@" 2>&1', "sh", *_argv(request, tools, places)],
+            stdout=output,
+            check=False,
+        )
+        output.seek(0)
+        text = output.read().decode(errors="replace") + completed.stderr.decode(errors="replace")
+    if completed.status != 0:
+        return Response(status=completed.status, output=text)
+    delta = read_delta(places["upper"], base, store.blobs, epoch=request.epoch)
+    changed = store.add_tree(delta.changed)
+    return Response(status=0, output=text, changed=changed, removed=delta.removed)
+
+
+def _argv(request: Request, tools: Path, places: Mapping[str, Path]) -> list[str]:
+    words = start_from(tools, "usr/bin/bwrap")
+    words += ["--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts"]
+    words += ["--hostname", "localhost", "--die-with-parent", "--new-session", "--clearenv"]
+    words += ["--cap-drop", "ALL"]
+    for capability in CAPABILITIES:
+        words += ["--cap-add", f"CAP_{capability}"]
+    words += ["--bind", os.fspath(places["merged"]), "/", "--proc", "/proc", "--dev", "/dev"]
+    for place in ("/run", "/tmp", "/var/tmp"):
+        words += ["--tmpfs", place]
+    words += ["--ro-bind", os.fspath(places["session"]), SESSION]
+    environment = {
+        "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "HOME": "/root",
+        "LC_ALL": "C.UTF-8",
+        "TZ": "UTC",
+        "SOURCE_DATE_EPOCH": str(request.epoch),
+        **request.environment,
+    }
+    for name, value in environment.items():
+        words += ["--setenv", name, value]
+    return [*words, "--chdir", "/", "--", *request.command]
+
+
+def _lay_specials(base: Tree, root: Path) -> None:
+    """Owners, modes and xattrs that hard links to blobs cannot have; they are copied up."""
+    for path, node in base.items():
+        if path and is_special(node):
+            _lay(f"{root}/{path}", node)
+
+
+def _lay(place: str, node: Node) -> None:
+    match node.kind:
+        case "file" | "dir":
+            os.chown(place, node.uid, node.gid)
+            os.chmod(place, node.mode)  # noqa: PTH101
+            for name, value in node.xattrs:
+                os.setxattr(place, name, value)
+        case "symlink" | "hardlink":
+            os.chown(place, node.uid, node.gid, follow_symlinks=False)
+        case "fifo":
+            os.mkfifo(place, node.mode)
+            os.chown(place, node.uid, node.gid)
+        case "char" | "block":
+            # Not allowed in a user namespace, and nothing that runs here needs one.
+            pass
+
+
+def _write_session(files: Mapping[str, str], directory: Path) -> None:
+    for name, text in files.items():
+        path = directory / name
+        path.write_text(text, errors="surrogateescape")
+        path.chmod(0o755 if text.startswith("#!") else 0o644)
+
+
+def main() -> None:
+    os.umask(0o022)
+    work = Path(sys.argv[1])
+    request = msgspec.json.decode((work / "request").read_bytes(), type=Request)
+    response: Response | None = None
+    try:
+        response = _serve(request)
+    except BuildError as error:
+        response = Response(status=-1, output="", problem=error.message, hint=error.hint)
+    (work / "response").write_bytes(msgspec.json.encode(response))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,197 @@
+"""Read .deb archives, deb(5): an ar archive of `control.tar` and `data.tar`.
+
+What a package holds is hostile until shown otherwise: names that leave the root, device nodes and
+links to nowhere are refused before anything is kept.
+"""
+
+import bz2
+import gzip
+import io
+import lzma
+import tarfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import BinaryIO, cast
+
+from osloom.base.errors import BuildError
+from osloom.model.tree import Kind, Node, Tree
+from osloom.store.blobs import Blobs
+
+_MAGIC = b"!<arch>\n"
+_XATTR = "SCHILY.xattr."
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """What one .deb holds."""
+
+    data: Tree
+    """The files it installs."""
+    control: Tree
+    """Its control files: `control`, `md5sums`, `postinst` …"""
+
+
+def read_package(file: BinaryIO, blobs: Blobs, *, name: str) -> Package:
+    """Unpack a .deb into blobs and two trees. Raises BuildError naming the package."""
+    control, data = Tree(), Tree()
+    try:
+        for member, content in _members(file):
+            stem, _, suffix = member.partition(".tar")
+            if stem == "control":
+                control = _read_tar(_decompressed(content, suffix), blobs, name=name)
+            elif stem == "data":
+                data = _read_tar(_decompressed(content, suffix), blobs, name=name)
+    except (tarfile.TarError, lzma.LZMAError, OSError, EOFError, ValueError) as error:
+        raise BuildError(
+            f"cannot unpack {name}: {error}",
+            hint="the package is broken although its digest is right: tell who made it",
+        ) from error
+    if "control" not in control:
+        raise BuildError(f"cannot unpack {name}: it holds no control file")
+    return Package(data=data, control=control)
+
+
+def _members(file: BinaryIO) -> Iterator[tuple[str, BinaryIO]]:
+    if file.read(len(_MAGIC)) != _MAGIC:
+        raise ValueError("not a Debian package (ar magic missing)")
+    while header := file.read(60):
+        if len(header) < 60 or header[58:60] != b"`\n":
+            raise ValueError("damaged ar header")
+        size = int(header[48:58])
+        start = file.tell()
+        yield header[:16].decode("ascii").strip().rstrip("/"), cast(BinaryIO, _Slice(file, size))
+        file.seek(start + size + size % 2)
+
+
+class _Slice(io.RawIOBase):
+    """The next `size` bytes of a file, as a file."""
+
+    def __init__(self, file: BinaryIO, size: int) -> None:
+        super().__init__()
+        self._file = file
+        self._left = size
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: object) -> int:
+        view = memoryview(buffer)  # type: ignore[arg-type]
+        data = self._file.read(min(len(view), self._left))
+        view[: len(data)] = data
+        self._left -= len(data)
+        return len(data)
+
+
+def _zstd(source: BinaryIO) -> BinaryIO:
+    import zstandard
+
+    return cast(BinaryIO, zstandard.ZstdDecompressor().stream_reader(source))
+
+
+_DECOMPRESSORS: dict[str, Callable[[BinaryIO], BinaryIO]] = {
+    "": lambda source: source,
+    ".gz": lambda source: cast(BinaryIO, gzip.GzipFile(fileobj=source)),
+    ".xz": lambda source: cast(BinaryIO, lzma.LZMAFile(source)),  # noqa: SIM115
+    ".bz2": lambda source: cast(BinaryIO, bz2.BZ2File(source)),
+    ".zst": _zstd,
+}
+
+
+def _decompressed(content: BinaryIO, suffix: str) -> BinaryIO:
+    if suffix not in _DECOMPRESSORS:
+        raise ValueError(f"unknown compression `{suffix}`")
+    return _DECOMPRESSORS[suffix](content)
+
+
+_KINDS: dict[bytes, Kind] = {
+    tarfile.REGTYPE: "file",
+    tarfile.AREGTYPE: "file",
+    tarfile.DIRTYPE: "dir",
+    tarfile.SYMTYPE: "symlink",
+    tarfile.LNKTYPE: "hardlink",
+    tarfile.FIFOTYPE: "fifo",
+}
+
+
+def _read_tar(source: BinaryIO, blobs: Blobs, *, name: str) -> Tree:
+    nodes: dict[str, Node] = {}
+    with tarfile.open(
+        fileobj=source, mode="r|", bufsize=1 << 16, encoding="utf-8", errors="surrogateescape"
+    ) as archive:
+        for member in archive:
+            path = _safe_path(member.name, name)
+            if path:
+                nodes[path] = _node(archive, member, blobs, name=name)
+    _check_links(nodes, name)
+    return Tree(nodes)
+
+
+def _safe_path(path: str, name: str) -> str:
+    parts = [part for part in path.split("/") if part not in ("", ".")]
+    if ".." in parts or "\0" in path:
+        raise BuildError(
+            f"cannot unpack {name}: the path `{path}` leaves the root",
+            hint="no honest package has such a path: do not use this one",
+        )
+    return "/".join(parts)
+
+
+def _node(archive: tarfile.TarFile, member: tarfile.TarInfo, blobs: Blobs, *, name: str) -> Node:
+    kind = _KINDS.get(member.type)
+    if kind is None:
+        what = "device node" if member.isdev() else f"member of type {member.type!r}"
+        raise BuildError(
+            f"cannot unpack {name}: `{member.name}` is a {what}",
+            hint="device nodes are made by the kernel at run time, no package needs them",
+        )
+    node = Node(
+        kind,
+        0o777 if kind == "symlink" else member.mode & 0o7777,
+        uid=member.uid,
+        gid=member.gid,
+        mtime=int(member.mtime),
+        target=member.linkname if kind == "symlink" else "",
+        xattrs=_xattrs(member),
+    )
+    if kind == "hardlink":
+        return Node("hardlink", node.mode, target=_safe_path(member.linkname, name))
+    if kind != "file":
+        return node
+    return _with_content(node, archive, member, blobs)
+
+
+def _with_content(
+    node: Node, archive: tarfile.TarFile, member: tarfile.TarInfo, blobs: Blobs
+) -> Node:
+    import msgspec
+
+    content = archive.extractfile(member)
+    assert content is not None
+    executable = bool(node.mode & 0o111)
+    if member.size <= 1 << 22:
+        data = content.read()
+        if len(data) != member.size:
+            raise EOFError(f"`{member.name}` is cut off")
+        digest = blobs.add(data, executable=executable)
+    else:
+        digest = blobs.add_chunks(iter(lambda: content.read(1 << 20), b""), executable=executable)
+    return msgspec.structs.replace(node, size=member.size, digest=digest)
+
+
+def _xattrs(member: tarfile.TarInfo) -> tuple[tuple[str, bytes], ...]:
+    return tuple(
+        sorted(
+            (key.removeprefix(_XATTR), value.encode(errors="surrogateescape"))
+            for key, value in member.pax_headers.items()
+            if key.startswith(_XATTR)
+        )
+    )
+
+
+def _check_links(nodes: dict[str, Node], name: str) -> None:
+    for path, node in nodes.items():
+        if node.kind == "hardlink" and node.target not in nodes:
+            raise BuildError(
+                f"cannot unpack {name}: `{path}` is a hard link to `{node.target}`, "
+                "which the package does not hold"
+            )

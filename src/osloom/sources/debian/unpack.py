@@ -1,0 +1,30 @@
+"""Package trees: each .deb is unpacked once, ever."""
+
+from collections.abc import Mapping
+
+from osloom.base.digest import Digest
+from osloom.engine.step import Job, Step, action
+from osloom.model.lock import Package
+from osloom.sources.debian.archive import read_package
+
+
+@action(version=1)
+def unpack(job: Job) -> Mapping[str, Digest]:
+    """The .deb `package` as `tree` (its files) and `control` (its control files)."""
+    with job.store.blobs.open(job.digest("package")) as file:
+        package = read_package(file, job.store.blobs, name=job.parameters["name"])
+    return {
+        "tree": job.store.add_tree(package.data),
+        "control": job.store.add_tree(package.control),
+    }
+
+
+def unpack_step(package: Package) -> Step:
+    return Step(
+        action=unpack,
+        title=f"unpack {package.name} {package.version}",
+        group="unpack",
+        # The name is for messages only, and is the same for the same bytes.
+        parameters={"name": package.name},
+        inputs={"package": package.digest},
+    )
