@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from osloom.model.tree import Node, Tree
+from osloom.model.tree import Kind, Node, Tree
 from osloom.store.blobs import Blobs
 
 _OPAQUE = "user.overlay.opaque"
@@ -37,7 +37,10 @@ def read_delta(upper: Path, base: Tree, blobs: Blobs, *, epoch: int) -> Delta:
             continue
         if stat.S_ISDIR(info.st_mode) and _is_opaque(entry.path):
             removed.extend(name for name in base if name.startswith(f"{path}/"))
-        node = _node(entry, info, path, inodes, blobs, epoch=epoch)
+        node = _node(entry, info, blobs, epoch=epoch)
+        if node is not None and node.kind == "file" and info.st_nlink > 1:
+            first = inodes.setdefault(info.st_ino, path)
+            node = node if first == path else Node("hardlink", node.mode, target=first)
         if node is not None and not _is_unchanged(node, base.get(path)):
             changed[path] = node
     return Delta(Tree(changed), tuple(path for path in removed if path in base))
@@ -70,46 +73,42 @@ def _is_unchanged(node: Node, before: Node | None) -> bool:
     return before is not None and node == msgspec.structs.replace(before, mtime=node.mtime)
 
 
+_KINDS: dict[int, Kind] = {
+    stat.S_IFREG: "file",
+    stat.S_IFDIR: "dir",
+    stat.S_IFLNK: "symlink",
+    stat.S_IFIFO: "fifo",
+    stat.S_IFCHR: "char",
+    stat.S_IFBLK: "block",
+}
+
+
 def _node(
-    entry: "os.DirEntry[str]",
-    info: os.stat_result,
-    path: str,
-    inodes: dict[int, str],
-    blobs: Blobs,
-    *,
-    epoch: int,
+    entry: "os.DirEntry[str]", info: os.stat_result, blobs: Blobs, *, epoch: int
 ) -> Node | None:
-    mode, owner = stat.S_IMODE(info.st_mode), {"uid": info.st_uid, "gid": info.st_gid}
-    match stat.S_IFMT(info.st_mode):
-        case stat.S_IFREG:
-            if info.st_nlink > 1 and info.st_ino in inodes:
-                return Node("hardlink", mode, target=inodes[info.st_ino])
-            inodes[info.st_ino] = path
-            with open(entry.path, "rb") as file:  # noqa: PTH123
-                data = file.read()
-            return Node(
-                "file",
-                mode,
-                **owner,
-                mtime=epoch,
-                size=len(data),
-                digest=blobs.add(data, executable=bool(mode & 0o111)),
-                xattrs=_xattrs(entry.path),
-            )
-        case stat.S_IFDIR:
-            return Node("dir", mode, **owner, mtime=epoch)
-        case stat.S_IFLNK:
-            target = os.readlink(entry.path)  # noqa: PTH115
-            return Node("symlink", 0o777, **owner, mtime=epoch, target=target)
-        case stat.S_IFIFO:
-            return Node("fifo", mode, **owner, mtime=epoch)
-        case stat.S_IFCHR | stat.S_IFBLK as kind:
-            device = (os.major(info.st_rdev), os.minor(info.st_rdev))
-            name = "char" if kind == stat.S_IFCHR else "block"
-            return Node(name, mode, **owner, mtime=epoch, device=device)  # type: ignore[arg-type]
-        case _:
-            # A socket means nothing without the process that made it.
-            return None
+    """None for a socket, which means nothing without the process that made it."""
+    kind = _KINDS.get(stat.S_IFMT(info.st_mode))
+    if kind is None:
+        return None
+    node = Node(
+        kind,
+        0o777 if kind == "symlink" else stat.S_IMODE(info.st_mode),
+        uid=info.st_uid,
+        gid=info.st_gid,
+        mtime=epoch,
+        target=os.readlink(entry.path) if kind == "symlink" else "",  # noqa: PTH115
+        device=(os.major(info.st_rdev), os.minor(info.st_rdev)),
+    )
+    if kind != "file":
+        return node
+    with open(entry.path, "rb") as file:  # noqa: PTH123
+        data = file.read()
+    return msgspec.structs.replace(
+        node,
+        size=len(data),
+        digest=blobs.add(data, executable=bool(node.mode & 0o111)),
+        xattrs=_xattrs(entry.path),
+    )
 
 
 def _xattrs(path: str) -> tuple[tuple[str, bytes], ...]:

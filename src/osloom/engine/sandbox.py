@@ -25,7 +25,20 @@ from osloom.model.tree import Node, Tree
 from osloom.store.roots import is_special
 from osloom.store.store import Store
 
-CAPABILITIES = ["CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "FSETID", "KILL", "MKNOD", "SETFCAP", "SETGID", "SETPCAP", "SETUID", "SYS_CHROOT"]
+CAPABILITIES = [
+    "CHOWN",
+    "DAC_OVERRIDE",
+    "DAC_READ_SEARCH",
+    "FOWNER",
+    "FSETID",
+    "KILL",
+    "MKNOD",
+    "SETFCAP",
+    "SETGID",
+    "SETPCAP",
+    "SETUID",
+    "SYS_CHROOT",
+]
 
 SESSION = "/run/osloom"
 """Where the files of the request are inside the sandbox."""
@@ -34,7 +47,6 @@ SESSION = "/run/osloom"
 class Request(msgspec.Struct, frozen=True, kw_only=True):
     """What to run over which tree."""
 
-    store: str
     base: Digest
     """The tree the commands see as `/`."""
     tools: Digest
@@ -43,6 +55,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     """Text of the files in `SESSION`, by name; those that start with `#!` are executable."""
     environment: dict[str, str] = {}
     epoch: int
+    store: str
+    """The store's directory."""
     work: str
     """An empty directory for mount points."""
 
@@ -59,30 +73,12 @@ class Response(msgspec.Struct, frozen=True, kw_only=True):
     hint: str | None = None
 
 
-def run_in_sandbox(
-    store: Store,
-    *,
-    base: Digest,
-    tools: Digest,
-    command: tuple[str, ...],
-    work: Path,
-    epoch: int,
-    files: Mapping[str, str] | None = None,
-    environment: Mapping[str, str] | None = None,
-) -> tuple[Response, Delta]:
-    """Run `command` as root over the tree `base`; the response says how it ended."""
-    store.checkout(base)
-    store.checkout(tools)
-    request = Request(
-        store=os.fspath(store.root),
-        base=base,
-        tools=tools,
-        command=command,
-        files=dict(files or {}),
-        environment=dict(environment or {}),
-        epoch=epoch,
-        work=os.fspath(work),
-    )
+def run_in_sandbox(store: Store, request: Request) -> tuple[Response, Delta]:
+    """Run the request's command as root over its tree; the response says how it ended."""
+    work = Path(request.work)
+    # Before the namespace: what is made inside it would not belong to this user outside.
+    store.checkout(request.base)
+    store.checkout(request.tools)
     (work / "request").write_bytes(msgspec.json.encode(request))
     run(
         [sys.executable, "-m", "osloom.engine.sandbox", os.fspath(work)],

@@ -1,0 +1,34 @@
+"""Package trees to one tree, as steps: merge, and dpkg's database when it is wanted."""
+
+from collections.abc import Mapping
+
+from osloom.base.digest import Digest
+from osloom.compose.control import Control, package_names
+from osloom.compose.dpkg import Unpacked, database
+from osloom.compose.merge import Claimant, merge, skeleton
+from osloom.engine.step import Job, action
+
+
+@action(version=1)
+def merge_packages(job: Job) -> Mapping[str, Digest]:
+    """`trees` and `controls` of packages as one tree; with dpkg's database if `dpkg` is set."""
+    blobs = job.store.blobs
+    unpacked = [
+        Unpacked(Control(control, blobs), tree)
+        for control, tree in zip(job.trees("controls"), job.trees("trees"), strict=True)
+    ]
+    merged = merge(
+        [
+            Claimant(
+                name=one.control.name,
+                tree=one.data,
+                replaces=package_names(one.control.fields.get("Replaces", "")),
+            )
+            for one in unpacked
+        ],
+        base=skeleton(),
+    )
+    tree = merged.tree
+    if job.parameters["dpkg"]:
+        tree = tree.overlaid(database(unpacked, merged, blobs))
+    return {"tree": job.store.add_tree(tree)}
