@@ -34,7 +34,11 @@ while read -r package info architecture; do
         exit 1
     }}
 done <{SESSION}/preinst
-dpkg --configure -a --force-confdef --force-unsafe-io --log=/dev/null </dev/null || {{
+configure() {{
+    dpkg --force-confdef --force-unsafe-io --log=/dev/null --configure "$@" </dev/null
+}}
+# shellcheck disable=SC2046
+configure $(cat {SESSION}/first) && configure -a || {{
     # Once more with a trace: which line it was, the first run does not say.
     dpkg-query -W -f='${{db:Status-Status}} ${{binary:Package}}\\n' |
         while read -r status package; do
@@ -83,6 +87,15 @@ def preinst_order(controls: Sequence[Control]) -> list[Control]:
     return [by_name[name] for name in order if name in by_name and by_name[name].has("preinst")]
 
 
+def required(controls: Sequence[Control]) -> list[str]:
+    """What an installation configures before all else: the other scripts count on it."""
+    return sorted(
+        control.info_name
+        for control in controls
+        if control.is_essential or control.fields.get("Priority") == "required"
+    )
+
+
 @action(version=1, needs="userns")
 def configure(job: Job) -> Mapping[str, Digest]:
     """The tree `tree` of unpacked packages, configured. Raises BuildError with the output."""
@@ -97,7 +110,7 @@ def configure(job: Job) -> Mapping[str, Digest]:
             base=job.digest(),
             tools=job.digest("tools"),
             command=(f"{SESSION}/configure",),
-            files={"configure": _SCRIPT, "preinst": preinst},
+            files={"configure": _SCRIPT, "preinst": preinst, "first": " ".join(required(controls))},
             environment=_ENVIRONMENT,
             epoch=job.parameters["epoch"],
             store=str(job.store.root),

@@ -1,0 +1,192 @@
+"""What the definition adds to the packages, as far as no program has to run for it.
+
+Users and groups, host name, time zone, kernel parameters, files, os-release: pure work on a tree.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from osloom.base.digest import Digest
+from osloom.base.errors import BuildError, nearest
+from osloom.compose.accounts import Accounts
+from osloom.engine.step import Job, action
+from osloom.model.definition import File, Group, User
+from osloom.model.tree import Node, Tree, parents
+from osloom.store.blobs import Blobs
+
+_ACCOUNT_FILES = {
+    "passwd": (0o644, 0),
+    "group": (0o644, 0),
+    "shadow": (0o640, 42),
+    "gshadow": (0o640, 42),
+}
+"""Mode and group of each; 42 is `shadow` in every Debian system."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """The parameters of `customise`."""
+
+    epoch: int
+    name: str
+    version: str
+    hostname: str | None = None
+    timezone: str | None = None
+    locale: str | None = None
+    sysctl: dict[str, str | int] = {}
+    users: dict[str, User] = {}
+    groups: dict[str, Group] = {}
+    files: dict[str, File] = {}
+    sources: dict[str, str] = {}
+    """For each file with a source, the digest of its tree."""
+
+
+@dataclass(slots=True)
+class _Root:
+    """The tree being changed."""
+
+    nodes: dict[str, Node]
+    blobs: Blobs
+    epoch: int
+
+    def read(self, path: str) -> str:
+        node = self.nodes.get(path)
+        return self.blobs.read(node.digest).decode() if node and node.digest else ""
+
+    def write(self, path: str, text: str, *, mode: int = 0o644, gid: int = 0) -> None:
+        data = text.encode()
+        digest = self.blobs.add(data, executable=bool(mode & 0o111))
+        self.put(path, Node("file", mode, gid=gid, size=len(data), digest=digest))
+
+    def put(self, path: str, node: Node) -> None:
+        place = self.place(path)
+        for parent in parents(place):
+            self.nodes.setdefault(parent, Node("dir", 0o755, mtime=self.epoch))
+            if self.nodes[parent].kind != "dir":
+                raise BuildError(f"cannot put `/{path}` into the image: `/{parent}` is a file")
+        there = self.nodes.get(place)
+        if there is not None and there.kind == "dir" and node.kind != "dir":
+            raise BuildError(
+                f"cannot put `/{path}` into the image: a directory is there",
+                hint=f'remove it first: `remove = ["/{path}"]`',
+            )
+        self.nodes[place] = msgspec.structs.replace(node, mtime=self.epoch)
+
+    def place(self, path: str) -> str:
+        """Where `path` is, its directory's links followed, as when it is written."""
+        directory, _, name = path.strip("/").rpartition("/")
+        found = Tree(self.nodes).resolve(directory) if directory else ""
+        return f"{found}/{name}" if found else name
+
+
+@action(version=1)
+def customise(job: Job) -> Mapping[str, Digest]:
+    """The tree `tree` with the settings of `parameters` applied, as a new tree."""
+    settings = msgspec.convert(job.parameters["settings"], Settings)
+    root = _Root(dict(job.tree().items()), job.store.blobs, settings.epoch)
+    _write_identity(root, settings)
+    accounts = _make_accounts(root, settings)
+    for path, file in settings.files.items():
+        source = settings.sources.get(path)
+        _put_file(
+            root, path, file, job.store.load_tree(Digest(source)) if source else None, accounts
+        )
+    return {"tree": job.store.add_tree(Tree(root.nodes))}
+
+
+def _write_identity(root: _Root, settings: Settings) -> None:
+    if settings.hostname is not None:
+        root.write("etc/hostname", f"{settings.hostname}\n")
+    if settings.timezone is not None:
+        zone = f"usr/share/zoneinfo/{settings.timezone}"
+        if zone not in root.nodes:
+            raise _unknown_zone(settings.timezone, root.nodes)
+        root.put("etc/localtime", Node("symlink", 0o777, target=f"/{zone}"))
+        root.write("etc/timezone", f"{settings.timezone}\n")
+    if settings.locale is not None:
+        root.write("etc/locale.conf", f"LANG={settings.locale}\n")
+        root.put("etc/default/locale", Node("symlink", 0o777, target="../locale.conf"))
+    if settings.sysctl:
+        lines = [f"{name} = {value}\n" for name, value in sorted(settings.sysctl.items())]
+        root.write("etc/sysctl.d/50-osloom.conf", "".join(lines))
+    release = root.read("usr/lib/os-release")
+    if release:
+        # A file of its own: the package's file stays as dpkg knows it.
+        extra = f"IMAGE_ID={settings.name}\nIMAGE_VERSION={settings.version}\n"
+        root.write("etc/os-release", release.rstrip("\n") + "\n" + extra)
+
+
+def _unknown_zone(zone: str, paths: Iterable[str]) -> BuildError:
+    prefix = "usr/share/zoneinfo/"
+    zones = [path.removeprefix(prefix) for path in paths if path.startswith(prefix)]
+    if not zones:
+        return BuildError(
+            f"cannot set the time zone `{zone}`: the image has no time zones",
+            hint="add the package `tzdata`",
+        )
+    close = nearest(zone, zones)
+    return BuildError(
+        f"cannot find the time zone `{zone}`", hint=f"did you mean `{close[0]}`?" if close else None
+    )
+
+
+def _make_accounts(root: _Root, settings: Settings) -> Accounts:
+    accounts = Accounts.parse({name: root.read(f"etc/{name}") for name in _ACCOUNT_FILES})
+    before = accounts.files()
+    for name, group in settings.groups.items():
+        accounts.add_group(name, group)
+    for name, user in settings.users.items():
+        accounts.add_user(name, user, epoch=settings.epoch)
+    after = accounts.files()
+    for name, (mode, gid) in _ACCOUNT_FILES.items():
+        if after[name] != before[name] or f"etc/{name}" not in root.nodes:
+            root.write(f"etc/{name}", after[name], mode=mode, gid=gid)
+    for path, uid, gid, keys in accounts.homes:
+        _make_home(root, path.strip("/"), (uid, gid), keys)
+    return accounts
+
+
+def _make_home(root: _Root, path: str, owner: tuple[int, int], keys: tuple[str, ...]) -> None:
+    uid, gid = owner
+    directory = Node("dir", 0o700 if path == "root" else 0o755, uid=uid, gid=gid)
+    if root.place(path) not in root.nodes:
+        root.put(path, directory)
+    if keys:
+        text = "".join(f"{key}\n" for key in keys)
+        root.put(f"{path}/.ssh", msgspec.structs.replace(directory, mode=0o700))
+        data = text.encode()
+        node = Node("file", 0o600, uid=uid, gid=gid, size=len(data), digest=root.blobs.add(data))
+        root.put(f"{path}/.ssh/authorized_keys", node)
+
+
+def _put_file(root: _Root, path: str, file: File, source: Tree | None, accounts: Accounts) -> None:
+    place = path.strip("/")
+    uid = accounts.uid(file.owner)
+    gid = accounts.gid(file.group if file.group is not None else file.owner)
+    mode = int(file.mode, 8) if file.mode is not None else None
+    for name, node in (source or _written(file, root.blobs)).items():
+        whole = msgspec.structs.replace(node, uid=uid, gid=gid)
+        if mode is not None and (name == "" or node.kind == "file"):
+            whole = msgspec.structs.replace(whole, mode=_mode(mode, node))
+        root.put(f"{place}/{name}" if name else place, whole)
+
+
+def _mode(mode: int, node: Node) -> int:
+    """A mode given for files lets their owner into the directories too."""
+    return mode | (mode & 0o444) >> 2 if node.kind == "dir" else mode
+
+
+def _written(file: File, blobs: Blobs) -> Tree:
+    if file.link is not None:
+        return Tree({"": Node("symlink", 0o777, target=file.link)})
+    if file.directory:
+        return Tree({"": Node("dir", 0o755)})
+    data = (file.text or "").encode()
+    return Tree({"": Node("file", 0o644, size=len(data), digest=blobs.add(data))})
+
+
+def parameters(settings: Settings) -> Any:
+    """Settings as the JSON of a step's parameters."""
+    return msgspec.to_builtins(settings)

@@ -1,0 +1,77 @@
+"""Take out of a configured tree what would differ from one build to the next.
+
+The list is explicit: what is in it, and why, is all that osloom changes of what packages' scripts
+leave behind.
+"""
+
+import fnmatch
+from collections.abc import Callable, Iterable
+
+import msgspec
+
+from osloom.model.tree import Node, Tree
+
+REMOVED = {
+    "etc/.pwd.lock": "lock of the passwd tools",
+    "etc/group-": "backup",
+    "etc/gshadow-": "backup",
+    "etc/passwd-": "backup",
+    "etc/shadow-": "backup",
+    "etc/subgid-": "backup",
+    "etc/subuid-": "backup",
+    "etc/ssh/ssh_host_*": "secret keys, made anew at the first start",
+    "etc/ssl/private/ssl-cert-snakeoil.key": "secret key",
+    "etc/ssl/certs/ssl-cert-snakeoil.pem": "belongs to the secret key",
+    "run/*": "lives in memory",
+    "tmp/*": "temporary",
+    "var/cache/apt/*.bin": "cache with times",
+    "var/cache/debconf/*-old": "backup",
+    "var/cache/ldconfig/aux-cache": "cache with inode numbers and times",
+    "var/lib/apt/lists/*": "what the mirror had, not what the image holds",
+    "var/lib/dbus/machine-id": "made at the first boot",
+    "var/lib/dpkg/*-old": "backup",
+    "var/lib/dpkg/lock*": "lock",
+    "var/lib/dpkg/triggers/Lock": "lock",
+    "var/lib/systemd/random-seed": "secret",
+    "var/log/alternatives.log": "log with times",
+    "var/log/apt/*": "log with times",
+    "var/log/bootstrap.log": "log with times",
+    "var/log/dpkg.log": "log with times",
+    "var/tmp/*": "temporary",
+}
+"""Pattern to reason."""
+
+
+def matching(tree: Iterable[str], patterns: Iterable[str]) -> list[str]:
+    """The paths that a pattern names; `*` and `?` do not cross a slash."""
+    plain = {pattern.strip("/") for pattern in patterns}
+    exact = {pattern for pattern in plain if not set(pattern) & set("*?[")}
+    globs = [(pattern, pattern.count("/")) for pattern in plain - exact]
+    return [
+        path
+        for path in tree
+        if path in exact
+        or any(path.count("/") == depth and _matches(path, pattern) for pattern, depth in globs)
+    ]
+
+
+def _matches(path: str, pattern: str) -> bool:
+    parts, wanted = path.split("/"), pattern.split("/")
+    return all(fnmatch.fnmatchcase(*pair) for pair in zip(parts, wanted, strict=True))
+
+
+def normalised(tree: Tree, *, epoch: int, add: Callable[[bytes], Node]) -> Tree:
+    """The tree without what varies, and with no time later than `epoch`."""
+    kept = tree.without(matching(tree, REMOVED))
+    nodes = {
+        path: msgspec.structs.replace(node, mtime=epoch)
+        if node.mtime == 0 or node.mtime > epoch
+        else node
+        for path, node in kept.items()
+    }
+    if "usr/lib/systemd/systemd" in nodes:
+        # Not an id but the word for "none yet": the first boot makes one, machine-id(5).
+        nodes["etc/machine-id"] = msgspec.structs.replace(
+            add(b"uninitialized\n"), mode=0o444, mtime=epoch
+        )
+    return Tree(nodes)

@@ -1,0 +1,117 @@
+"""What the definition asks of programs in the image: units, locales, its own scripts.
+
+One run of the sandbox for all of them. Units are enabled by the image's own `systemctl`.
+"""
+
+import re
+import shlex
+from collections.abc import Mapping
+
+import msgspec
+
+from osloom.base.digest import Digest
+from osloom.base.errors import BuildError
+from osloom.compose.normalise import matching, normalised
+from osloom.engine.delta import apply_delta
+from osloom.engine.sandbox import SESSION, Request, Response, run_in_sandbox
+from osloom.engine.step import Job, action
+from osloom.model.definition import Script, Systemd
+from osloom.model.tree import Node, Tree
+
+
+class Work(msgspec.Struct, frozen=True, kw_only=True):
+    """The parameters of `run_scripts`."""
+
+    epoch: int
+    locale: str | None = None
+    systemd: Systemd = Systemd()
+    script: tuple[Script, ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.locale or self.script) and self.systemd == Systemd()
+
+
+def shell_text(work: Work) -> str:
+    """The whole run as one shell script; each line that fails says which it was."""
+    lines = ["#!/bin/sh", "set -u", "umask 022", 'failed() { echo "osloom-failed: $1"; exit 1; }']
+    if work.locale and work.locale not in ("C", "C.UTF-8", "POSIX"):
+        charset = work.locale.partition(".")[2] or "ISO-8859-1"
+        lines.append(f"echo {shlex.quote(f'{work.locale} {charset}')} >>/etc/locale.gen")
+        lines.append(f"locale-gen || failed {shlex.quote(f'locale {work.locale}')}")
+    for verb in ("enable", "disable", "mask"):
+        for unit in getattr(work.systemd, verb):
+            failed = f"systemctl {verb} {unit}"
+            lines.append(f"systemctl --no-reload {verb} {unit} || failed {shlex.quote(failed)}")
+    if work.systemd.default_target:
+        target = shlex.quote(work.systemd.default_target)
+        lines.append(f"systemctl set-default {target} || failed {target}")
+    for number, script in enumerate(work.script):
+        name = script_name(script, number)
+        lines.append(f"{SESSION}/script-{number} </dev/null || failed {shlex.quote(name)}")
+    return "\n".join(lines) + "\n"
+
+
+def script_name(script: Script, number: int) -> str:
+    return f"script {script.name or number + 1}"
+
+
+@action(version=1, needs="userns")
+def run_scripts(job: Job) -> Mapping[str, Digest]:
+    """The tree `tree` after the run. Raises BuildError with what the failed part said."""
+    work = msgspec.convert(job.parameters["work"], Work)
+    files = {"run": shell_text(work)}
+    for number, script in enumerate(work.script):
+        text = script.run if script.run.startswith("#!") else f"#!/bin/sh\nset -e\n{script.run}"
+        files[f"script-{number}"] = text
+    tree = job.tree()
+    _check_programs(work, tree)
+    response, delta = run_in_sandbox(
+        job.store,
+        Request(
+            base=job.digest(),
+            tools=job.digest("tools"),
+            command=(f"{SESSION}/run",),
+            files=files,
+            environment={"SYSTEMD_OFFLINE": "1", "DEBIAN_FRONTEND": "noninteractive"},
+            epoch=work.epoch,
+            store=str(job.store.root),
+            work=str(job.work),
+        ),
+    )
+    if response.status != 0:
+        raise _failure(response)
+    return {"tree": job.store.add_tree(apply_delta(tree, delta))}
+
+
+def _check_programs(work: Work, tree: Tree) -> None:
+    needed = [("sh", "dash", "scripts", bool(work.script))]
+    needed += [("systemctl", "systemd", "units", work.systemd != Systemd())]
+    for program, package, what, wanted in needed:
+        if wanted and f"usr/bin/{program}" not in tree:
+            raise BuildError(
+                f"cannot run {what}: the image has no `{program}`",
+                hint=f"add the package `{package}`",
+            )
+
+
+def _failure(response: Response) -> BuildError:
+    found = re.search(r"^osloom-failed: (.*)$", response.output, re.MULTILINE)
+    what = found[1] if found else "the scripts"
+    detail = "\n".join(
+        line for line in response.output.splitlines() if not line.startswith("osloom-failed: ")
+    )
+    return BuildError(f"cannot run {what}: it failed in the sandbox", detail=detail[-6000:])
+
+
+@action(version=1)
+def finish(job: Job) -> Mapping[str, Digest]:
+    """The tree `tree` without what the definition removes and without what varies."""
+    tree = job.tree()
+    tree = tree.without(matching(tree, job.parameters["remove"]))
+    blobs = job.store.blobs
+
+    def add(data: bytes) -> Node:
+        return Node("file", 0o644, size=len(data), digest=blobs.add(data))
+
+    return {"tree": job.store.add_tree(normalised(tree, epoch=job.parameters["epoch"], add=add))}
