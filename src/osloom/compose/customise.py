@@ -5,7 +5,6 @@ Users and groups, host name, time zone, kernel parameters, files, os-release: pu
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import msgspec
 
@@ -185,8 +184,3 @@ def _written(file: File, blobs: Blobs) -> Tree:
         return Tree({"": Node("dir", 0o755)})
     data = (file.text or "").encode()
     return Tree({"": Node("file", 0o644, size=len(data), digest=blobs.add(data))})
-
-
-def parameters(settings: Settings) -> Any:
-    """Settings as the JSON of a step's parameters."""
-    return msgspec.to_builtins(settings)

@@ -60,6 +60,18 @@ class Builder:
                 raise
         return [self.digest(output) for output in wanted]
 
+    def missing(self, wanted: Sequence[Output]) -> set[Digest]:
+        """Blobs that have to be fetched before `make` can make `wanted`."""
+        given = [
+            one
+            for step in self._pending([output.step for output in wanted]).values()
+            for value in step.inputs.values()
+            for one in (value if isinstance(value, tuple) else (value,))
+        ]
+        return {
+            one for one in given if isinstance(one, str) and self._store.blobs.find(one) is None
+        }
+
     def outcome(self, step: Step) -> Outcome:
         return self._outcomes[step.key]
 

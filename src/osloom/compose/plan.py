@@ -1,0 +1,147 @@
+"""The steps from locked packages to an image tree."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from osloom.base.digest import Digest
+from osloom.compose.configure import configure
+from osloom.compose.customise import Settings, customise
+from osloom.compose.packages import merge_packages
+from osloom.compose.scripts import Work, finish, run_scripts
+from osloom.engine.step import Output, Step
+from osloom.model.definition import File, Image, Project
+from osloom.model.lock import Package
+from osloom.sources.debian.unpack import unpack_step
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unpacked:
+    """A package and the steps' outputs that hold it."""
+
+    package: Package
+    tree: Output
+    control: Output
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImagePlan:
+    """How an image tree comes about."""
+
+    tree: Output
+    packages: tuple[Unpacked, ...]
+
+
+def plan_packages(packages: Sequence[Package]) -> tuple[Unpacked, ...]:
+    """One unpack step a package; by name, which is the order of the merge."""
+    ordered = sorted(packages, key=lambda package: (package.name, package.architecture))
+    steps = [(package, unpack_step(package)) for package in ordered]
+    return tuple(
+        Unpacked(package=package, tree=step.output(), control=step.output("control"))
+        for package, step in steps
+    )
+
+
+def plan_merge(name: str, packages: Sequence[Unpacked], *, dpkg: bool) -> Output:
+    """The packages' files as one tree; no script has run."""
+    step = Step(
+        action=merge_packages,
+        title=f"merge {name}",
+        group=name,
+        parameters={"dpkg": dpkg},
+        inputs={
+            "trees": tuple(one.tree for one in packages),
+            "controls": tuple(one.control for one in packages),
+        },
+    )
+    return step.output()
+
+
+def plan_tools(packages: Sequence[Package]) -> Output:
+    """The tree of the tools image: files of packages, and nothing run."""
+    return plan_merge("tools", plan_packages(packages), dpkg=False)
+
+
+def plan_image(
+    name: str,
+    image: Image,
+    packages: Sequence[Package],
+    *,
+    project: Project,
+    epoch: int,
+    tools: Output,
+    sources: Mapping[str, Digest],
+) -> ImagePlan:
+    """Merge, configure, customise, run scripts, finish; the last is the image tree.
+
+    `sources` has the tree of each of the image's files that has a source.
+    """
+    unpacked = plan_packages(packages)
+    dpkg = image.configure != "none"
+    tree = plan_merge(name, unpacked, dpkg=dpkg)
+    if dpkg:
+        tree = Step(
+            action=configure,
+            title=f"configure {name}",
+            group=name,
+            parameters={"epoch": epoch},
+            inputs={
+                "tree": tree,
+                "tools": tools,
+                "controls": tuple(one.control for one in unpacked),
+            },
+        ).output()
+    tree = _customised(name, image, tree, project=project, epoch=epoch, sources=sources)
+    work = Work(epoch=epoch, locale=image.locale, systemd=image.systemd, script=image.script)
+    if not work.is_empty:
+        tree = Step(
+            action=run_scripts,
+            title=f"run scripts of {name}",
+            group=name,
+            parameters={"work": msgspec.to_builtins(work)},
+            inputs={"tree": tree, "tools": tools},
+        ).output()
+    tree = Step(
+        action=finish,
+        title=f"finish {name}",
+        group=name,
+        parameters={"epoch": epoch, "remove": list(image.remove)},
+        inputs={"tree": tree},
+    ).output()
+    return ImagePlan(tree=tree, packages=unpacked)
+
+
+def _customised(
+    name: str,
+    image: Image,
+    tree: Output,
+    *,
+    project: Project,
+    epoch: int,
+    sources: Mapping[str, Digest],
+) -> Output:
+    settings = Settings(
+        epoch=epoch,
+        name=f"{project.name}-{name}",
+        version=project.version,
+        hostname=image.hostname,
+        timezone=image.timezone,
+        locale=image.locale,
+        sysctl=image.sysctl,
+        users=image.users,
+        groups=image.groups,
+        files={
+            path: File(source=file) if isinstance(file, str) else file
+            for path, file in image.files.items()
+        },
+        sources=dict(sources),
+    )
+    return Step(
+        action=customise,
+        title=f"customise {name}",
+        group=name,
+        parameters={"settings": msgspec.to_builtins(settings)},
+        # The digests in the settings say what the files are; as inputs they also travel.
+        inputs={"tree": tree, "sources": tuple(sorted(sources.values()))},
+    ).output()
