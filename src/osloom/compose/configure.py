@@ -67,20 +67,18 @@ _ENVIRONMENT = {
 
 def preinst_order(controls: Sequence[Control]) -> list[Control]:
     """Those with a preinst, each after what it depends on, as far as there are no cycles."""
-    by_name = {control.name: control for control in controls}
-    for control in controls:
-        for provided in package_names(control.fields.get("Provides", "")):
-            by_name.setdefault(provided, control)
-    # Everything may use the users and groups that base-passwd makes.
-    graph: dict[str, set[str]] = {name: {"base-passwd"} - {name} for name in by_name}
+    by_name = _by_name(controls)
     order: list[str] = []
     for fields in (("Pre-Depends", "Depends"), ("Pre-Depends",), ()):
-        for control in controls:
-            needs = set().union(*(package_names(control.fields.get(field, "")) for field in fields))
-            wanted = {by_name[name].name for name in needs if name in by_name}
-            graph[control.name] = (wanted | {"base-passwd"}) - {control.name}
+        # Everything may use the users and groups that base-passwd makes.
+        graph = {
+            one.name: {need.name for need in _needs(one, by_name, fields)} | {"base-passwd"}
+            for one in controls
+        }
         try:
-            order = list(TopologicalSorter(graph).static_order())
+            order = list(
+                TopologicalSorter({n: needs - {n} for n, needs in graph.items()}).static_order()
+            )
         except CycleError:
             continue
         break
@@ -88,12 +86,35 @@ def preinst_order(controls: Sequence[Control]) -> list[Control]:
 
 
 def required(controls: Sequence[Control]) -> list[str]:
-    """What an installation configures before all else: the other scripts count on it."""
-    return sorted(
-        control.info_name
-        for control in controls
-        if control.is_essential or control.fields.get("Priority") == "required"
-    )
+    """What an installation configures before all else, and what that needs.
+
+    The scripts of other packages count on it without saying so.
+    """
+    by_name = _by_name(controls)
+    todo = [one for one in controls if one.is_essential or one.fields.get("Priority") == "required"]
+    found: dict[str, Control] = {}
+    while todo:
+        one = todo.pop()
+        if one.info_name not in found:
+            found[one.info_name] = one
+            todo.extend(_needs(one, by_name, ("Pre-Depends", "Depends")))
+    return sorted(found)
+
+
+def _by_name(controls: Sequence[Control]) -> dict[str, Control]:
+    """Packages by their own names and, where no package has it, by what they provide."""
+    by_name = {control.name: control for control in controls}
+    for control in controls:
+        for provided in sorted(package_names(control.fields.get("Provides", ""))):
+            by_name.setdefault(provided, control)
+    return by_name
+
+
+def _needs(
+    control: Control, by_name: Mapping[str, Control], fields: Sequence[str]
+) -> list[Control]:
+    names = set().union(*(package_names(control.fields.get(field, "")) for field in fields))
+    return [by_name[name] for name in sorted(names) if name in by_name]
 
 
 @action(version=1, needs="userns")
