@@ -56,9 +56,14 @@ class Tools:
         work: Path,
         reads: Mapping[str, Path] | None = None,
         environment: Mapping[str, str] | None = None,
+        network: bool = False,
     ) -> list[str]:
-        """The whole command line; it can be pasted into a shell."""
+        """The whole command line; it can be pasted into a shell.
+
+        `network` is for machines and containers that people run, never for a step.
+        """
         words = [*start_from(self.root, "usr/bin/bwrap"), "--unshare-all", "--die-with-parent"]
+        words += ["--share-net"] if network else []
         words += ["--uid", "0", "--gid", "0", "--hostname", "osloom", "--clearenv"]
         words += ["--ro-bind", os.fspath(self.root), "/", "--proc", "/proc", "--dev", "/dev"]
         words += ["--tmpfs", "/tmp", "--tmpfs", "/run", "--tmpfs", "/var/tmp"]

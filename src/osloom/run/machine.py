@@ -1,0 +1,118 @@
+"""A virtual machine as data, and the QEMU command line that makes it, qemu(1)."""
+
+import base64
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from osloom.base.errors import BuildError
+
+PACKAGES = {
+    "amd64": ("qemu-system-x86", "ovmf"),
+    "arm64": ("qemu-system-arm", "qemu-efi-aarch64"),
+}
+"""What has to be in the tools image for machines of each architecture."""
+
+_FIRMWARE = {
+    "amd64": ("usr/share/OVMF/OVMF_CODE_4M.fd", "usr/share/OVMF/OVMF_VARS_4M.fd"),
+    "arm64": ("usr/share/AAVMF/AAVMF_CODE.no-secboot.fd", "usr/share/AAVMF/AAVMF_VARS.fd"),
+}
+_PROGRAM = {"amd64": "qemu-system-x86_64", "arm64": "qemu-system-aarch64"}
+_NATIVE = {"x86_64": "amd64", "aarch64": "arm64"}
+
+TEST_PORT = "org.osloom.test"
+"""Name of the virtio port on which a boot test talks to the machine."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forward:
+    """A TCP port of this host that leads into the machine."""
+
+    host: int
+    guest: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drive:
+    path: Path
+    format: str = "raw"
+    keep: bool = False
+    """Write changes to the file; they are forgotten when the machine ends if not."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """See the module."""
+
+    architecture: str
+    drives: tuple[Drive, ...]
+    memory: int = 1024
+    """MiB."""
+    processors: int = 2
+    kvm: bool = False
+    forwards: tuple[Forward, ...] = ()
+    credentials: Mapping[str, str] = field(default_factory=dict)
+    """systemd credentials, by name; systemd.system-credentials(7)."""
+    test_socket: bool = False
+    """Offer the port `TEST_PORT` on the socket `test` of the working directory."""
+    console_log: bool = False
+    """Write the serial console to `console.log` of the working directory, not to the terminal."""
+
+
+def firmware(machine: Machine, tools: Path) -> tuple[Path, Path]:
+    """Code and variables of the UEFI firmware."""
+    code, variables = (tools / path for path in _FIRMWARE[machine.architecture])
+    for path in (code, variables):
+        if not path.exists():
+            raise BuildError(
+                f"cannot start a machine: the tools image has no {path.name}",
+                hint="run `osloom lock --upgrade-package ovmf`",
+            )
+    return code, variables
+
+
+def can_use_kvm(architecture: str) -> bool:
+    return _NATIVE.get(platform.machine()) == architecture
+
+
+def arguments(machine: Machine) -> list[str]:
+    """The command, for the working directory `/mnt/work` and the drives at `/mnt/driveN`."""
+    accelerator = "kvm" if machine.kvm else "tcg,thread=multi,tb-size=512"
+    board = "q35" if machine.architecture == "amd64" else "virt"
+    words = [_PROGRAM[machine.architecture], "-nodefaults", "-no-user-config"]
+    words += ["-machine", board, "-accel", accelerator]
+    words += ["-cpu", "host" if machine.kvm else "max"]
+    words += ["-smp", str(machine.processors), "-m", f"{machine.memory}M"]
+    words += ["-drive", "if=pflash,format=raw,unit=0,readonly=on,file=/mnt/code"]
+    words += ["-drive", "if=pflash,format=raw,unit=1,file=/mnt/work/variables"]
+    for number, drive in enumerate(machine.drives):
+        keep = "off" if drive.keep else "on"
+        words += [
+            "-drive",
+            f"if=none,id=d{number},format={drive.format},snapshot={keep},file=/mnt/drive{number}",
+            "-device",
+            f"virtio-blk-pci,drive=d{number},serial=drive{number}",
+        ]
+    forwards = "".join(
+        f",hostfwd=tcp:127.0.0.1:{one.host}-:{one.guest}" for one in machine.forwards
+    )
+    words += ["-netdev", f"user,id=net{forwards}", "-device", "virtio-net-pci,netdev=net,romfile="]
+    words += ["-device", "virtio-rng-pci"]
+    for name, value in machine.credentials.items():
+        encoded = base64.b64encode(value.encode()).decode()
+        words += ["-smbios", f"type=11,value=io.systemd.credential.binary:{name}={encoded}"]
+    return [*words, *_console(machine)]
+
+
+def _console(machine: Machine) -> list[str]:
+    words = ["-display", "none", "-no-reboot"]
+    if machine.console_log:
+        words += ["-serial", "file:/mnt/work/console.log", "-monitor", "none"]
+    else:
+        words += ["-serial", "mon:stdio"]
+    if machine.test_socket:
+        words += ["-chardev", "socket,id=test,path=/mnt/work/test,server=on,wait=off"]
+        words += ["-device", "virtio-serial-pci"]
+        words += ["-device", f"virtserialport,chardev=test,name={TEST_PORT}"]
+    return words
