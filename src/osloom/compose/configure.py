@@ -11,10 +11,11 @@ from graphlib import CycleError, TopologicalSorter
 
 from osloom.base.digest import Digest
 from osloom.base.errors import BuildError
-from osloom.compose.control import Control, package_names
+from osloom.compose.control import Control
 from osloom.engine.delta import apply_delta
 from osloom.engine.sandbox import SESSION, Request, Response, run_in_sandbox
 from osloom.engine.step import Job, action
+from osloom.sources.debian.deb822 import package_names
 
 _SCRIPT = f"""#!/bin/sh
 set -u

@@ -1,32 +1,9 @@
-"""Control files of Debian packages, deb822(5)."""
-
-import re
+"""The control files of one Debian package, deb-control(5)."""
 
 from osloom.base.digest import Digest
 from osloom.model.tree import Tree
+from osloom.sources.debian.deb822 import parse_stanza
 from osloom.store.blobs import Blobs
-
-
-def parse_stanza(text: str) -> dict[str, str]:
-    """One stanza as field to value; continuation lines keep their line breaks."""
-    fields: dict[str, str] = {}
-    name = ""
-    for line in text.splitlines():
-        if line[:1] in (" ", "\t"):
-            fields[name] += f"\n{line}"
-        elif line:
-            name, _, value = line.partition(":")
-            fields[name] = value.strip()
-    return fields
-
-
-def package_names(relations: str) -> frozenset[str]:
-    """The names in a relation field: `a (>= 1), b | c:any` gives a, b, c."""
-    return frozenset(
-        re.split(r"[ (:\[]", part.strip(), maxsplit=1)[0]
-        for part in re.split(r"[,|]", relations)
-        if part.strip()
-    )
 
 
 class Control:

@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 
 from osloom.base.digest import Digest
-from osloom.compose.control import Control, package_names
+from osloom.compose.control import Control
 from osloom.compose.dpkg import Unpacked, database
 from osloom.compose.merge import Claimant, merge, skeleton
 from osloom.engine.step import Job, action
+from osloom.sources.debian.deb822 import package_names
 
 
 @action(version=1)

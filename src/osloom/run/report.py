@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from typing import Literal
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import msgspec
 
@@ -29,10 +29,10 @@ def has_failed(cases: Sequence[Case]) -> bool:
 
 def junit(cases: Sequence[Case]) -> bytes:
     """A JUnit report as most CI systems read it: one suite for each output of an image."""
-    root = ElementTree.Element("testsuites")
+    root = ET.Element("testsuites")
     for image, output in dict.fromkeys((case.image, case.output) for case in cases):
         own = [case for case in cases if (case.image, case.output) == (image, output)]
-        suite = ElementTree.SubElement(
+        suite = ET.SubElement(
             root,
             "testsuite",
             name=f"{image}.{output}",
@@ -43,12 +43,13 @@ def junit(cases: Sequence[Case]) -> bytes:
         )
         for case in own:
             _add_case(suite, case)
-    ElementTree.indent(root)
-    return ElementTree.tostring(root, encoding="utf-8", xml_declaration=True) + b"\n"
+    ET.indent(root)
+    text: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
+    return text + b"\n"
 
 
-def _add_case(suite: ElementTree.Element, case: Case) -> None:
-    element = ElementTree.SubElement(
+def _add_case(suite: ET.Element, case: Case) -> None:
+    element = ET.SubElement(
         suite,
         "testcase",
         classname=f"{case.image}.{case.output}",
@@ -56,12 +57,12 @@ def _add_case(suite: ElementTree.Element, case: Case) -> None:
         time=f"{case.seconds:.3f}",
     )
     if case.verdict == "failed":
-        failure = ElementTree.SubElement(element, "failure", message=_clean(case.message))
+        failure = ET.SubElement(element, "failure", message=_clean(case.message))
         failure.text = _clean(case.detail)
     elif case.verdict == "skipped":
-        ElementTree.SubElement(element, "skipped", message=_clean(case.message))
+        ET.SubElement(element, "skipped", message=_clean(case.message))
     elif case.detail:
-        ElementTree.SubElement(element, "system-out").text = _clean(case.detail)
+        ET.SubElement(element, "system-out").text = _clean(case.detail)
 
 
 def _clean(text: str) -> str:

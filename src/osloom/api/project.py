@@ -1,0 +1,92 @@
+"""A project: the definition, the lock beside it, and the store they are built with."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from osloom.base.errors import LockError, UsageError, nearest
+from osloom.definition.load import load
+from osloom.model.definition import Definition, Image
+from osloom.model.lock import Lock
+from osloom.sources.debian import lockfile
+from osloom.store.store import Store
+
+LOCKFILE = "osloom.lock"
+OUTPUT = "dist"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Project:
+    """See the module."""
+
+    path: Path
+    """Of the definition."""
+    definition: Definition
+
+    @property
+    def directory(self) -> Path:
+        return self.path.parent
+
+    @property
+    def lock_path(self) -> Path:
+        return self.directory / LOCKFILE
+
+    def find_lock(self) -> Lock | None:
+        return lockfile.load(self.lock_path) if self.lock_path.exists() else None
+
+    def lock(self) -> Lock:
+        found = self.find_lock()
+        if found is None:
+            raise LockError(f"cannot find {LOCKFILE}", hint="run `osloom lock`")
+        return found
+
+    def image(self, name: str) -> Image:
+        images = self.definition.image
+        if name not in images:
+            close = nearest(name, list(images))
+            hint = f"did you mean `{close[0]}`?" if close else f"there are: {', '.join(images)}"
+            raise UsageError(f"cannot find the image `{name}`", hint=hint)
+        return images[name]
+
+    def chosen(self, names: tuple[str, ...]) -> dict[str, Image]:
+        """The images `names`, or all that have outputs when there are none."""
+        if names:
+            return {name: self.image(name) for name in names}
+        found = {name: image for name, image in self.definition.image.items() if image.outputs}
+        if not found:
+            raise UsageError(
+                "cannot build anything: no image has outputs",
+                hint='add for example `outputs = ["oci"]` to an image',
+            )
+        return found
+
+    def epoch(self, lock: Lock) -> int:
+        """SOURCE_DATE_EPOCH: the environment's, the definition's, or the lock's.
+
+        Not the last commit's time: a build must not depend on more than definition and lock.
+        """
+        given = os.environ.get("SOURCE_DATE_EPOCH")
+        if given is not None:
+            if not given.isdigit():
+                raise UsageError(f"cannot read SOURCE_DATE_EPOCH: `{given}` is not a number")
+            return int(given)
+        own = self.definition.project.epoch
+        return own if own is not None else lock.epoch
+
+
+def open_project(path: Path) -> Project:
+    return Project(path=path, definition=load(path))
+
+
+def default_store() -> Path:
+    """OSLOOM_STORE, or the user's cache directory; XDG Base Directory Specification."""
+    given = os.environ.get("OSLOOM_STORE")
+    if given:
+        return Path(given).absolute()
+    cache = os.environ.get("XDG_CACHE_HOME")
+    home = Path(cache) if cache and Path(cache).is_absolute() else Path.home() / ".cache"
+    return home / "osloom"
+
+
+def open_store(path: Path | None = None) -> Store:
+    return Store(path or default_store())
