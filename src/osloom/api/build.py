@@ -67,9 +67,8 @@ class Session:
         missing = self.builder.missing(wanted)
         packages = [package for package in self.lock.packages if package.digest in missing]
         if packages:
-            fetch_packages(
-                self.store, self.lock, self.project.definition, packages, report=self.report
-            )
+            debian = self.project.definition.debian
+            fetch_packages(self.store, self.lock, debian, packages, report=self.report)
         return self.builder.make(wanted)
 
 

@@ -1,0 +1,132 @@
+"""Output `initrd`: systemd, udev and early modules as a cpio archive, bootup(7).
+
+An initrd is an image too: files of packages, of which no script has run. What those scripts would
+have done and an initrd needs is a short list.
+"""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from osloom.assemble.compression import compressed
+from osloom.assemble.kernel import extract_kernel
+from osloom.assemble.request import Product, Request
+from osloom.base.digest import Digest
+from osloom.base.errors import BuildError
+from osloom.engine.step import Job, Output, Step, action
+from osloom.model.cpio import write_cpio
+from osloom.model.tree import Node, Tree
+from osloom.store.blobs import Blobs
+
+_LEFT_OUT = (
+    "boot",
+    "etc/apt",
+    "etc/cron.d",
+    "etc/cron.daily",
+    "etc/init.d",
+    "usr/include",
+    "usr/lib/apt",
+    "usr/lib/python3",
+    "usr/lib/systemd/boot",
+    "usr/lib/systemd/catalog",
+    "usr/lib/systemd/user",
+    "usr/lib/tmpfiles.d/legacy.conf",
+    "usr/lib/udev/hwdb.d",
+    "usr/share",
+    "var/cache",
+    "var/lib/dpkg",
+)
+"""What an initrd does not need of the packages."""
+
+_GROUPS = {
+    "root": 0,
+    "tty": 5,
+    "disk": 6,
+    "lp": 7,
+    "kmem": 15,
+    "dialout": 20,
+    "cdrom": 24,
+    "tape": 26,
+    "audio": 29,
+    "utmp": 43,
+    "video": 44,
+    "users": 100,
+    "systemd-journal": 999,
+    "input": 997,
+    "sgx": 996,
+    "clock": 995,
+    "kvm": 994,
+    "render": 993,
+    "nogroup": 65534,
+}
+"""What udev's rules name; the real system sets devices anew with its own numbers."""
+
+
+def initrd_tree(packages: Tree, modules: Tree, blobs: Blobs, *, epoch: int) -> Tree:
+    """The tree of an initrd, from files of packages and of a kernel."""
+
+    def text(content: str) -> Node:
+        data = content.encode()
+        return Node("file", 0o644, mtime=epoch, size=len(data), digest=blobs.add(data))
+
+    if "usr/lib/systemd/systemd" not in packages:
+        raise BuildError("cannot make an initrd: its packages hold no systemd")
+    groups = "".join(f"{name}:x:{number}:\n" for name, number in _GROUPS.items())
+    added = {
+        "init": Node("symlink", 0o777, mtime=epoch, target="usr/lib/systemd/systemd"),
+        "etc/initrd-release": text("ID=osloom\nNAME=osloom initrd\n"),
+        "etc/passwd": text(
+            "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534::/nonexistent:/usr/sbin/nologin\n"
+        ),
+        "etc/group": text(groups),
+        "etc/shadow": msgspec.structs.replace(text("root:*:::::::\n"), mode=0o600),
+        "root": Node("dir", 0o700, mtime=epoch),
+        "sysroot": Node("dir", 0o755, mtime=epoch),
+    }
+    nodes = {
+        path: node if 0 < node.mtime <= epoch else msgspec.structs.replace(node, mtime=epoch)
+        for path, node in packages.without(_LEFT_OUT)
+        .overlaid(modules)
+        .overlaid(Tree(added))
+        .items()
+    }
+    return Tree(nodes)
+
+
+@action(version=1)
+def pack_initrd(job: Job) -> Mapping[str, Digest]:
+    """The packages of `tree` and the kernel's `modules` as a compressed cpio archive."""
+    blobs = job.store.blobs
+    tree = initrd_tree(job.tree(), job.tree("modules"), blobs, epoch=job.parameters["epoch"])
+    chunks = write_cpio(tree, blobs.chunks)
+    return {
+        "file": blobs.add_chunks(compressed(chunks, job.parameters["compression"])),
+        "tree": job.store.add_tree(tree),
+    }
+
+
+def plan_kernel(request: Request) -> Step:
+    return Step(
+        action=extract_kernel,
+        title=f"take the kernel of {request.name}",
+        group=request.name,
+        parameters={"epoch": request.epoch, "modules": list(request.image.initrd.modules)},
+        inputs={"tree": request.tree},
+    )
+
+
+def plan_initrd(request: Request, kernel: Step) -> Output:
+    assert request.initrd is not None
+    step = Step(
+        action=pack_initrd,
+        title=f"write the initrd of {request.name}",
+        group=request.name,
+        parameters={"epoch": request.epoch, "compression": request.image.initrd.compression},
+        inputs={"tree": request.initrd, "modules": kernel.output()},
+    )
+    return step.output("file")
+
+
+def plan(request: Request) -> tuple[Product, ...]:
+    initrd = plan_initrd(request, plan_kernel(request))
+    return (Product(path=f"{request.name}.initrd", output=initrd),)

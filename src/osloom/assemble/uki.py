@@ -1,0 +1,88 @@
+"""Output `uki`: kernel, initrd and command line as one EFI program, ukify(1).
+
+https://uapi-group.org/specifications/specs/unified_kernel_image/
+"""
+
+from collections.abc import Mapping
+
+from osloom.assemble.initrd import plan_initrd, plan_kernel
+from osloom.assemble.request import Product, Request
+from osloom.base.digest import Digest, derive_uuid
+from osloom.engine.step import Job, Output, Step, action
+
+STUBS = {"amd64": "linuxx64.efi.stub", "arm64": "linuxaa64.efi.stub"}
+_CONSOLES = {"amd64": "ttyS0", "arm64": "ttyAMA0"}
+_BOOT = "/usr/lib/systemd/boot/efi"
+
+
+def root_id(tree: Digest) -> str:
+    """The partition id of the root file system that holds `tree`."""
+    return str(derive_uuid("partition", "root", tree))
+
+
+def command_line(*, root: str, writable: bool, console: str, extra: list[str]) -> str:
+    """The kernel's command line, kernel-command-line(7); the last console gets the messages."""
+    words = [f"root=PARTUUID={root}", "rw" if writable else "ro"]
+    return " ".join([*words, "console=tty0", f"console={console}", *extra])
+
+
+@action(version=1)
+def build_uki(job: Job) -> Mapping[str, Digest]:
+    """One EFI program from `vmlinuz`, `initrd`, `release` (os-release) and `version`."""
+    blobs = job.store.blobs
+    parameters = job.parameters
+    line = command_line(
+        root=root_id(job.digest("root")),
+        writable=parameters["writable"],
+        console=_CONSOLES[parameters["architecture"]],
+        extra=parameters["command_line"],
+    )
+    reads = {name: blobs.path(job.digest(name)) for name in ("vmlinuz", "initrd", "release")}
+    job.tools().run(
+        [
+            "ukify",
+            "build",
+            "--linux=/mnt/vmlinuz",
+            "--initrd=/mnt/initrd",
+            "--os-release=@/mnt/release",
+            f"--cmdline={line}",
+            f"--uname={blobs.read(job.digest('version')).decode()}",
+            f"--stub={_BOOT}/{STUBS[parameters['architecture']]}",
+            "--output=/mnt/work/uki.efi",
+        ],
+        work=job.work,
+        reads=reads,
+        environment={
+            "SOURCE_DATE_EPOCH": str(parameters["epoch"]),
+            "PYTHONDONTWRITEBYTECODE": "1",
+        },
+    )
+    return {"file": blobs.add_file(job.work / "uki.efi")}
+
+
+def plan_uki(request: Request) -> Output:
+    kernel = plan_kernel(request)
+    step = Step(
+        action=build_uki,
+        title=f"build the UKI of {request.name}",
+        group=request.name,
+        parameters={
+            "architecture": request.architecture,
+            "command_line": list(request.image.kernel_command_line),
+            "epoch": request.epoch,
+            "writable": request.image.disk.filesystem != "erofs",
+        },
+        inputs={
+            "root": request.tree,
+            "vmlinuz": kernel.output("vmlinuz"),
+            "version": kernel.output("version"),
+            "release": kernel.output("release"),
+            "initrd": plan_initrd(request, kernel),
+            "tools": request.tools,
+        },
+    )
+    return step.output("file")
+
+
+def plan(request: Request) -> tuple[Product, ...]:
+    return (Product(path=f"{request.name}.efi", output=plan_uki(request)),)
