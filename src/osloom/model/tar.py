@@ -107,7 +107,7 @@ def _record(key: str, value: bytes) -> bytes:
     return str(length).encode() + body
 
 
-def _block(
+def _block(  # noqa: PLR0913  (the fields of one header)
     name: bytes,
     prefix: bytes,
     *,

@@ -1,0 +1,5 @@
+import sys
+
+from osloom.cli.main import main
+
+sys.exit(main())

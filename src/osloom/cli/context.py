@@ -1,0 +1,25 @@
+"""What most verbs begin with: the project, the store, progress."""
+
+import argparse
+import time
+from pathlib import Path
+
+from osloom.api.project import Project, open_project, open_store
+from osloom.definition.load import find_definition
+from osloom.store.store import Store
+
+
+def project_of(arguments: argparse.Namespace) -> Project:
+    given: Path | None = arguments.file
+    path = given.absolute() if given else find_definition(Path.cwd())
+    return open_project(path)
+
+
+def store_of(arguments: argparse.Namespace) -> Store:
+    given: Path | None = arguments.store
+    return open_store(given.absolute() if given else None)
+
+
+def now() -> int:
+    """This machine's clock, which only the check of signatures may look at."""
+    return int(time.time())  # noqa: TID251

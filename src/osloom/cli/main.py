@@ -1,0 +1,92 @@
+"""The command line: arguments in, one verb run, an exit status out."""
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from osloom.base.errors import Error, UsageError, nearest
+
+VERSION = "0.1.0"
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse with this project's words and exit status 2."""
+
+    def error(self, message: str) -> None:  # type: ignore[override]
+        import re
+
+        found = re.match(r"argument \S+: invalid choice: '([^']+)' \(choose from (.*)\)", message)
+        if found:
+            names = [name.strip(" '") for name in found[2].split(",")]
+            close = nearest(found[1], names)
+            hint = f"did you mean `{close[0]}`?" if close else f"there are: {', '.join(names)}"
+            raise UsageError(f"unknown command `{found[1]}`", hint=hint)
+        raise UsageError(message, hint=f"`{self.prog} --help` tells more")
+
+
+def parser() -> argparse.ArgumentParser:
+    from osloom.cli import verbs
+
+    top = _Parser(
+        prog="osloom",
+        description="One definition file, every kind of Linux image.",
+        epilog="Exit status: 0 done, 1 the work failed, 2 the command line or definition is wrong.",
+    )
+    top.add_argument("--version", action="version", version=f"osloom {VERSION}")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
+    for verb in verbs.VERBS:
+        help_text = (verb.__doc__ or "").strip().splitlines()[0]
+        one = commands.add_parser(
+            verb.NAME, help=help_text, description=(verb.__doc__ or "").strip()
+        )
+        _add_common(one)
+        verb.add_arguments(one)
+        one.set_defaults(run=verb.run)
+    return top
+
+
+def _add_common(one: argparse.ArgumentParser) -> None:
+    one.add_argument(
+        "-f", "--file", type=Path, metavar="FILE", help="the definition; found by itself"
+    )
+    one.add_argument("--json", action="store_true", help="print the result as JSON")
+    one.add_argument(
+        "--progress",
+        choices=("auto", "live", "plain", "json"),
+        default="auto",
+        help="how to show progress",
+    )
+    one.add_argument("--store", type=Path, metavar="DIRECTORY", help="the store; or OSLOOM_STORE")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; gives its exit status."""
+    as_json = "--json" in (argv if argv is not None else sys.argv)
+    try:
+        arguments = parser().parse_args(argv)
+        if arguments.command is None:
+            parser().print_help()
+            return 0
+        status: int = arguments.run(arguments)
+    except Error as error:
+        from osloom.cli.output import error_json, print_error, print_json
+
+        if as_json:
+            print_json(error_json(error))
+        else:
+            print_error(error)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("stopped; the next run continues where this one was", file=sys.stderr)
+        return 128 + signal.SIGINT
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,61 @@
+"""Build images: every output that the definition asks for, from what is locked."""
+
+import argparse
+import time
+from pathlib import Path
+
+from osloom.cli.context import project_of, store_of
+from osloom.cli.output import in_bytes, in_seconds, print_json, print_table
+from osloom.cli.progress import make_progress
+
+NAME = "build"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("images", nargs="*", metavar="IMAGE", help="all with outputs by default")
+    parser.add_argument(
+        "--format",
+        action="append",
+        default=[],
+        metavar="FORMAT",
+        help="make this output, whatever the definition lists; may be repeated",
+    )
+    parser.add_argument("-o", "--output", type=Path, metavar="DIRECTORY", help="default: dist")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from osloom.api.build import Session, build, check_fresh
+
+    project = project_of(arguments)
+    images = project.chosen(tuple(arguments.images))
+    lock = project.lock()
+    check_fresh(project, lock)
+    start = time.monotonic()
+    with (
+        make_progress(arguments.progress) as report,
+        Session(project, lock, store_of(arguments), report) as session,
+    ):
+        output: Path | None = arguments.output
+        made = build(
+            session,
+            images,
+            formats=tuple(arguments.format),
+            directory=output.absolute() if output else None,
+        )
+    if arguments.json:
+        print_json(made)
+        return 0
+    rows = [
+        [
+            one.image,
+            one.format,
+            one.path,
+            in_bytes(one.size),
+            one.digest[7:19],
+            "reused" if one.reused else in_seconds(one.seconds),
+        ]
+        for one in made
+    ]
+    print_table(["image", "output", "file", "size", "digest", "time"], rows)
+    print(f"done in {in_seconds(time.monotonic() - start)}")
+    return 0
