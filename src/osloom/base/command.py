@@ -17,6 +17,8 @@ from typing import BinaryIO
 
 from osloom.base.errors import CommandError
 
+TIMED_OUT = 124
+
 _TAIL = 2000
 
 
@@ -33,14 +35,15 @@ def run(
     environment: Mapping[str, str] | None = None,
     stdin: Iterable[bytes] | None = None,
     stdout: BinaryIO | None = None,
-    cwd: Path | None = None,
+    stderr: BinaryIO | None = None,
+    timeout: float | None = None,
     check: bool = True,
-    pass_fds: Sequence[int] = (),
 ) -> Completed:
     """Run `argv` to its end.
 
-    `stdin` is fed chunk by chunk; `stdout` takes the output instead of the result. Raises
-    CommandError with the end of what the program said when it fails and `check` is set.
+    `stdin` is fed chunk by chunk; `stdout` and `stderr` take the output instead of the result.
+    After `timeout` seconds the program is killed and its status is 124, as timeout(1) says it.
+    Raises CommandError with the end of what the program said when it fails and `check` is set.
     """
     arguments = [os.fspath(word) for word in argv]
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
@@ -50,9 +53,7 @@ def run(
                 env={"PATH": os.defpath, "LC_ALL": "C.UTF-8", "TZ": "UTC", **(environment or {})},
                 stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
                 stdout=stdout or out,
-                stderr=err,
-                cwd=cwd,
-                pass_fds=pass_fds,
+                stderr=stderr or err,
             )
         except FileNotFoundError as error:
             raise CommandError(f"cannot find `{arguments[0]}`") from error
@@ -61,7 +62,11 @@ def run(
         try:
             if stdin is not None:
                 _feed(process, stdin)
-            status = process.wait()
+            status = process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            status = TIMED_OUT
         except BaseException:
             process.send_signal(signal.SIGKILL)
             process.wait()

@@ -55,6 +55,10 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     """Text of the files in `SESSION`, by name; those that start with `#!` are executable."""
     environment: dict[str, str] = {}
     epoch: int
+    directory: str = "/"
+    """Where the command starts."""
+    timeout: int | None = None
+    """Seconds after which the command is ended, with status 124."""
     store: str
     """The store's directory."""
     work: str
@@ -116,12 +120,14 @@ def _serve(request: Request) -> Response:
     tools = store.checkout(request.tools)
     with (scratch / "output").open("w+b") as output:
         completed = run(
-            ["/bin/sh", "-c", 'exec "$@" 2>&1', "sh", *_argv(request, tools, places)],
+            _argv(request, tools, places),
             stdout=output,
+            stderr=output,
+            timeout=request.timeout,
             check=False,
         )
         output.seek(0)
-        text = output.read().decode(errors="replace") + completed.stderr.decode(errors="replace")
+        text = output.read().decode(errors="replace")
     if completed.status != 0:
         return Response(status=completed.status, output=text)
     delta = read_delta(places["upper"], base, store.blobs, epoch=request.epoch)
@@ -150,7 +156,7 @@ def _argv(request: Request, tools: Path, places: Mapping[str, Path]) -> list[str
     }
     for name, value in environment.items():
         words += ["--setenv", name, value]
-    return [*words, "--chdir", "/", "--", *request.command]
+    return [*words, "--chdir", request.directory, "--", *request.command]
 
 
 def _lay_specials(base: Tree, root: Path) -> None:

@@ -1,5 +1,5 @@
 """The verbs, in the order of the help: one module each."""
 
-from osloom.cli.verbs import build, lock
+from osloom.cli.verbs import build, lock, run, test
 
-VERBS = (lock, build)
+VERBS = (lock, build, run, test)

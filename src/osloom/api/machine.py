@@ -1,0 +1,50 @@
+"""Machines for the outputs of a project: which tools, which disk, KVM or not."""
+
+from pathlib import Path
+
+from osloom.api.build import Session, plan
+from osloom.api.requests import architecture_of, machine_name
+from osloom.base.errors import UsageError
+from osloom.base.progress import Event
+from osloom.compose.plan import plan_merge, plan_packages
+from osloom.engine.tools import Tools
+from osloom.run.machine import Drive, Machine
+from osloom.run.qemu import probe_kvm
+
+
+def machine_tools(session: Session, architecture: str) -> Tools:
+    """The tools image that holds QEMU and its firmware."""
+    name = machine_name(architecture)
+    if name not in session.lock.images:
+        raise UsageError(
+            "cannot start a machine: no image of the definition boots by itself",
+            hint='add the output `disk` to one: `outputs = ["disk"]`',
+        )
+    packages = plan_packages(session.lock.packages_of(name))
+    (digest,) = session.make([plan_merge("machine", packages, dpkg=False)])
+    return Tools(session.store.checkout(digest))
+
+
+def built_disk(session: Session, name: str) -> Drive:
+    """The image's disk, built now if it is not there; straight from the store."""
+    image = session.project.image(name)
+    planned = plan(session, {name: image}, ("disk",))
+    (product,) = [one.product for one in planned.outputs]
+    (digest,) = session.make([product.output])
+    return Drive(path=session.store.blobs.path(digest), format=image.disk.format)
+
+
+def machine_for(
+    session: Session, name: str, tools: Tools, work: Path, **settings: object
+) -> Machine:
+    """A machine that boots the image's disk and forgets what is written to it."""
+    architecture = architecture_of(session.project.image(name))
+    problem = probe_kvm(tools, work, architecture)
+    said = f"no KVM ({problem}): emulating, which is slow" if problem else "using KVM"
+    session.report(Event(kind="note", id="kvm", title=said))
+    return Machine(
+        architecture=architecture,
+        drives=(built_disk(session, name),),
+        kvm=not problem,
+        **settings,  # type: ignore[arg-type]
+    )
