@@ -1,62 +1,100 @@
 """`from`: an image takes everything of another one.
 
-Done on the tables as they were read, where it is still known which keys were set: lists add up,
-tables merge key by key, other values replace. What an image makes (`outputs`) is its own.
+Done on the tables as they were read, where it is still known which keys were set: arrays add up,
+tables merge key by key, other values replace. A type may say otherwise, with `inherit` beside it:
+`replace` for an array that is one value (a program and its arguments), `never` for what an image
+has for itself alone (`outputs`).
 """
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, get_args, get_origin
 
-OWN = ("outputs", "from")
-"""Keys that are not taken over."""
+from osloom.base.errors import nearest
+from osloom.definition.check import Mistake
+from osloom.definition.kinds import bare, fields, is_table, said_beside
+from osloom.model.definition import Image
 
-
-class InheritanceError(Exception):
-    """The arguments: what is wrong, the image whose `from` it is, and the nearest valid name."""
-
-    def __init__(self, message: str, image: str, hint: str | None) -> None:
-        super().__init__(message)
-        self.message = message
-        self.image = image
-        self.hint = hint
+Images = Mapping[str, Mapping[str, Any]]
 
 
-def complete(images: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Every image with what it inherits. Raises InheritanceError."""
-    return {name: _complete(name, images, ()) for name in images}
+def check_parents(images: Images) -> Iterator[Mistake]:
+    """Every `from` that names no image or comes back to its own."""
+    in_circle: set[str] = set()
+    for name, image in images.items():
+        parent = image.get("from")
+        if parent is None:
+            continue
+        path = ("image", name, "from")
+        if parent not in images:
+            close = nearest(parent, [one for one in images if one != name])
+            others = ", ".join(one for one in images if one != name)
+            hint = f"did you mean `{close[0]}`?" if close else f"there are: {others}"
+            yield Mistake(path, f"cannot find the image `{parent}`", hint if others else None)
+        elif name not in in_circle:
+            circle = _circle(name, images)
+            in_circle.update(circle)
+            if circle:
+                said = " -> ".join([*circle, circle[0]])
+                hint = "take `from` out of one of them"
+                yield Mistake(path, f"`from` goes in a circle: {said}", hint)
 
 
-def _complete(
-    name: str, images: Mapping[str, Mapping[str, Any]], above: tuple[str, ...]
-) -> dict[str, Any]:
-    image = images[name]
-    parent = image.get("from")
-    if parent is None:
-        return dict(image)
-    chain = (*above, name)
-    if parent in chain:
-        circle = " -> ".join([*chain[chain.index(parent) :], parent])
-        raise InheritanceError(f"`from` goes in a circle: {circle}", name, "break it at one image")
-    if parent not in images:
-        from osloom.base.errors import nearest
-
-        close = nearest(str(parent), list(images))
-        hint = f"did you mean `{close[0]}`?" if close else f"there are: {', '.join(images)}"
-        raise InheritanceError(f"`from` names no image: `{parent}`", name, hint)
-    inherited = _complete(parent, images, chain)
-    base = {key: value for key, value in inherited.items() if key not in OWN}
-    return merged(base, image)
+def _circle(name: str, images: Images) -> list[str]:
+    """The images from `name` back to itself; none when its parents end elsewhere."""
+    seen = [name]
+    while True:
+        parent = images.get(seen[-1], {}).get("from")
+        if parent == name:
+            return seen
+        if parent is None or parent in seen:
+            return []
+        seen.append(parent)
 
 
-def merged(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-    """`own` on top of `base`."""
-    result = dict(base)
-    for key, value in own.items():
-        there = result.get(key)
-        if isinstance(there, dict) and isinstance(value, dict):
-            result[key] = merged(there, value)
-        elif isinstance(there, list) and isinstance(value, list):
-            result[key] = [*there, *(one for one in value if one not in there)]
+def complete(images: Images) -> dict[str, dict[str, Any]]:
+    """Every image with what it inherits. The parents have been checked."""
+    done: dict[str, dict[str, Any]] = {}
+    for name in images:
+        _complete(name, images, done)
+    return {name: done[name] for name in images}
+
+
+def _complete(name: str, images: Images, done: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    if name not in done:
+        own = dict(images[name])
+        parent = own.get("from")
+        if parent is None:
+            done[name] = own
         else:
-            result[key] = value
-    return result
+            base = _complete(parent, images, done)
+            kept = {key: value for key, value in base.items() if _rule(key) != "never"}
+            done[name] = _merged(kept, own, Image)
+    return done[name]
+
+
+def _rule(key: str) -> str | None:
+    return said_beside(fields(Image)[key].kind, "inherit")
+
+
+def _merged(base: Any, own: Any, kind: Any) -> Any:
+    """`own` on top of `base`, two values of one kind."""
+    plain = bare(kind)
+    if is_table(plain):
+        kinds = {key: one.kind for key, one in fields(plain).items()}
+        return _merged_tables(base, own, kinds)
+    if get_origin(plain) is dict:
+        item = get_args(plain)[1]
+        return _merged_tables(base, own, dict.fromkeys([*base, *own], item))
+    if get_origin(plain) is tuple and said_beside(kind, "inherit") != "replace":
+        return [*base, *(one for one in own if one not in base)]
+    # A string or a table (`files`) is one value too: half of each would be neither.
+    return own
+
+
+def _merged_tables(
+    base: Mapping[str, Any], own: Mapping[str, Any], kinds: Mapping[str, Any]
+) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in own.items():
+        merged[key] = _merged(base[key], value, kinds[key]) if key in base else value
+    return merged

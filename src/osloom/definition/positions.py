@@ -1,10 +1,12 @@
-"""Where a key stands in TOML text that has been parsed already.
+"""Where each key stands, in TOML text that has been parsed already.
 
 `tomllib` says nothing about places. This scanner reads the text once more, knowing that it is
 valid, and notes where each key begins; toml.io/en/v1.0.0.
 """
 
+import bisect
 import re
+import tomllib
 from collections.abc import Iterator
 
 Path = tuple[str | int, ...]
@@ -35,8 +37,6 @@ def positions(text: str) -> dict[Path, Position]:
 
 
 def _position(starts: list[int], offset: int) -> Position:
-    import bisect
-
     line = bisect.bisect_right(starts, offset)
     return line, offset - starts[line - 1] + 1
 
@@ -65,6 +65,7 @@ class _Scanner:
     def _header(self, brackets: int, *, is_array: bool) -> Path:
         self.at += brackets
         path: Path = ()
+        offset = self.at
         for name, offset in self._keys():
             path = self._last((*path, name))
             self.offsets.setdefault(path, offset)
@@ -74,7 +75,7 @@ class _Scanner:
             count = self.counts.get(array, 0)
             self.counts[array] = count + 1
             path = (*array, count)
-            self.offsets.setdefault(path, self.at)
+            self.offsets.setdefault(path, offset)
         self.at += brackets
         return path
 
@@ -178,8 +179,6 @@ class _Scanner:
 
 
 def _unquoted(raw: str) -> str:
-    import tomllib
-
     text = tomllib.loads(f"x = {raw}")["x"]
     assert isinstance(text, str)
     return text

@@ -10,12 +10,127 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
-PackageName = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9+.-]+(:[a-z0-9-]+)?(=[^\s]+)?$")]
-AbsolutePath = Annotated[str, Meta(pattern=r"^/")]
-Mode = Annotated[str, Meta(pattern=r"^0?[0-7]{3,4}$")]
-Size = Annotated[str, Meta(pattern=r"^[0-9]+[KMGT]?$")]
+# `extra` is for this program, not for the JSON schema: `inherit` is read by `definition.inherit`,
+# `hint` and `secret` (never to be shown) by `definition.check`.
+
+Name = Annotated[
+    str,
+    Meta(
+        pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$",
+        description="lower-case letters, digits, `.`, `_` and `-`, a letter or digit first",
+        examples=["web"],
+    ),
+]
+UserName = Annotated[
+    str,
+    Meta(
+        pattern=r"^[a-z_][a-z0-9_.-]{0,31}$",
+        description="lower-case letters, digits, `.`, `_` and `-`, a letter or `_` first",
+        examples=["app"],
+    ),
+]
+PackageName = Annotated[
+    str,
+    Meta(
+        pattern=r"^[a-z0-9][a-z0-9+.-]+(:[a-z0-9-]+)?(=[^\s]+)?$",
+        description="the name of a package, with `=VERSION` where one version is wanted",
+        examples=["nginx-light"],
+    ),
+]
+Version = Annotated[
+    str,
+    Meta(
+        pattern=r"^[0-9A-Za-z][0-9A-Za-z._~^+-]*$",
+        description="letters, digits, `.`, `_`, `~`, `^`, `+` and `-`, a letter or digit first",
+        examples=["7"],
+    ),
+]
+UnitName = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Za-z0-9:_.\\@-]+$",
+        description="the name of a unit",
+        examples=["nginx.service"],
+    ),
+]
+AbsolutePath = Annotated[
+    str, Meta(pattern=r"^/", description="a path from the image's root", examples=["/srv/www"])
+]
+Mode = Annotated[
+    str,
+    Meta(
+        pattern=r"^0?[0-7]{3,4}$",
+        description="three or four octal digits",
+        examples=["0644"],
+        extra={"hint": 'write it in octal and in quotes: `"0644"`'},
+    ),
+]
+Size = Annotated[
+    str,
+    Meta(
+        pattern=r"^[0-9]+[KMGT]?$",
+        description="bytes, or a number with K, M, G or T behind it",
+        examples=["512M"],
+    ),
+]
+Password = Annotated[
+    str,
+    Meta(
+        pattern=r"^[$!*]",
+        description="a crypt(5) hash, as `openssl passwd -6` makes it",
+        extra={"secret": "yes"},
+    ),
+]
+Hostname = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]{0,62})$",
+        description="letters, digits, `.` and `-`, 63 at most",
+        examples=["web-1"],
+    ),
+]
+Locale = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Za-z0-9_.@-]+$", description="the name of a locale", examples=["de_DE.UTF-8"]
+    ),
+]
+Timezone = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*$",
+        description="the name of a time zone",
+        examples=["Europe/Vienna"],
+    ),
+]
+SysctlName = Annotated[
+    str,
+    Meta(
+        pattern=r"^-?[A-Za-z0-9_./*-]+$",
+        description="the name of a kernel parameter",
+        examples=["net.ipv4.ip_forward"],
+    ),
+]
+Line = Annotated[str, Meta(pattern=r"^[^\n]*$", description="text of one line", examples=["quiet"])]
+Url = Annotated[
+    str,
+    Meta(
+        pattern=r"^https?://",
+        description="an address that starts with `https://` or `http://`",
+        examples=["https://packages.example.com/debian"],
+    ),
+]
+Suite = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$",
+        description="the name of a directory below `dists/`",
+        examples=["trixie"],
+    ),
+]
 Port = Annotated[int, Meta(ge=1, le=65535)]
+Arguments = Annotated[tuple[str, ...], Meta(extra={"inherit": "replace"})]
+"""A program and its arguments: an image that sets it does not add to what it inherits."""
 Format = Literal["oci", "nspawn", "disk", "initrd", "uki", "tar"]
 
 
@@ -28,7 +143,7 @@ class Project(Table, frozen=True, kw_only=True):
 
     name: Name = "osloom"
     """Prefix of what is made; the default image name of a registry."""
-    version: str = "0"
+    version: Version = "0"
     """Names releases and goes into os-release as IMAGE_VERSION."""
     epoch: Annotated[int, Meta(ge=0)] | None = None
     """SOURCE_DATE_EPOCH, seconds since 1970; the lock's own date when left out."""
@@ -39,9 +154,9 @@ class Repository(Table, frozen=True, kw_only=True):
 
     name: Name
     """How the lock and messages call it."""
-    url: str
+    url: Url
     """Base address, the part before `dists/`."""
-    suite: str
+    suite: Suite
     """A directory below `dists/`."""
     components: tuple[str, ...] = ("main",)
     key: str
@@ -53,11 +168,11 @@ class Repository(Table, frozen=True, kw_only=True):
 class Debian(Table, frozen=True, kw_only=True):
     """Where Debian packages come from."""
 
-    suite: str = "trixie"
+    suite: Suite = "trixie"
     """`trixie`, `bookworm`, `forky`, `sid` …"""
-    mirror: str | None = None
+    mirror: Url | None = None
     """Base address of the archive; this host's own by default, or OSLOOM_DEBIAN_MIRROR."""
-    security_mirror: str | None = None
+    security_mirror: Url | None = None
     """Base address of the security archive; found beside the mirror by default."""
     components: tuple[str, ...] = ("main",)
     """`main`, `contrib`, `non-free-firmware`, `non-free`."""
@@ -99,19 +214,19 @@ class User(Table, frozen=True, kw_only=True):
     """By default the first free one: from 1000, or from 999 down with `system`."""
     group: str | None = None
     """The primary group; one of the user's own name by default."""
-    groups: tuple[str, ...] = ()
+    groups: tuple[UserName, ...] = ()
     """More groups."""
     home: AbsolutePath | None = None
     """By default /home/NAME, or /nonexistent with `system`."""
     shell: AbsolutePath | None = None
     """By default /bin/bash, or /usr/sbin/nologin with `system`."""
-    comment: str = ""
+    comment: Line = ""
     """The full name, or what the user is for."""
     system: bool = False
     """A user for a service, not for a person."""
-    password: str | None = None
+    password: Password | None = None
     """A crypt(5) hash; without one the password is locked. Never write a plain password here."""
-    authorized_keys: tuple[str, ...] = ()
+    authorized_keys: tuple[Line, ...] = ()
     """Lines of ~/.ssh/authorized_keys."""
 
 
@@ -127,13 +242,13 @@ class Group(Table, frozen=True, kw_only=True):
 class Systemd(Table, frozen=True, kw_only=True):
     """Which units start."""
 
-    enable: tuple[str, ...] = ()
+    enable: tuple[UnitName, ...] = ()
     """Units to enable, as `systemctl enable` does."""
-    disable: tuple[str, ...] = ()
+    disable: tuple[UnitName, ...] = ()
     """Units to disable."""
-    mask: tuple[str, ...] = ()
+    mask: tuple[UnitName, ...] = ()
     """Units that may not start at all."""
-    default_target: str | None = None
+    default_target: UnitName | None = None
     """What the machine boots into: `multi-user.target`."""
 
 
@@ -162,7 +277,7 @@ class Test(Table, frozen=True, kw_only=True):
 class Healthcheck(Table, frozen=True, kw_only=True):
     """How a container engine asks whether the container is well."""
 
-    command: tuple[str, ...]
+    command: Arguments
     """The program and its arguments."""
     interval: Annotated[int, Meta(ge=1)] = 30
     """Seconds between checks."""
@@ -179,9 +294,9 @@ class Oci(Table, frozen=True, kw_only=True):
     """Of the layers."""
     layers: Annotated[int, Meta(ge=1, le=127)] = 64
     """At most so many layers."""
-    entrypoint: tuple[str, ...] = ()
+    entrypoint: Arguments = ()
     """The program and its first arguments."""
-    command: tuple[str, ...] = ()
+    command: Arguments = ()
     """Default arguments."""
     user: str | None = None
     """Name or number, with an optional `:group`."""
@@ -254,9 +369,12 @@ class Uki(Table, frozen=True, kw_only=True):
 
 
 class Image(Table, frozen=True, kw_only=True):
-    """One image. `from` takes everything of another image; lists add up, values replace."""
+    """One image. `from` takes everything of another image but `outputs`: arrays add up, tables merge
+    key by key, other values replace."""
 
-    from_: str | None = msgspec.field(default=None, name="from")
+    from_: Annotated[str, Meta(extra={"inherit": "never"})] | None = msgspec.field(
+        default=None, name="from"
+    )
     """The image to start from."""
     packages: tuple[PackageName, ...] = ()
     """Packages to install with what they depend on; `NAME=VERSION` picks a version."""
@@ -266,23 +384,23 @@ class Image(Table, frozen=True, kw_only=True):
     """The machine it is for; amd64 by default."""
     configure: Literal["dpkg", "none"] | None = None
     """`dpkg` runs the packages' scripts and keeps dpkg's database; `none` takes just the files."""
-    hostname: Annotated[str, Meta(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]{0,62})$")] | None = None
+    hostname: Hostname | None = None
     """Written to /etc/hostname."""
-    locale: str | None = None
+    locale: Locale | None = None
     """LANG of the system: `C.UTF-8`, `de_DE.UTF-8` (needs the package `locales`)."""
-    timezone: str | None = None
+    timezone: Timezone | None = None
     """As in `Europe/Vienna` (needs the package `tzdata`)."""
-    kernel_command_line: tuple[str, ...] = ()
+    kernel_command_line: tuple[Line, ...] = ()
     """Words added to the kernel's command line."""
-    sysctl: dict[str, str | int] = {}
+    sysctl: dict[SysctlName, Line | int] = {}
     """Kernel parameters, written to /etc/sysctl.d."""
     files: dict[AbsolutePath, str | File] = {}
     """What to put where; a text is the same as `{ source = … }`."""
     remove: tuple[AbsolutePath, ...] = ()
     """Paths to leave out, with all that is below; `*` and `?` match within a name."""
-    users: dict[Name, User] = {}
+    users: dict[UserName, User] = {}
     """Users to make."""
-    groups: dict[Name, Group] = {}
+    groups: dict[UserName, Group] = {}
     """Groups to make."""
     systemd: Systemd = Systemd()
     """Which units start."""
@@ -290,7 +408,7 @@ class Image(Table, frozen=True, kw_only=True):
     """Scripts run in the sandbox, in order."""
     test: tuple[Test, ...] = ()
     """Commands that must succeed inside the running image."""
-    outputs: tuple[Format, ...] = ()
+    outputs: Annotated[tuple[Format, ...], Meta(extra={"inherit": "never"})] = ()
     """What to make; nothing for an image that others start from."""
     oci: Oci = Oci()
     """Settings of the output `oci`."""
