@@ -54,6 +54,13 @@ class Store:
                 (self.root / name / f"{number:02x}").mkdir(exist_ok=True)
         (self.root / "layout").write_text(_LAYOUT)
 
+    def release(self) -> None:
+        """Give up the share of the lock that keeps `prune` away."""
+        fcntl.flock(self._lock, fcntl.LOCK_UN)
+
+    def hold(self) -> None:
+        fcntl.flock(self._lock, fcntl.LOCK_SH)
+
     def close(self) -> None:
         os.close(self._lock)
 

@@ -1,0 +1,88 @@
+"""Show what an image is made of: packages with their sizes, layers, files."""
+
+import argparse
+import json
+from typing import Any
+
+from osloom.cli.context import project_of, store_of
+from osloom.cli.output import in_bytes, print_json, print_table
+from osloom.cli.progress import make_progress
+
+NAME = "inspect"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("image", metavar="IMAGE")
+    parser.add_argument("--files", action="store_true", help="list every path of the image")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from osloom.api.build import Session, check_fresh, plan
+
+    project = project_of(arguments)
+    image = project.image(arguments.image)
+    lock = project.lock()
+    check_fresh(project, lock)
+    with (
+        make_progress(arguments.progress) as report,
+        Session(project, lock, store_of(arguments), report) as session,
+    ):
+        has_layers = "oci" in image.outputs
+        planned = plan(session, {arguments.image: image}, ("oci",) if has_layers else ("tar",))
+        own = planned.images[arguments.image]
+        wanted = [own.tree, *(one.tree for one in own.packages)]
+        wanted += [one.product.output for one in planned.outputs] if has_layers else []
+        digests = session.make(wanted)
+        tree = session.store.load_tree(digests[0])
+        packages = [
+            {
+                "name": one.package.name,
+                "version": one.package.version,
+                "architecture": one.package.architecture,
+                "download": one.package.size,
+                "size": session.store.load_tree(digest).size,
+            }
+            for one, digest in zip(own.packages, digests[1:], strict=False)
+        ]
+        layers = _layers(session.store.load_tree(digests[-1]), session.store) if has_layers else []
+    result: dict[str, Any] = {
+        "image": arguments.image,
+        "paths": len(tree),
+        "size": tree.size,
+        "packages": sorted(packages, key=lambda one: -int(one["size"])),
+        "layers": layers,
+    }
+    if arguments.files:
+        result["files"] = tree.dump()
+    if arguments.json:
+        print_json(result)
+    else:
+        _print(result)
+    return 0
+
+
+def _layers(layout: Any, store: Any) -> list[dict[str, Any]]:
+    index = json.loads(store.blobs.read(layout["index.json"].digest))
+    manifest = json.loads(store.blobs.read(index["manifests"][0]["digest"]))
+    config = json.loads(store.blobs.read(manifest["config"]["digest"]))
+    return [
+        {"title": history["created_by"], "digest": layer["digest"], "size": layer["size"]}
+        for layer, history in zip(manifest["layers"], config["history"], strict=True)
+    ]
+
+
+def _print(result: dict[str, Any]) -> None:
+    print(f"{result['image']}: {result['paths']} paths, {in_bytes(result['size'])}\n")
+    rows = [
+        [one["name"], one["version"], in_bytes(one["download"]), in_bytes(one["size"])]
+        for one in result["packages"]
+    ]
+    print_table(["package", "version", "download", "unpacked"], rows)
+    if result["layers"]:
+        print()
+        rows = [
+            [in_bytes(one["size"]), one["digest"][7:19], one["title"]] for one in result["layers"]
+        ]
+        print_table(["size", "digest", "layer"], rows)
+    for path, line in result.get("files", {}).items():
+        print(f"{path} {line}")

@@ -1,0 +1,45 @@
+"""Build again with nothing the same, and compare every output byte by byte.
+
+The second build has an empty store, another directory, umask, locale, time zone and host name, and
+is made at another time.
+"""
+
+import argparse
+
+from osloom.cli.context import project_of, store_of
+from osloom.cli.output import print_json
+from osloom.cli.progress import make_progress
+
+NAME = "verify"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("images", nargs="*", metavar="IMAGE", help="all with outputs by default")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from osloom.api.build import Session, check_fresh
+    from osloom.api.verify import verify
+
+    project = project_of(arguments)
+    images = project.chosen(tuple(arguments.images))
+    lock = project.lock()
+    check_fresh(project, lock)
+    with (
+        make_progress(arguments.progress) as report,
+        Session(project, lock, store_of(arguments), report) as session,
+    ):
+        verdicts = verify(session, images)
+    differs = [one for one in verdicts if one.difference is not None]
+    if arguments.json:
+        print_json(verdicts)
+        return int(bool(differs))
+    for one in verdicts:
+        difference = one.difference
+        if difference is None:
+            print(f"{one.artifact.path}: identical")
+        else:
+            print(f"{difference.path}: differs from byte {difference.offset}")
+            if difference.inside:
+                print(f"  first difference inside: {difference.inside}")
+    return int(bool(differs))

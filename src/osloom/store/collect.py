@@ -1,0 +1,141 @@
+"""What the store holds, what of it is still wanted, and whether it is whole."""
+
+import contextlib
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from osloom.base.digest import Digest, from_hex
+from osloom.base.errors import StoreError
+from osloom.base.files import remove_tree
+from osloom.model.tree import MAGIC, decode
+from osloom.store.store import Store
+
+_DAY = 86400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """Bytes on disk, hard links counted once."""
+
+    blobs: int
+    blob_bytes: int
+    results: int
+    roots: int
+    partial_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pruned:
+    results: int
+    blobs: int
+    freed: int
+    """Bytes."""
+
+
+def usage(store: Store) -> Usage:
+    sizes = [_disk_size(path) for path, _ in _blob_files(store)]
+    return Usage(
+        blobs=len(sizes),
+        blob_bytes=sum(sizes),
+        results=sum(1 for _ in store.results.all()),
+        roots=sum(1 for _ in (store.root / "roots").iterdir()),
+        partial_bytes=sum(_disk_size(path) for path in (store.root / "partial").iterdir()),
+    )
+
+
+def prune(store: Store, *, days: float) -> Pruned:
+    """Remove results unused for `days`, and every blob that no other result names.
+
+    Waits for no one: raises StoreError while another osloom uses the store.
+    """
+    with _alone(store):
+        limit = time.time() - days * _DAY  # noqa: TID251  (ages of files, nothing of a build)
+        gone = 0
+        wanted: set[Digest] = set()
+        for path, result in store.results.all():
+            if path.stat().st_mtime < limit:
+                path.unlink()
+                gone += 1
+            else:
+                wanted.update(result.outputs.values())
+        _follow_trees(store, wanted)
+        blobs, freed = _sweep(store, wanted)
+        _clear(store, wanted)
+        return Pruned(results=gone, blobs=blobs, freed=freed)
+
+
+def verify(store: Store) -> list[Digest]:
+    """Read every blob; damaged ones are removed and named."""
+    import hashlib
+
+    damaged = []
+    for path, digest in _blob_files(store):
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        if from_hex(found) != digest:
+            path.unlink()
+            damaged.append(digest)
+    return sorted(set(damaged))
+
+
+@contextlib.contextmanager
+def _alone(store: Store) -> Iterator[None]:
+    handle = os.open(store.root / "lock", os.O_RDWR | os.O_CLOEXEC)
+    try:
+        # This process's own share of the lock is given up for the time.
+        store.release()
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as error:
+        raise StoreError(
+            f"cannot prune the store at {store.root}: another osloom is using it",
+            hint="wait until it is done",
+        ) from error
+    finally:
+        os.close(handle)
+        store.hold()
+
+
+def _blob_files(store: Store) -> Iterator[tuple[Path, Digest]]:
+    for directory in sorted((store.root / "blobs").iterdir()):
+        for path in sorted(directory.iterdir()):
+            yield path, from_hex(directory.name + path.name.removesuffix(".x"))
+
+
+def _follow_trees(store: Store, wanted: set[Digest]) -> None:
+    for digest in list(wanted):
+        path = store.blobs.find(digest)
+        if path is None:
+            continue
+        with path.open("rb") as file:
+            if file.read(len(MAGIC)) != MAGIC:
+                continue
+        wanted.update(node.digest for node in decode(path.read_bytes()).values() if node.digest)
+
+
+def _sweep(store: Store, wanted: set[Digest]) -> tuple[int, int]:
+    count = freed = 0
+    for path, digest in _blob_files(store):
+        if digest not in wanted:
+            freed += _disk_size(path)
+            path.unlink()
+            count += 1
+    return count, freed
+
+
+def _clear(store: Store, wanted: set[Digest]) -> None:
+    """What killed processes left behind, and roots of trees that are gone."""
+    for name in ("work", "tmp", "locks"):
+        for path in (store.root / name).iterdir():
+            remove_tree(path) if path.is_dir() else path.unlink()
+    for path in (store.root / "roots").iterdir():
+        if from_hex(path.name) not in wanted:
+            remove_tree(path)
+
+
+def _disk_size(path: Path) -> int:
+    return path.stat().st_blocks * 512
