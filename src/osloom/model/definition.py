@@ -111,6 +111,9 @@ SysctlName = Annotated[
         examples=["net.ipv4.ip_forward"],
     ),
 ]
+Word = Annotated[
+    str, Meta(pattern=r"^[^\s]+$", description="a word without spaces", examples=["main"])
+]
 Line = Annotated[str, Meta(pattern=r"^[^\n]*$", description="text of one line", examples=["quiet"])]
 Url = Annotated[
     str,
@@ -158,7 +161,8 @@ class Repository(Table, frozen=True, kw_only=True):
     """Base address, the part before `dists/`."""
     suite: Suite
     """A directory below `dists/`."""
-    components: tuple[str, ...] = ("main",)
+    components: tuple[Word, ...] = ("main",)
+    """Parts of the suite."""
     key: str
     """Path of the OpenPGP keys that may sign it, armoured or binary."""
     priority: int = 500
@@ -174,7 +178,7 @@ class Debian(Table, frozen=True, kw_only=True):
     """Base address of the archive; this host's own by default, or OSLOOM_DEBIAN_MIRROR."""
     security_mirror: Url | None = None
     """Base address of the security archive; found beside the mirror by default."""
-    components: tuple[str, ...] = ("main",)
+    components: tuple[Word, ...] = ("main",)
     """`main`, `contrib`, `non-free-firmware`, `non-free`."""
     security: bool = True
     """Take the security suite too, where the suite has one."""
