@@ -8,19 +8,26 @@ import msgspec
 
 from osloom.api.project import OUTPUT, Project
 from osloom.api.publish import Publisher
-from osloom.api.requests import TOOLS, initrd_name, requests
+from osloom.api.requests import TOOLS, fakeroot_name, initrd_name, requests
 from osloom.assemble.formats import FORMATS
 from osloom.assemble.request import Part, Product, Request
 from osloom.base.digest import Digest
 from osloom.base.errors import LockError, UsageError, nearest
 from osloom.base.progress import Reporter
 from osloom.compose.ingest import ingest
-from osloom.compose.plan import ImagePlan, plan_image, plan_merge, plan_packages, plan_tools
+from osloom.compose.plan import (
+    ImagePlan,
+    Programs,
+    plan_image,
+    plan_merge,
+    plan_packages,
+    plan_tools,
+)
 from osloom.engine.build import Builder
 from osloom.engine.executor import LocalExecutor
 from osloom.engine.step import Output
 from osloom.model.artifact import Artifact
-from osloom.model.definition import Image
+from osloom.model.definition import Definition, Image
 from osloom.model.lock import Lock
 from osloom.sources.debian.packages import fetch_packages
 from osloom.store.store import Store
@@ -101,7 +108,7 @@ def plan(session: Session, images: Mapping[str, Image], formats: Sequence[str] =
             lock.packages_of(name),
             project=project.definition.project,
             epoch=session.epoch,
-            tools=tools,
+            programs=Programs(tools=tools, fakeroot=_fakeroot(lock, project.definition, image)),
             sources=_sources(project.directory, image, session.store),
         )
         request = _assembly(session, name, image, plans[name], tools)
@@ -111,6 +118,11 @@ def plan(session: Session, images: Mapping[str, Image], formats: Sequence[str] =
                 for product in FORMATS[format_name](request)
             ]
     return Plan(images=plans, outputs=tuple(outputs), tools=tools)
+
+
+def _fakeroot(lock: Lock, definition: Definition, image: Image) -> Output:
+    packages = lock.packages_of(fakeroot_name(definition, image))
+    return plan_merge("fakeroot", plan_packages(packages), dpkg=False)
 
 
 def chosen_formats(name: str, image: Image, formats: Sequence[str]) -> tuple[str, ...]:

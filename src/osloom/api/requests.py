@@ -30,6 +30,10 @@ def initrd_name(definition: Definition, image: Image) -> str | None:
     return f".initrd/{definition.debian.suite}/{architecture_of(image)}{extra}"
 
 
+def fakeroot_name(definition: Definition, image: Image) -> str:
+    return f".fakeroot/{definition.debian.suite}/{architecture_of(image)}"
+
+
 def requests(definition: Definition) -> Mapping[str, Request]:
     """One for each image with outputs, and for the tools, initrds and machines they need."""
     suite = definition.debian.suite
@@ -50,6 +54,13 @@ def requests(definition: Definition) -> Mapping[str, Request]:
             architecture=architecture,
             essential=image.configure != "none",
             recommends=bool(image.recommends),
+        )
+        wanted[fakeroot_name(definition, image)] = Request(
+            names=("fakeroot",),
+            suite=suite,
+            architecture=architecture,
+            essential=False,
+            recommends=False,
         )
         initrd = initrd_name(definition, image)
         if initrd is not None:

@@ -150,8 +150,9 @@ def _test_container(
     """The image tree, which the layers hold, as a container without network."""
     planned = plan(session, {name: image}, ("oci",))
     outputs = [*(one.product.output for one in planned.outputs), planned.images[name].tree]
-    digests = session.make([*outputs, planned.tools])
-    tree, tools = digests[-2], digests[-1]
+    fakeroot = planned.images[name].programs.fakeroot
+    digests = session.make([*outputs, planned.tools, fakeroot])
+    tree, tools, pretender = digests[-3:]
 
     def run(command: str, *, timeout: int) -> agent.Answer:
         with session.store.working_directory() as work:
@@ -160,6 +161,7 @@ def _test_container(
                 container.Container(
                     tree=tree,
                     tools=tools,
+                    fakeroot=pretender,
                     settings=image.oci,
                     epoch=session.epoch,
                     timeout=timeout,

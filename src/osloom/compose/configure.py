@@ -131,6 +131,7 @@ def configure(job: Job) -> Mapping[str, Digest]:
         Request(
             base=job.digest(),
             tools=job.digest("tools"),
+            fakeroot=job.digest("fakeroot"),
             command=(f"{SESSION}/configure",),
             files={"configure": _SCRIPT, "preinst": preinst, "first": " ".join(required(controls))},
             environment=_ENVIRONMENT,

@@ -26,8 +26,20 @@ class Unpacked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Programs:
+    """What steps in the sandbox need beside the image."""
+
+    tools: Output
+    """The tree of the tools image."""
+    fakeroot: Output
+    """The tree of fakeroot, of the image's own suite."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ImagePlan:
     """How an image tree comes about."""
+
+    programs: Programs
 
     tree: Output
     packages: tuple[Unpacked, ...]
@@ -70,7 +82,7 @@ def plan_image(
     *,
     project: Project,
     epoch: int,
-    tools: Output,
+    programs: Programs,
     sources: Mapping[str, Digest],
 ) -> ImagePlan:
     """Merge, configure, customise, run scripts, finish; the last is the image tree.
@@ -88,7 +100,8 @@ def plan_image(
             parameters={"epoch": epoch},
             inputs={
                 "tree": tree,
-                "tools": tools,
+                "tools": programs.tools,
+                "fakeroot": programs.fakeroot,
                 "controls": tuple(one.control for one in unpacked),
             },
         ).output()
@@ -100,7 +113,7 @@ def plan_image(
             title=f"run scripts of {name}",
             group=name,
             parameters={"work": msgspec.to_builtins(work)},
-            inputs={"tree": tree, "tools": tools},
+            inputs={"tree": tree, "tools": programs.tools, "fakeroot": programs.fakeroot},
         ).output()
     tree = Step(
         action=finish,
@@ -109,7 +122,7 @@ def plan_image(
         parameters={"epoch": epoch, "remove": list(image.remove)},
         inputs={"tree": tree},
     ).output()
-    return ImagePlan(tree=tree, packages=unpacked)
+    return ImagePlan(programs=programs, tree=tree, packages=unpacked)
 
 
 def _customised(

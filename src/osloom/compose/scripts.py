@@ -71,6 +71,7 @@ def run_scripts(job: Job) -> Mapping[str, Digest]:
         Request(
             base=job.digest(),
             tools=job.digest("tools"),
+            fakeroot=job.digest("fakeroot"),
             command=(f"{SESSION}/run",),
             files=files,
             environment={"SYSTEMD_OFFLINE": "1", "DEBIAN_FRONTEND": "noninteractive"},

@@ -30,18 +30,18 @@ def read_delta(upper: Path, base: Tree, blobs: Blobs, *, epoch: int) -> Delta:
     changed: dict[str, Node] = {}
     removed: list[str] = []
     inodes: dict[int, str] = {}
-    for path, entry in _walk(os.fspath(upper)):
+    for path, entry in walk(os.fspath(upper)):
         info = entry.stat(follow_symlinks=False)
         if stat.S_ISCHR(info.st_mode) and info.st_rdev == 0:
             removed.append(path)
             continue
         if stat.S_ISDIR(info.st_mode) and _is_opaque(entry.path):
             removed.extend(name for name in base if name.startswith(f"{path}/"))
-        node = _node(entry, info, blobs, epoch=epoch)
+        node = node_of(entry, info, Found(blobs, epoch))
         if node is not None and node.kind == "file" and info.st_nlink > 1:
             first = inodes.setdefault(info.st_ino, path)
             node = node if first == path else Node("hardlink", node.mode, target=first)
-        if node is not None and not _is_unchanged(node, base.get(path)):
+        if node is not None and not is_unchanged(node, base.get(path)):
             changed[path] = node
     return Delta(Tree(changed), tuple(path for path in removed if path in base))
 
@@ -50,7 +50,7 @@ def apply_delta(base: Tree, delta: Delta) -> Tree:
     return base.without(delta.removed).overlaid(delta.changed)
 
 
-def _walk(root: str) -> Iterator[tuple[str, "os.DirEntry[str]"]]:
+def walk(root: str) -> Iterator[tuple[str, "os.DirEntry[str]"]]:
     todo = [("", root)]
     while todo:
         prefix, directory = todo.pop()
@@ -69,7 +69,7 @@ def _is_opaque(path: str) -> bool:
         return False
 
 
-def _is_unchanged(node: Node, before: Node | None) -> bool:
+def is_unchanged(node: Node, before: Node | None) -> bool:
     return before is not None and node == msgspec.structs.replace(before, mtime=node.mtime)
 
 
@@ -83,9 +83,15 @@ _KINDS: dict[int, Kind] = {
 }
 
 
-def _node(
-    entry: "os.DirEntry[str]", info: os.stat_result, blobs: Blobs, *, epoch: int
-) -> Node | None:
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Where contents that were found go, and the time that all of them get."""
+
+    blobs: Blobs
+    epoch: int
+
+
+def node_of(entry: "os.DirEntry[str]", info: os.stat_result, found: Found) -> Node | None:
     """None for a socket, which means nothing without the process that made it."""
     kind = _KINDS.get(stat.S_IFMT(info.st_mode))
     if kind is None:
@@ -95,7 +101,7 @@ def _node(
         0o777 if kind == "symlink" else stat.S_IMODE(info.st_mode),
         uid=info.st_uid,
         gid=info.st_gid,
-        mtime=epoch,
+        mtime=found.epoch,
         target=os.readlink(entry.path) if kind == "symlink" else "",  # noqa: PTH115
         device=(os.major(info.st_rdev), os.minor(info.st_rdev)),
     )
@@ -106,7 +112,7 @@ def _node(
     return msgspec.structs.replace(
         node,
         size=len(data),
-        digest=blobs.add(data, executable=bool(node.mode & 0o111)),
+        digest=found.blobs.add(data, executable=bool(node.mode & 0o111)),
         xattrs=_xattrs(entry.path),
     )
 
@@ -117,7 +123,17 @@ def _xattrs(path: str) -> tuple[tuple[str, bytes], ...]:
     except OSError:
         return ()
     return tuple(
-        (name, os.getxattr(path, name, follow_symlinks=False))
+        (name, _plain_capability(os.getxattr(path, name, follow_symlinks=False)))
         for name in sorted(names)
         if name in _KEPT_XATTRS
     )
+
+
+def _plain_capability(value: bytes) -> bytes:
+    """File capabilities without the root id that a user namespace adds, capabilities(7).
+
+    Version 3 is version 2 with that id at the end; inside an image root is root.
+    """
+    if value[3] != 3:
+        return value
+    return value[:3] + b"\x02" + value[4:20]

@@ -18,8 +18,8 @@ import msgspec
 from osloom.base.command import run
 from osloom.base.digest import Digest
 from osloom.base.errors import BuildError
-from osloom.engine import identity, mounts
-from osloom.engine.delta import Delta, read_delta
+from osloom.engine import identity, mounts, writable
+from osloom.engine.delta import Delta, Found, read_delta
 from osloom.engine.tools import start_from
 from osloom.model.tree import Node, Tree
 from osloom.store.roots import is_special
@@ -50,6 +50,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     base: Digest
     """The tree the commands see as `/`."""
     tools: Digest
+    fakeroot: Digest
+    """The tree of fakeroot of the image's suite, for users with a single id."""
     command: tuple[str, ...]
     files: dict[str, str] = {}
     """Text of the files in `SESSION`, by name; those that start with `#!` are executable."""
@@ -83,6 +85,7 @@ def run_in_sandbox(store: Store, request: Request) -> tuple[Response, Delta]:
     # Before the namespace: what is made inside it would not belong to this user outside.
     store.checkout(request.base)
     store.checkout(request.tools)
+    store.checkout(request.fakeroot)
     (work / "request").write_bytes(msgspec.json.encode(request))
     run(
         [sys.executable, "-m", "osloom.engine.sandbox", os.fspath(work)],
@@ -98,54 +101,87 @@ def run_in_sandbox(store: Store, request: Request) -> tuple[Response, Delta]:
 def _serve(request: Request) -> Response:
     store = Store(Path(request.store))
     base = store.load_tree(request.base)
-    work = Path(request.work)
     who = identity.find_identity()
+    if who == "single":
+        return _serve_single(request, store, base)
     identity.enter(who)
     identity.unshare(identity.CLONE_NEWNS)
     mounts.make_private()
-    scratch = work / "scratch"
+    scratch = Path(request.work) / "scratch"
     scratch.mkdir()
     mounts.mount_tmpfs(scratch)
     places = {name: scratch / name for name in ("upper", "work", "merged", "session")}
     for place in places.values():
         place.mkdir(mode=0o755)
-    mounts.mount_overlay(
-        places["merged"],
-        lower=store.checkout(request.base),
-        upper=places["upper"],
-        work=places["work"],
-    )
-    _lay_specials(base, places["merged"])
+    merged = places["merged"]
+    lower = store.checkout(request.base)
+    mounts.mount_overlay(merged, lower=lower, upper=places["upper"], work=places["work"])
+    _lay_specials(base, merged)
     _write_session(request.files, places["session"])
-    tools = store.checkout(request.tools)
-    with (scratch / "output").open("w+b") as output:
-        completed = run(
-            _argv(request, tools, places),
-            stdout=output,
-            stderr=output,
-            timeout=request.timeout,
-            check=False,
-        )
-        output.seek(0)
-        text = output.read().decode(errors="replace")
-    if completed.status != 0:
-        return Response(status=completed.status, output=text)
+    words = _bubblewrap(request, store)
+    words += _view(request, merged, places["session"])
+    status, output = _run([*words, "--", *request.command], request, scratch)
+    if status != 0:
+        return Response(status=status, output=output)
     delta = read_delta(places["upper"], base, store.blobs, epoch=request.epoch)
+    return _response(store, delta, output)
+
+
+def _serve_single(request: Request, store: Store, base: Tree) -> Response:
+    """The same with one user id: a copy of the root, and fakeroot for ownership."""
+    scratch = Path(request.work) / "scratch"
+    places = {name: scratch / name for name in ("root", "session", "state")}
+    for place in places.values():
+        place.mkdir(parents=True, mode=0o755)
+    root, state = places["root"], places["state"]
+    before = writable.lay_down(base, root, store.blobs)
+    (state / "in").write_text(writable.initial_state(base, root))
+    _write_session({**request.files, "fakeroot": writable.SCRIPT}, places["session"])
+    words = _bubblewrap(request, store)
+    words += ["--unshare-user", "--uid", "0", "--gid", "0"]
+    words += _view(request, root, places["session"])
+    words += ["--bind", os.fspath(state), writable.STATE]
+    words += ["--ro-bind", os.fspath(store.checkout(request.fakeroot)), writable.MOUNT]
+    # Without a shell there is nothing that could change an owner.
+    shell = [f"{SESSION}/fakeroot"] if base.resolve("bin/sh") in base else []
+    status, output = _run([*words, "--", *shell, *request.command], request, scratch)
+    if status != 0:
+        return Response(status=status, output=output)
+    saved = state / "out"
+    owners = writable.parse_state(saved.read_text() if saved.exists() else "")
+    found = Found(store.blobs, request.epoch)
+    delta = writable.read_changes(root, base, before, owners, found)
+    return _response(store, delta, output)
+
+
+def _run(words: list[str], request: Request, scratch: Path) -> tuple[int, str]:
+    with (scratch / "output").open("w+b") as output:
+        completed = run(words, stdout=output, stderr=output, timeout=request.timeout, check=False)
+        output.seek(0)
+        return completed.status, output.read().decode(errors="replace")
+
+
+def _response(store: Store, delta: Delta, output: str) -> Response:
     changed = store.add_tree(delta.changed)
-    return Response(status=0, output=text, changed=changed, removed=delta.removed)
+    return Response(status=0, output=output, changed=changed, removed=delta.removed)
 
 
-def _argv(request: Request, tools: Path, places: Mapping[str, Path]) -> list[str]:
-    words = start_from(tools, "usr/bin/bwrap")
+def _bubblewrap(request: Request, store: Store) -> list[str]:
+    words = start_from(store.checkout(request.tools), "usr/bin/bwrap")
     words += ["--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts"]
     words += ["--hostname", "localhost", "--die-with-parent", "--new-session", "--clearenv"]
     words += ["--cap-drop", "ALL"]
     for capability in CAPABILITIES:
         words += ["--cap-add", f"CAP_{capability}"]
-    words += ["--bind", os.fspath(places["merged"]), "/", "--proc", "/proc", "--dev", "/dev"]
+    return words
+
+
+def _view(request: Request, root: Path, session: Path) -> list[str]:
+    """What the command sees: its root, kernel file systems, empty temporary places."""
+    words = ["--bind", os.fspath(root), "/", "--proc", "/proc", "--dev", "/dev"]
     for place in ("/run", "/tmp", "/var/tmp"):
         words += ["--tmpfs", place]
-    words += ["--ro-bind", os.fspath(places["session"]), SESSION]
+    words += ["--ro-bind", os.fspath(session), SESSION]
     environment = {
         "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         "HOME": "/root",
@@ -156,7 +192,7 @@ def _argv(request: Request, tools: Path, places: Mapping[str, Path]) -> list[str
     }
     for name, value in environment.items():
         words += ["--setenv", name, value]
-    return [*words, "--chdir", request.directory, "--", *request.command]
+    return [*words, "--chdir", request.directory]
 
 
 def _lay_specials(base: Tree, root: Path) -> None:

@@ -17,6 +17,7 @@ class Container:
 
     tree: Digest
     tools: Digest
+    fakeroot: Digest
     settings: Oci
     epoch: int
     timeout: int
@@ -35,6 +36,7 @@ def run_command(store: Store, container: Container, command: str, work: Path) ->
         Request(
             base=container.tree,
             tools=container.tools,
+            fakeroot=container.fakeroot,
             command=tuple(words),
             files={"command": command},
             environment=dict(settings.env),
