@@ -42,7 +42,7 @@ def _check_files(image: Image, path: KeyPath) -> Iterator[Mistake]:
     seen: dict[str, str] = {}
     for place, file in image.files.items():
         yield from _check_place(place, (*path, place))
-        plain = posixpath.normpath(place)
+        plain = _normal(place)
         if plain in seen:
             said = f"`{place}` and `{seen[plain]}` are the same path"
             yield Mistake((*path, place), said, "keep one of them")
@@ -54,8 +54,13 @@ def _check_files(image: Image, path: KeyPath) -> Iterator[Mistake]:
 def _check_place(place: str, path: KeyPath) -> Iterator[Mistake]:
     if ".." in place.split("/"):
         yield Mistake(path, f"`{place}` must not have `..` in it", "write the path it leads to")
-    elif posixpath.normpath(place) == "/" and path[-2:-1] == ("remove",):
+    elif _normal(place) == "/" and path[-2:-1] == ("remove",):
         yield Mistake(path, f"`{place}` is the whole image", "name what is to go")
+
+
+def _normal(place: str) -> str:
+    # Two slashes at the start are a path of their own in POSIX; not in an image.
+    return posixpath.normpath("/" + place.lstrip("/"))
 
 
 def _check_content(file: File, path: KeyPath) -> Iterator[Mistake]:

@@ -46,7 +46,6 @@ def _documented(schema: dict[str, Any], table: type[Table]) -> dict[str, Any]:
         key: _property(one, docstrings.of_field(table, known[key].name))
         for key, one in schema["properties"].items()
     }
-    # Editors show tables and required keys well; empty lists and defaults of tables are noise.
     required = {"required": schema["required"]} if schema["required"] else {}
     return {
         "title": schema["title"],
@@ -62,9 +61,12 @@ def _property(schema: dict[str, Any], description: str) -> dict[str, Any]:
     """The key's own text wins over that of its type, which says what the value looks like."""
     looks = schema.pop("description", None)
     text = f"{description}\n\nIt is {looks}." if looks else description
-    if isinstance(schema.get("default"), dict | list):
-        del schema["default"]
-    return {"description": text, **schema}
+    default = schema.pop("default", None)
+    if isinstance(default, tuple):
+        default = list(default)
+    # Empty arrays and whole tables as defaults are noise in an editor.
+    shown = {} if default in (None, []) or isinstance(default, dict) else {"default": default}
+    return {"description": text, **schema, **shown}
 
 
 def _without_null(schema: Any) -> Any:
