@@ -4,11 +4,13 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from osloom.cli import reference as commands
 from osloom.definition import reference, schema
 
 REFERENCE = Path(__file__).parent.parent / "docs" / "reference"
 
 PAGES: Mapping[str, Callable[[], str]] = {
+    "commands.md": commands.page,
     "definition.md": reference.page,
     schema.FILE: schema.schema_text,
 }

@@ -1,5 +1,33 @@
 """The verbs, in the order of the help: one module each."""
 
-from osloom.cli.verbs import build, cache, inspect, lock, run, test, verify, why
+from osloom.cli.verbs import (
+    build,
+    cache,
+    completions,
+    doctor,
+    init,
+    inspect,
+    lock,
+    outdated,
+    run,
+    schema,
+    test,
+    verify,
+    why,
+)
 
-VERBS = (lock, build, run, test, verify, inspect, why, cache)
+VERBS = (
+    init,
+    lock,
+    outdated,
+    build,
+    run,
+    test,
+    verify,
+    inspect,
+    why,
+    cache,
+    schema,
+    doctor,
+    completions,
+)

@@ -1,0 +1,55 @@
+"""What the repositories have newer than the lock."""
+
+from dataclasses import dataclass
+
+from osloom.api.project import Project
+from osloom.api.requests import requests
+from osloom.base.progress import Reporter
+from osloom.model.lock import Lock
+from osloom.sources.debian.lock import make_lock
+from osloom.store.store import Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outdated:
+    """One package of one image; a version is empty where the package is not there."""
+
+    image: str
+    package: str
+    locked: str
+    available: str
+    repository: str
+    """Where the available version is."""
+
+
+def outdated(project: Project, store: Store, report: Reporter, *, now: int) -> list[Outdated]:
+    """What `lock --upgrade` would change, by image and package. Writes nothing."""
+    lock = project.lock()
+    newest = make_lock(
+        store,
+        project.definition.debian,
+        requests(project.definition),
+        directory=project.directory,
+        now=now,
+        report=report,
+    )
+    found = []
+    for image in sorted(lock.images.keys() & newest.images.keys()):
+        before, after = _versions(lock, image), _versions(newest, image)
+        for package in sorted(before.keys() | after.keys()):
+            old, new = before.get(package, ("", "")), after.get(package, ("", ""))
+            if old[0] != new[0]:
+                found.append(
+                    Outdated(
+                        image=image,
+                        package=package,
+                        locked=old[0],
+                        available=new[0],
+                        repository=new[1],
+                    )
+                )
+    return found
+
+
+def _versions(lock: Lock, image: str) -> dict[str, tuple[str, str]]:
+    return {one.name: (one.version, one.repository) for one in lock.packages_of(image)}
