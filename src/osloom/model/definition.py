@@ -148,7 +148,7 @@ class Project(Table, frozen=True, kw_only=True):
     """Prefix of what is made; the default image name of a registry."""
     version: Version = "0"
     """Names releases and goes into os-release as IMAGE_VERSION."""
-    epoch: Annotated[int, Meta(ge=0)] | None = None
+    epoch: Annotated[int, Meta(ge=0, le=4294967295)] | None = None
     """SOURCE_DATE_EPOCH, seconds since 1970; the lock's own date when left out."""
 
 
