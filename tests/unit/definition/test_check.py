@@ -29,7 +29,7 @@ def values(kind: Any) -> st.SearchStrategy[Any]:
     return st.integers(0, 15).flatmap(lambda chance: right if chance else ANYTHING)
 
 
-def _right(kind: Any) -> st.SearchStrategy[Any]:
+def _right(kind: Any) -> st.SearchStrategy[Any]:  # noqa: PLR0911  (one a kind)
     examples = [one for limit in limits(kind) for one in limit.examples or ()]
     plain = bare(kind)
     origin = get_origin(plain)
@@ -58,10 +58,14 @@ def _right(kind: Any) -> st.SearchStrategy[Any]:
 @given(values(Definition))
 def test_what_has_no_mistake_converts_and_what_has_one_does_not(raw: Any) -> None:
     mistakes = list(check(raw, Definition))
+    # A line end after the last character passes a pattern that ends in `$`, but not ours.
+    assert not [one for one in mistakes if "\n" not in one.message] or not _converts(raw)
+    assert mistakes or _converts(raw)
+
+
+def _converts(raw: Any) -> bool:
     try:
         msgspec.convert(raw, Definition)
-    except msgspec.ValidationError as error:
-        assert mistakes, str(error)
-    else:
-        # A line end after the last character passes a pattern that ends in `$`, but not ours.
-        assert not [one for one in mistakes if "\n" not in one.message]
+    except msgspec.ValidationError:
+        return False
+    return True
