@@ -1,4 +1,4 @@
-"""Run programs. The only module that may start a process and wait for it.
+"""Run programs to their end, the same way everywhere.
 
 Every command gets an explicit environment, no standard input unless one is given, and the C
 locale, so that what it does depends on its arguments alone. Both streams go to files: two pipes

@@ -49,10 +49,10 @@ def print_table(
 def print_error(error: Error) -> None:
     where = f"{error.where}: " if error.where else ""
     print(f"{where}error: {error.message}", file=sys.stderr)
-    if error.detail:
-        print("\n".join(f"  {line}" for line in error.detail.splitlines()), file=sys.stderr)
     if error.hint:
         print(f"hint: {error.hint}", file=sys.stderr)
+    if error.detail:
+        print("\n".join(f"  {line}" for line in error.detail.splitlines()), file=sys.stderr)
 
 
 def error_json(error: Error) -> dict[str, Any]:

@@ -42,7 +42,8 @@ def shell_text(work: Work) -> str:
     for verb in ("enable", "disable", "mask"):
         for unit in getattr(work.systemd, verb):
             failed = f"systemctl {verb} {unit}"
-            lines.append(f"systemctl --no-reload {verb} {unit} || failed {shlex.quote(failed)}")
+            words = shlex.join(["systemctl", "--no-reload", verb, unit])
+            lines.append(f"{words} || failed {shlex.quote(failed)}")
     if work.systemd.default_target:
         target = shlex.quote(work.systemd.default_target)
         lines.append(f"systemctl set-default {target} || failed {target}")

@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from osloom.engine.delta import Delta, Found, is_unchanged, node_of, walk
-from osloom.model.tree import Node, Tree
+from osloom.model.tree import Node, Tree, links_last
 from osloom.store.blobs import MTIME, Blobs
 from osloom.store.roots import is_special
 
@@ -60,7 +60,7 @@ exit $status
 def lay_down(tree: Tree, root: Path, blobs: Blobs) -> dict[str, Stamp]:
     """Fill `root` with copies of the tree's files; gives how each is now."""
     base = os.fspath(root)
-    for path, node in tree.items():
+    for path, node in links_last(tree):
         _lay(f"{base}/{path}", base, node, blobs)
     return {
         path: Stamp(info.st_ino, info.st_ctime_ns)

@@ -7,7 +7,7 @@ have to cost less than the contents.
 from collections.abc import Callable, Iterable, Iterator
 
 from osloom.base.digest import Digest
-from osloom.model.tree import Node, Tree
+from osloom.model.tree import Node, Tree, links_last
 
 _BLOCK = 512
 _RECORD = 20 * _BLOCK
@@ -29,7 +29,7 @@ Read = Callable[[Digest], Iterable[bytes]]
 def write_tar(tree: Tree, read: Read) -> Iterator[bytes]:
     """The archive in pieces; `read` gives the content of a file."""
     total = 0
-    for path, node in tree.items():
+    for path, node in links_last(tree):
         if not path:
             continue
         header = _header(path, node)

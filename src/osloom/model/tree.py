@@ -89,7 +89,7 @@ class Tree(Mapping[str, Node]):
             if below is not None and below.kind == "dir" and node.kind != "dir":
                 _drop(nodes, path)
             nodes[path] = node
-        return Tree(nodes)
+        return Tree(_relinked(nodes, self._nodes))
 
     def without(self, paths: Iterable[str]) -> "Tree":
         """This tree less `paths` and all that is below them."""
@@ -98,11 +98,12 @@ class Tree(Mapping[str, Node]):
             return self
         exact = set(gone)
         below = tuple(f"{path}/" for path in gone)
-        return Tree(
-            (path, node)
+        kept = {
+            path: node
             for path, node in self._nodes.items()
             if path not in exact and not path.startswith(below)
-        )
+        }
+        return Tree(_relinked(kept, self._nodes))
 
     def where(self, keep: Callable[[str, Node], bool]) -> "Tree":
         return Tree((path, node) for path, node in self._nodes.items() if keep(path, node))
@@ -126,6 +127,18 @@ class Tree(Mapping[str, Node]):
     def dump(self) -> dict[str, str]:
         """One line a path, for people and tests."""
         return {"/" + path: describe(node) for path, node in self._nodes.items()}
+
+
+def _relinked(nodes: dict[str, Node], before: Mapping[str, Node]) -> dict[str, Node]:
+    """`nodes`, where hard links whose first name is gone or replaced keep the file they were."""
+    heirs: dict[str, str] = {}
+    for path, node in sorted(nodes.items()):
+        first = before.get(node.target) if node.kind == "hardlink" else None
+        if first is None or first == nodes.get(node.target) or before.get(path) != node:
+            continue
+        heir = heirs.setdefault(node.target, path)
+        nodes[path] = first if heir == path else msgspec.structs.replace(node, target=heir)
+    return nodes
 
 
 def _drop(nodes: dict[str, Node], path: str) -> None:
@@ -201,6 +214,12 @@ def decode(data: bytes) -> Tree:
         raise TreeError("cannot read the tree: it does not start as a tree does")
     paths = _decoder.decode(data[len(MAGIC) :])
     return Tree([(path.decode(errors="surrogateescape"), node) for path, node in paths])
+
+
+def links_last(tree: Tree) -> Iterator[tuple[str, Node]]:
+    """Every path, hard links after all that they may repeat."""
+    yield from ((path, node) for path, node in tree.items() if node.kind != "hardlink")
+    yield from ((path, node) for path, node in tree.items() if node.kind == "hardlink")
 
 
 def parents(path: str) -> list[str]:

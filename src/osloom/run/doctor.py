@@ -2,12 +2,12 @@
 
 import os
 import platform
-import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from osloom.base.command import run
 from osloom.engine.identity import find_identity
 
 _SAYS = {
@@ -52,18 +52,13 @@ def _machine() -> Finding:
 
 def _attempt(code: str) -> str:
     """Why `code` fails in a process of its own, in one line; empty when it does not."""
-    argv = [sys.executable, "-c", code]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    done = subprocess.Popen(
-        argv,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        env=environment,
-    )
-    _, said = done.communicate()
-    lines = said.decode(errors="replace").strip().splitlines()
-    return lines[-1] if done.returncode and lines else ""
+    environment = {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+    }
+    done = run([sys.executable, "-c", code], environment=environment, check=False)
+    lines = done.stderr.decode(errors="replace").strip().splitlines()
+    return lines[-1] if done.status and lines else ""
 
 
 def _namespaces() -> Finding:

@@ -7,14 +7,14 @@ ready in well under a second.
 import os
 from pathlib import Path
 
-from osloom.model.tree import Node, Tree
+from osloom.model.tree import Node, Tree, links_last
 from osloom.store.blobs import MTIME, Blobs
 
 
 def make_root(tree: Tree, root: Path, blobs: Blobs) -> None:
     """Fill the empty directory `root` with what `tree` holds that needs no privilege."""
     base = os.fspath(root)
-    for path, node in tree.items():
+    for path, node in links_last(tree):
         _make(f"{base}/{path}", base, node, blobs)
     # Directories last: making a file in one changes its time.
     for path in reversed(list(tree)):

@@ -1,0 +1,23 @@
+"""Actions for tests of the engine."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from osloom.base.digest import Digest
+from osloom.base.errors import BuildError
+from osloom.engine.step import Job, action
+
+
+@action(version=1)
+def join(job: Job) -> Mapping[str, Digest]:
+    """The parts, and one line in the file `log` for each time that this ran."""
+    with Path(job.parameters["log"]).open("a") as log:
+        log.write(f"{job.parameters['text']}\n")
+    parts = [job.store.blobs.read(digest) for digest in job.digests("parts")]
+    whole = b"".join(parts) + job.parameters["text"].strip().encode()
+    return {"file": job.store.blobs.add(whole)}
+
+
+@action(version=1)
+def fail(job: Job) -> Mapping[str, Digest]:
+    raise BuildError("cannot do it: never could", hint="try", detail=job.parameters["text"])

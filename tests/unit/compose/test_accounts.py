@@ -1,0 +1,42 @@
+"""Users and groups."""
+
+import pytest
+
+from osloom.base.errors import BuildError
+from osloom.compose.accounts import Accounts
+from osloom.model.definition import Group, User
+
+EPOCH = 1_700_000_000
+
+
+def test_a_user_gets_a_number_a_group_and_a_locked_password() -> None:
+    accounts = Accounts.parse({})
+    accounts.add_group("wheel", Group(system=True))
+    accounts.add_user("anna", User(groups=("wheel",)), epoch=EPOCH)
+    files = accounts.files()
+    assert files["passwd"].splitlines()[-1] == "anna:x:1000:1000::/home/anna:/bin/bash"
+    assert files["group"].splitlines()[1:] == ["wheel:x:999:anna", "anna:x:1000:"]
+    assert files["shadow"].splitlines()[-1] == "anna:!*:19675:0:99999:7:::"
+
+
+def test_a_system_user_has_no_home_and_no_shell() -> None:
+    accounts = Accounts.parse({})
+    accounts.add_user("app", User(system=True), epoch=EPOCH)
+    assert accounts.files()["passwd"].splitlines()[-1] == (
+        "app:x:999:999::/nonexistent:/usr/sbin/nologin"
+    )
+    assert accounts.homes == []
+
+
+@pytest.mark.parametrize(
+    ("user", "message"),
+    [
+        (User(uid=0), "cannot make user `anna`: number 0 belongs to `root`"),
+        (User(groups=("rot",)), "cannot find the group `rot` in the image"),
+        (User(password="hunter2"), "cannot set the password of `anna`: it is not a crypt(5) hash"),
+    ],
+)
+def test_what_cannot_be_is_said(user: User, message: str) -> None:
+    with pytest.raises(BuildError) as caught:
+        Accounts.parse({}).add_user("anna", user, epoch=EPOCH)
+    assert caught.value.message == message
