@@ -1,0 +1,67 @@
+"""Every command line of the documentation is run."""
+
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from support.cli import environment, osloom
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/*.md")])
+
+
+def commands(page: Path) -> list[str]:
+    blocks = re.findall(r"^```sh\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+    return [line for block in blocks for line in block.splitlines() if line.strip()]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_commands_of_a_page_work_in_order(page: Path, tmp_path: Path, store: Path) -> None:
+    for command in commands(page):
+        words = shlex.split(command)
+        if words[0] == "osloom":
+            osloom(tmp_path, *words[1:], OSLOOM_STORE=str(store)).check()
+        elif words[0] == "scripts/try":
+            done = subprocess.run(  # noqa: TID251
+                [str(ROOT / words[0]), str(tmp_path / "try")],
+                env=environment(OSLOOM_STORE=str(store)),
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+            assert re.search(r"disk +boot +passed", done.stdout)
+        else:
+            # These run the tests or the benchmarks: what runs now is one of them.
+            assert words[0] in ("scripts/test", "bench/run")
+            assert (ROOT / words[0]).exists()
+
+
+def test_there_are_commands() -> None:
+    assert commands(ROOT / "README.md") == ["scripts/try", "scripts/test"]
+
+
+def test_the_first_definition_of_the_readme_is_right() -> None:
+    from osloom.definition.load import parse
+
+    (text,) = re.findall(r"^```toml\n(.*?)^```", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    assert list(parse(text, file="README.md").image) == ["app", "server"]
+
+
+def test_every_package_that_the_architecture_names_is_there() -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text()
+    for name in re.findall(r"`((?:[a-z]+\.)+[a-z]+)`", text):
+        if name.split(".")[0] in ("osloom", "project") or name.endswith(".py"):
+            continue
+        place = ROOT / "src/osloom" / name.replace(".", "/")
+        assert any(
+            path.exists()
+            for path in (place, place.with_suffix(".py"), place.parent.with_suffix(".py"))
+        ), name
+
+
+def test_the_ci_runs_the_test_command_of_the_readme() -> None:
+    assert "scripts/test" in (ROOT / ".ci/run").read_text()

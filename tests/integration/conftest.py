@@ -1,0 +1,36 @@
+"""Real builds: one project, one store, shared by the tests that only look."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from support.cli import Done, osloom
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """A project directory with a lock, and how to run osloom in it."""
+
+    directory: Path
+    store: Path
+
+    def __call__(self, *arguments: str, **environment: str) -> Done:
+        return osloom(self.directory, *arguments, OSLOOM_STORE=str(self.store), **environment)
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    given = os.environ.get("OSLOOM_STORE")
+    return Path(given) if given else tmp_path_factory.mktemp("store")
+
+
+@pytest.fixture(scope="session")
+def example(tmp_path_factory: pytest.TempPathFactory, store: Path) -> Iterator[Workshop]:
+    """`osloom init all`, locked and built."""
+    workshop = Workshop(tmp_path_factory.mktemp("example"), store)
+    for command in ("init", "lock", "build"):
+        workshop(command).check()
+    return workshop

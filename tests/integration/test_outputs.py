@@ -1,0 +1,135 @@
+"""What the example's outputs hold, read by programs that are not osloom."""
+
+import io
+import json
+import tarfile
+from pathlib import Path
+
+import zstandard
+
+from integration.conftest import Workshop
+
+
+def layout(directory: Path) -> tuple[dict[str, object], dict[str, object]]:
+    """Manifest and configuration of an OCI layout."""
+
+    def blob(digest: str) -> dict[str, object]:
+        found: dict[str, object] = json.loads(
+            (directory / "blobs" / digest.replace(":", "/")).read_text()
+        )
+        return found
+
+    index = json.loads((directory / "index.json").read_text())
+    manifest = blob(index["manifests"][0]["digest"])
+    config = manifest["config"]
+    assert isinstance(config, dict)
+    return manifest, blob(config["digest"])
+
+
+def test_a_second_build_makes_nothing(example: Workshop) -> None:
+    made = example("build", "--json").check().json
+    assert [(one["format"], one["reused"]) for one in made] == [
+        ("oci", True),
+        ("nspawn", True),
+        ("disk", True),
+    ]
+
+
+def test_every_blob_of_the_layout_is_what_its_name_says(example: Workshop) -> None:
+    import hashlib
+
+    blobs = list((example.directory / "dist/app/app.oci/blobs/sha256").iterdir())
+    assert blobs
+    assert all(hashlib.sha256(one.read_bytes()).hexdigest() == one.name for one in blobs)
+
+
+def test_the_layers_applied_in_order_are_the_image(example: Workshop) -> None:
+    directory = example.directory / "dist/app/app.oci"
+    manifest, config = layout(directory)
+    layers = manifest["layers"]
+    assert isinstance(layers, list)
+    paths: dict[str, str] = {}
+    for layer in layers:
+        data = (directory / "blobs" / layer["digest"].replace(":", "/")).read_bytes()
+        plain = zstandard.ZstdDecompressor().decompressobj().decompress(data)
+        with tarfile.open(fileobj=io.BytesIO(plain)) as archive:
+            paths.update((member.name, member.linkname) for member in archive)
+    assert paths["usr/bin/python3"] == "python3.13"
+    assert "app/main.py" in paths
+    assert "var/lib/dpkg/status" not in paths
+    assert config["config"] == {
+        "Entrypoint": ["/usr/bin/python3", "/app/main.py"],
+        "Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],
+        "User": "65534:65534",
+    }
+
+
+def nspawn(example: Workshop) -> dict[str, tuple[tarfile.TarInfo, bytes]]:
+    path = example.directory / "dist/machine/machine.nspawn.tar.zst"
+    plain = zstandard.ZstdDecompressor().decompressobj().decompress(path.read_bytes())
+    found = {}
+    with tarfile.open(fileobj=io.BytesIO(plain)) as archive:
+        for member in archive:
+            content = archive.extractfile(member) if member.isfile() else None
+            small = content is not None and member.size < 1 << 20
+            found[member.name] = (member, content.read() if content and small else b"")
+    return found
+
+
+def test_the_machine_has_a_real_os_release_no_identity_and_no_password(
+    example: Workshop,
+) -> None:
+    found = nspawn(example)
+    release, text = found["etc/os-release"]
+    assert release.isfile()
+    assert b"ID=debian" in text
+    assert found["etc/machine-id"][1] == b"uninitialized\n"
+    passwords = dict(line.split(":")[:2] for line in found["etc/shadow"][1].decode().splitlines())
+    assert passwords["root"] == "*"
+    assert set(passwords.values()) <= {"*", "!*", "!"}
+    assert "usr/sbin/init" in found
+    assert not [path for path in found if path.startswith("etc/ssh/ssh_host")]
+    assert "etc/systemd/system/getty.target.wants/getty@tty1.service" in found
+
+
+def test_every_package_is_installed(example: Workshop) -> None:
+    status = nspawn(example)["var/lib/dpkg/status"][1].decode()
+    states = {line for line in status.splitlines() if line.startswith("Status:")}
+    assert states == {"Status: install ok installed"}
+
+
+def test_the_disk_is_sparse_and_has_an_esp_and_a_root(example: Workshop) -> None:
+    path = example.directory / "dist/server/server.raw"
+    assert path.stat().st_blocks * 512 < path.stat().st_size
+    with path.open("rb") as file:
+        file.seek(512)
+        assert file.read(8) == b"EFI PART"
+        file.seek(1024)
+        types = [file.read(128)[:16].hex() for _ in range(2)]
+    assert types == ["28732ac11ff8d211ba4b00a0c93ec93b", "e3bc684fcde8b14d96e7fbcaf984b709"]
+
+
+def test_why_inspect_and_json_agree(example: Workshop) -> None:
+    (reason,) = example("why", "libexpat1", "app", "--json").check().json
+    assert reason["chain"][0] == "python3-minimal"
+    inspected = example("inspect", "app", "--json").check().json
+    assert "libexpat1" in [one["name"] for one in inspected["packages"]]
+    assert inspected["layers"][-1]["title"] == "files of the definition"
+
+
+def test_one_changed_file_rewrites_one_layer(example: Workshop) -> None:
+    before = example("inspect", "app", "--json").check().json["layers"]
+    definition = example.directory / "osloom.toml"
+    text = definition.read_text()
+    try:
+        definition.write_text(text.replace("hello from osloom", "hello again"))
+        example("build", "app").check()
+        after = example("inspect", "app", "--json").check().json["layers"]
+    finally:
+        definition.write_text(text)
+    changed = [
+        new["title"]
+        for old, new in zip(before, after, strict=True)
+        if old["digest"] != new["digest"]
+    ]
+    assert changed == ["files of the definition"]

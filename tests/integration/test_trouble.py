@@ -1,0 +1,169 @@
+"""Scripts that fail, builds that are killed, two builds at once, stores that cannot be written."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from integration.conftest import Workshop
+from support.cli import environment, osloom
+from support.deb import Deb
+from support.repository import Repository, serving
+
+SMALL = """
+[image.small]
+packages = ["busybox-static"]
+configure = "none"
+outputs = ["tar"]
+"""
+
+
+def project(directory: Path, text: str, store: Path) -> Workshop:
+    directory.mkdir(exist_ok=True)
+    (directory / "osloom.toml").write_text(text)
+    return Workshop(directory, store)
+
+
+def test_a_maintainer_script_that_fails_is_shown_with_its_line(tmp_path: Path, store: Path) -> None:
+    script = "#!/bin/sh\nset -e\necho about to fail\nfalse because\n"
+    repository = Repository([Deb("broken", scripts={"postinst": script})])
+    with serving(repository) as address:
+        made = project(
+            tmp_path,
+            f"""
+[image.bad]
+packages = ["broken"]
+outputs = ["tar"]
+[[debian.repository]]
+name = "local"
+url = "{address}"
+suite = "stable"
+key = "key.pgp"
+""",
+            store,
+        )
+        (tmp_path / "key.pgp").write_bytes(repository.keyring)
+        made("lock").check()
+        done = made("build")
+    assert done.status == 1
+    assert "error: cannot configure `broken`: its postinst failed at line 4: `false because`" in (
+        done.stderr
+    )
+    assert "about to fail" in done.stderr
+    assert not (tmp_path / "dist").exists()
+
+
+def test_a_script_of_the_definition_that_fails_is_shown(tmp_path: Path, store: Path) -> None:
+    made = project(
+        tmp_path,
+        """
+[image.bad]
+packages = ["dash", "coreutils"]
+configure = "none"
+outputs = ["tar"]
+[[image.bad.script]]
+name = "greet"
+run = "echo hello; exit 3"
+""",
+        store,
+    )
+    made("lock").check()
+    done = made("build")
+    assert done.status == 1
+    assert "error: cannot run script greet: it failed in the sandbox" in done.stderr
+    assert "hello" in done.stderr
+
+
+def test_a_build_without_a_lock_or_with_an_old_one_says_so(tmp_path: Path, store: Path) -> None:
+    made = project(tmp_path, SMALL, store)
+    assert made("build").stderr == "error: cannot find osloom.lock\nhint: run `osloom lock`\n"
+    made("lock").check()
+    (tmp_path / "osloom.toml").write_text(SMALL.replace("busybox-static", "busybox"))
+    assert made("build").stderr == (
+        "error: the lock is older than the definition of `small`\nhint: run `osloom lock`\n"
+    )
+
+
+def test_a_killed_build_loses_nothing_and_the_next_one_finishes(
+    tmp_path: Path, example: Workshop
+) -> None:
+    store = tmp_path / "store"
+    for delay in (0.3, 1.0, 2.0, 4.0):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "osloom", "build", "-o", str(tmp_path / "out")],
+            cwd=example.directory,
+            env=environment(OSLOOM_STORE=str(store)),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        time.sleep(delay)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    output = ("-o", str(tmp_path / "out"))
+    done = osloom(example.directory, "build", "--json", *output, OSLOOM_STORE=str(store)).check()
+    expected = example("build", "--json").check().json
+    assert [one["digest"] for one in done.json] == [one["digest"] for one in expected]
+    verified = osloom(example.directory, "cache", "verify", OSLOOM_STORE=str(store)).check()
+    assert verified.stdout == "every blob is whole\n"
+
+
+def test_two_builds_at_once_make_the_same(tmp_path: Path) -> None:
+    (tmp_path / "osloom.toml").write_text(SMALL)
+    shared = str(tmp_path / "store")
+    osloom(tmp_path, "lock", OSLOOM_STORE=shared).check()
+    running = [
+        subprocess.Popen(
+            [sys.executable, "-m", "osloom", "build", "--json", "-o", str(tmp_path / name)],
+            cwd=tmp_path,
+            env=environment(OSLOOM_STORE=shared),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+        for name in ("one", "two")
+    ]
+    assert [process.wait() for process in running] == [0, 0]
+    one, two = ((tmp_path / name / "small/small.tar").read_bytes() for name in ("one", "two"))
+    assert one == two
+
+
+def test_a_store_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "osloom.toml").write_text(SMALL)
+    (tmp_path / "store").write_text("not a directory")
+    done = osloom(tmp_path, "lock", OSLOOM_STORE=str(tmp_path / "store"))
+    assert done.status == 1
+    assert done.stderr.startswith(f"error: cannot use the store at {tmp_path / 'store'}: ")
+
+
+def test_an_interrupt_stops_at_once_and_the_next_run_continues(
+    tmp_path: Path, example: Workshop
+) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "osloom", "build", "-o", str(tmp_path / "out")],
+        cwd=example.directory,
+        env=environment(OSLOOM_STORE=str(tmp_path / "store")),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    time.sleep(2)
+    start = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=20)
+    assert process.returncode == 128 + signal.SIGINT
+    assert said.splitlines()[-1] == "stopped; the next run continues where this one was"
+    assert time.monotonic() - start < 10
+    assert not _workers_of(tmp_path / "store")
+
+
+def _workers_of(store: Path) -> list[str]:
+    found = []
+    for place in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = place.read_bytes().decode(errors="replace").split("\0")
+        except OSError:
+            continue
+        if str(store) in words and str(os.getpid()) not in place.parts:
+            found.append(" ".join(words))
+    return found
