@@ -25,7 +25,7 @@ def test_the_commands_of_a_page_work_in_order(page: Path, tmp_path: Path, store:
         if words[0] == "osloom":
             osloom(tmp_path, *words[1:], OSLOOM_STORE=str(store)).check()
         elif words[0] == "scripts/try":
-            done = subprocess.run(  # noqa: TID251
+            done = subprocess.run(
                 [str(ROOT / words[0]), str(tmp_path / "try")],
                 env=environment(OSLOOM_STORE=str(store)),
                 capture_output=True,
@@ -47,7 +47,9 @@ def test_there_are_commands() -> None:
 def test_the_first_definition_of_the_readme_is_right() -> None:
     from osloom.definition.load import parse
 
-    (text,) = re.findall(r"^```toml\n(.*?)^```", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    (text,) = re.findall(
+        r"^```toml\n(.*?)^```", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL
+    )
     assert list(parse(text, file="README.md").image) == ["app", "server"]
 
 

@@ -56,7 +56,7 @@ def test_a_difference_is_found_and_named(tmp_path: Path) -> None:
 def test_a_user_with_a_single_id_makes_the_same_bytes(example: Workshop) -> None:
     """An ordinary user without subordinate ids, with the system's own Python."""
     python = shutil.which("python3", path="/usr/bin:/bin")
-    version = subprocess.run(  # noqa: TID251
+    version = subprocess.run(
         [python or "false", "-c", "import sys; print(*sys.version_info[:2], sep='.')"],
         capture_output=True,
         text=True,
@@ -67,7 +67,7 @@ def test_a_user_with_a_single_id_makes_the_same_bytes(example: Workshop) -> None
     place = _readable_copy(example)
     arguments = ["build", "--json", "--progress", "plain"]
     try:
-        done = subprocess.run(  # noqa: TID251
+        done = subprocess.run(
             [str(python), "-m", "osloom", *arguments],
             cwd=place / "project",
             env=environment(

@@ -40,16 +40,18 @@ configure() {{
 }}
 # shellcheck disable=SC2046
 configure $(cat {SESSION}/first) && configure -a || {{
-    # Once more with a trace: which line it was, the first run does not say.
+    # Once more with a trace: which line it was, the first run does not say. Only bash counts
+    # lines, and as root it takes no PS4 from its environment.
     dpkg-query -W -f='${{db:Status-Status}} ${{binary:Package}}\\n' |
         while read -r status package; do
             [ "$status" = half-configured ] || continue
             script=/var/lib/dpkg/info/$package.postinst
             [ -e "$script" ] || script=/var/lib/dpkg/info/${{package%%:*}}.postinst
             line=$(DPKG_MAINTSCRIPT_PACKAGE=${{package%%:*}} DPKG_MAINTSCRIPT_NAME=postinst \\
-                PS4='+osloom-line $LINENO: ' sh -x "$script" configure '' 2>&1 </dev/null |
-                sed -n 's/^+*osloom-line \\([0-9]*\\):.*/\\1/p' | tail -n 1)
-            echo "osloom: $package postinst $line $(sed -n "${{line:-0}}p" "$script")"
+                bash -c 'PS4="+osloom-line \\$LINENO: "; set -x; . "$0"' "$script" configure '' \\
+                2>&1 </dev/null | sed -n 's/^+*osloom-line \\([0-9]*\\):.*/\\1/p' | tail -n 1)
+            [ -n "$line" ] || line=1
+            echo "osloom: $package postinst $line $(sed -n "${{line}}p" "$script")"
             break
         done
     exit 1

@@ -31,7 +31,7 @@ print(list(store.temporary.iterdir()), store.blobs.read(kept))
 def test_a_full_disk_is_said_in_a_sentence_and_leaves_nothing_half_written(
     tmp_path: Path,
 ) -> None:
-    done = subprocess.run(  # noqa: TID251  (a mount needs a process of its own)
+    done = subprocess.run(
         [sys.executable, "-c", _PROGRAM, str(tmp_path)],
         capture_output=True,
         text=True,

@@ -1,0 +1,366 @@
+"""Times of osloom beside its peers: the same packages, the same mirror, alternating runs.
+
+Everything is downloaded on both sides before the first measured run. Times are of whole processes.
+"""
+
+import argparse
+import json
+import os
+import platform
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from peers import DEFINITION, Peers, clean
+
+from osloom.model.definition import Debian
+from osloom.sources.debian.mirrors import base_address
+
+PAGE = Path(__file__).parent.parent / "docs/benchmarks.md"
+
+SYSTEM = ["systemd-sysv", "udev", "dbus", "linux-image-cloud-amd64", "systemd-resolved", "apt", "openssh-server", "iproute2", "ca-certificates", "curl", "nftables", "less", "vim-tiny", "python3", "locales", "tzdata", "sudo"]
+
+DISK = f"""
+[image.disk]
+packages = {json.dumps(SYSTEM)}
+outputs = ["disk"]
+"""
+MINIMAL = """
+[image.minimal]
+packages = ["apt"]
+outputs = ["tar"]
+"""
+MORE = MINIMAL.replace('["apt"]', '["apt", "less"]')
+APPLICATION = """
+[image.app]
+packages = ["python3-minimal"]
+configure = "none"
+outputs = ["oci"]
+files = { "/app/main.py" = "main.py" }
+"""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One row of the table."""
+
+    work: str
+    target: str
+    figure: str
+    detail: str
+
+
+class Osloom:
+    """osloom in a project of its own."""
+
+    def __init__(self, place: Path, store: Path) -> None:
+        self.place = place
+        self.store = store
+        place.mkdir(parents=True, exist_ok=True)
+
+    def define(self, text: str) -> None:
+        (self.place / "osloom.toml").write_text(text)
+
+    def __call__(self, *arguments: str, store: Path | None = None) -> str:
+        environment = {**os.environ, "OSLOOM_STORE": str(store or self.store)}
+        done = subprocess.run(
+            [sys.executable, "-m", "osloom", *arguments],
+            cwd=self.place,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise SystemExit(f"osloom {' '.join(arguments)} failed:\n{done.stderr[-3000:]}")
+        return done.stdout
+
+    def downloaded(self, target: Path) -> Path:
+        """A store that holds the locked packages, the tools' roots, and no result of a build.
+
+        The tools image is to osloom what the programs on its root are to a peer: it is there.
+        """
+        clean(target)
+        lock = json.loads((self.place / "osloom.lock").read_text())
+        tools = set(lock["images"][".tools"]["packages"])
+        for package in lock["packages"]:
+            name = package["digest"][7:]
+            source = self.store / "blobs" / name[:2] / name[2:]
+            (target / "seed").mkdir(parents=True, exist_ok=True)
+            os.link(source, target / "seed" / name)
+        program = (
+            "import sys; from pathlib import Path; from osloom.store.store import Store\n"
+            "store = Store(Path(sys.argv[1]))\n"
+            "for path in (store.root / 'seed').iterdir():\n"
+            "    copy = store.temporary / path.name; copy.write_bytes(path.read_bytes())\n"
+            "    store.blobs.add_file(copy)\n"
+        )
+        subprocess.run([sys.executable, "-c", program, str(target)], check=True)
+        shutil.rmtree(target / "seed")
+        assert tools
+        warm = (
+            "import sys; from pathlib import Path\n"
+            "from osloom.api.build import Session; from osloom.api.project import open_project\n"
+            "from osloom.api.requests import TOOLS; from osloom.base.progress import silent\n"
+            "from osloom.compose.plan import plan_tools; from osloom.store.store import Store\n"
+            "project = open_project(Path('osloom.toml').absolute()); lock = project.lock()\n"
+            "store = Store(Path(sys.argv[1]))\n"
+            "with Session(project, lock, store, silent) as session:\n"
+            "    (digest,) = session.make([plan_tools(lock.packages_of(TOOLS))])\n"
+            "    store.checkout(digest)\n"
+        )
+        subprocess.run([sys.executable, "-c", warm, str(target)], check=True, cwd=self.place)
+        return target
+
+
+def timed(work: Callable[[], object]) -> float:
+    start = time.monotonic()
+    work()
+    return time.monotonic() - start
+
+
+def spread(values: Sequence[float], unit: str = "s") -> str:
+    low, middle, high = min(values), statistics.median(values), max(values)
+    return f"{low:.2f} / {middle:.2f} / {high:.2f} {unit}"
+
+
+def pair(
+    ours: Callable[[], float], theirs: Callable[[], float], runs: int
+) -> tuple[list[float], list[float], list[float]]:
+    """Alternating runs: our times, theirs, and the ratios pair by pair."""
+    mine, others = [], []
+    for number in range(runs):
+        print(f"  pair {number + 1} of {runs}", file=sys.stderr)
+        mine.append(ours())
+        others.append(theirs())
+    return mine, others, [b / a for a, b in zip(mine, others, strict=True)]
+
+
+def compare_disk(osloom: Osloom, peers: Peers, place: Path, runs: int) -> Measured:
+    osloom.define(DISK)
+    osloom("lock")
+    osloom("build")
+    seeded = osloom.downloaded(place / "seeded")
+    mirror = base_address("debian", Debian())
+    options = ["--distribution=debian", "--release=trixie", f"--mirror={mirror}", "--format=disk"]
+    options += ["--bootable=yes", "--bootloader=systemd-boot", "--with-network=no"]
+    options += ["--output=disk", "--force", "--package-cache-dir=/work/cache"]
+    options += [f"--package={name}" for name in SYSTEM]
+    (peers.work / "cache").mkdir(exist_ok=True)
+    peers.run(["mkosi", *options, "build"])
+    cached = [*options, "--cache-only=always"]
+
+    def ours() -> float:
+        fresh = place / "fresh"
+        clean(fresh)
+        shutil.copytree(seeded, fresh, copy_function=os.link, symlinks=True)
+        clean(osloom.place / "dist")
+        return timed(lambda: osloom("build", store=fresh))
+
+    def theirs() -> float:
+        return timed(lambda: peers.run(["mkosi", *cached, "build"]))
+
+    mine, others, ratios = pair(ours, theirs, runs)
+    count = len(
+        json.loads((osloom.place / "osloom.lock").read_text())["images"]["disk"]["packages"]
+    )
+    return Measured(
+        f"bootable disk of {count} packages, downloaded, nothing built, beside mkosi",
+        "at least 6 times as fast",
+        f"{spread(ratios, 'times')}",
+        f"osloom {spread(mine)}; mkosi {spread(others)}",
+    )
+
+
+def compare_tar(osloom: Osloom, peers: Peers, place: Path, runs: int) -> Measured:
+    osloom.define(MINIMAL)
+    osloom("lock")
+    osloom("build")
+    seeded = osloom.downloaded(place / "seeded")
+    mirror = base_address("debian", Debian())
+    (peers.work / "debs/partial").mkdir(parents=True, exist_ok=True)
+    keep = [
+        "--mode=root",
+        "--variant=minbase",
+        "--skip=essential/unlink",
+        "--skip=cleanup/apt/cache",
+    ]
+    fill = ['--setup-hook=mkdir -p "$1"/var/cache/apt/archives/partial']
+    fill += ['--setup-hook=cp /work/debs/*.deb "$1"/var/cache/apt/archives/ || true']
+    save = ['--customize-hook=cp "$1"/var/cache/apt/archives/*.deb /work/debs/']
+    peers.run(["mmdebstrap", *keep, *fill, *save, "trixie", "/work/out.tar", mirror])
+
+    def ours() -> float:
+        fresh = place / "fresh"
+        clean(fresh)
+        shutil.copytree(seeded, fresh, copy_function=os.link, symlinks=True)
+        clean(osloom.place / "dist")
+        return timed(lambda: osloom("build", store=fresh))
+
+    def theirs() -> float:
+        clean(peers.work / "out.tar")
+        command = ["mmdebstrap", "--mode=root", "--variant=minbase", "--skip=essential/unlink"]
+        return timed(lambda: peers.run([*command, *fill, "trixie", "/work/out.tar", mirror]))
+
+    mine, others, ratios = pair(ours, theirs, runs)
+    return Measured(
+        "root file system tar, minbase set, beside mmdebstrap",
+        "at least 3 times as fast",
+        f"{spread(ratios, 'times')}",
+        f"osloom {spread(mine)}; mmdebstrap {spread(others)}",
+    )
+
+
+def measure_nothing(osloom: Osloom, runs: int) -> Measured:
+    osloom.define(DISK)
+    osloom("lock")
+    osloom("build")
+    times = [timed(lambda: osloom("build")) for _ in range(runs * 3)]
+    return Measured(
+        "second build, nothing changed", "at most 0.3 s", spread(times), "whole process"
+    )
+
+
+def measure_file(osloom: Osloom, runs: int) -> Measured:
+    osloom.define(APPLICATION)
+    source = osloom.place / "main.py"
+    source.write_text("print(0)\n")
+    osloom("lock")
+    osloom("build")
+    times = []
+    for number in range(runs * 2):
+        source.write_text(f"print({number + 1}, {time.time_ns()})\n")
+        times.append(timed(lambda: osloom("build")))
+    return Measured(
+        "one file of the definition's own changed, OCI", "at most 1.0 s", spread(times), ""
+    )
+
+
+def measure_package(osloom: Osloom, place: Path, runs: int) -> Measured:
+    ratios, times = [], []
+    osloom.define(MORE)
+    osloom("lock")
+    osloom("build")
+    seeded = osloom.downloaded(place / "seeded")
+    for _ in range(runs):
+        fresh = place / "fresh"
+        clean(fresh)
+        shutil.copytree(seeded, fresh, copy_function=os.link, symlinks=True)
+        osloom.define(MINIMAL)
+        osloom("lock", store=osloom.store)
+        first = timed(lambda fresh=fresh: osloom("build", store=fresh))
+        osloom.define(MORE)
+        osloom("lock", store=osloom.store)
+        second = timed(lambda fresh=fresh: osloom("build", store=fresh))
+        ratios.append(second / first)
+        times.append(second)
+    return Measured(
+        "one package added, tar",
+        "at most half of the first build",
+        spread(ratios, "of it"),
+        f"the second build {spread(times)}",
+    )
+
+
+def measure_memory(osloom: Osloom, place: Path) -> Measured:
+    osloom.define(DISK)
+    osloom("lock")
+    seeded = osloom.downloaded(place / "seeded")
+    pid = os.fork()
+    if pid == 0:
+        osloom("build", store=seeded)
+        # The largest single process of those that osloom and its workers were.
+        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+        (place / "peak").write_text(str(peak))
+        os._exit(0)
+    os.waitpid(pid, 0)
+    peak = int((place / "peak").read_text()) / 1024
+    return Measured(
+        "peak memory of the osloom process on the disk build",
+        "at most 400 MiB",
+        f"{peak:.0f} MiB",
+        "the largest of osloom and its worker processes",
+    )
+
+
+def page(rows: Sequence[Measured]) -> str:
+    cores = len(os.sched_getaffinity(0))
+    lines = [
+        "# Benchmarks",
+        "",
+        "Written by `bench/run`; each pair in turn, on the same packages and mirror.",
+        "Everything is downloaded on both sides; figures are minimum / median / maximum.",
+        f"Measured on {cores} cores, {platform.machine()}, Linux {platform.release().split('-')[0]}.",
+        "",
+        "```sh",
+        "bench/run",
+        "```",
+        "",
+        "| work | target | figure | detail |",
+        "| --- | --- | --- | --- |",
+    ]
+    lines += [f"| {row.work} | {row.target} | {row.figure} | {row.detail} |" for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=3, help="pairs for each comparison")
+    parser.add_argument("--only", help="only rows whose function has this in its name")
+    parser.add_argument("--keep", type=Path, help="a directory to keep downloads in")
+    arguments = parser.parse_args()
+    place = arguments.keep or Path(tempfile.mkdtemp(prefix="osloom-bench-"))
+    place.mkdir(parents=True, exist_ok=True)
+    osloom = Osloom(place / "project", place / "store")
+    runs = arguments.runs
+    work: dict[str, Callable[[], Measured]] = {
+        "disk": lambda: compare_disk(osloom, made_peers(osloom, place), place, runs),
+        "tar": lambda: compare_tar(osloom, made_peers(osloom, place), place, runs),
+        "nothing": lambda: measure_nothing(osloom, runs),
+        "file": lambda: measure_file(osloom, runs),
+        "package": lambda: measure_package(osloom, place, runs),
+        "memory": lambda: measure_memory(osloom, place),
+    }
+    rows = []
+    for name, measure in work.items():
+        if arguments.only is None or arguments.only in name:
+            print(name, file=sys.stderr)
+            rows.append(measure())
+            print(f"{rows[-1].work}: {rows[-1].figure} ({rows[-1].detail})", flush=True)
+    if arguments.only is None:
+        PAGE.write_text(page(rows))
+    return 0
+
+
+def made_peers(osloom: Osloom, place: Path) -> Peers:
+    target = place / "peers"
+    tools = place / "tools"
+    if not (target / "root").exists():
+        builder = Osloom(place / "peers-project", osloom.store)
+        builder.define(DEFINITION)
+        builder("lock")
+        builder("build")
+        return Peers.unpack(
+            builder.place / "dist/peers/peers.tar", tools_root(builder, tools), target
+        )
+    return Peers(target / "root", Path((place / "tools").read_text()), target / "work")
+
+
+def tools_root(builder: Osloom, note: Path) -> Path:
+    """The tools image's directory, which has bubblewrap."""
+    for root in (builder.store / "roots").iterdir():
+        if (root / "usr/bin/bwrap").exists():
+            note.write_text(str(root))
+            return root
+    raise SystemExit("no root has bubblewrap")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

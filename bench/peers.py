@@ -1,0 +1,61 @@
+"""mkosi and mmdebstrap, from an image that osloom builds for them, run as root in it."""
+
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from osloom.engine.tools import start_from
+
+DEFINITION = """
+[project]
+name = "peers"
+[image.peers]
+packages = [
+    "apt", "ca-certificates", "cpio", "debian-archive-keyring", "dosfstools", "e2fsprogs", "kmod",
+    "mkosi", "mmdebstrap", "mtools", "systemd-boot", "systemd-boot-efi", "systemd-repart",
+    "systemd-ukify", "systemd-sysv", "udev", "uidmap", "zstd", "systemd-container",
+]
+outputs = ["tar"]
+"""
+
+
+class Peers:
+    """A root directory with the programs, and a directory that is /work inside it."""
+
+    def __init__(self, root: Path, tools: Path, work: Path) -> None:
+        self._root = root
+        self._tools = tools
+        self.work = work
+        work.mkdir(parents=True, exist_ok=True)
+
+    @classmethod
+    def unpack(cls, archive: Path, tools: Path, place: Path) -> "Peers":
+        root = place / "root"
+        root.mkdir(parents=True)
+        subprocess.run(["tar", "-xpf", archive, "-C", root, "--xattrs"], check=True)
+        return cls(root, tools, place / "work")
+
+    def argv(self, command: Sequence[str]) -> list[str]:
+        words = [*start_from(self._tools, "usr/bin/bwrap"), "--die-with-parent", "--unshare-pid"]
+        words += ["--cap-add", "ALL", "--bind", str(self._root), "/", "--proc", "/proc"]
+        words += ["--dev-bind", "/dev", "/dev", "--ro-bind", "/sys", "/sys", "--tmpfs", "/tmp"]
+        words += ["--tmpfs", "/run", "--bind", str(self.work), "/work", "--chdir", "/work"]
+        for file in ("/etc/resolv.conf", "/etc/hosts"):
+            if Path(file).exists():
+                (self._root / file[1:]).unlink(missing_ok=True)
+                (self._root / file[1:]).write_bytes(Path(file).read_bytes())
+        words += ["--setenv", "PATH", "/usr/sbin:/usr/bin:/sbin:/bin", "--setenv", "HOME", "/root"]
+        return [*words, "--", *command]
+
+    def run(self, command: Sequence[str]) -> None:
+        done = subprocess.run(self.argv(command), capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise SystemExit(f"{command} failed:\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}")
+
+
+def clean(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    elif path.exists():
+        path.unlink()
