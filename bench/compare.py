@@ -25,7 +25,25 @@ from osloom.sources.debian.mirrors import base_address
 
 PAGE = Path(__file__).parent.parent / "docs/benchmarks.md"
 
-SYSTEM = ["systemd-sysv", "udev", "dbus", "linux-image-cloud-amd64", "systemd-resolved", "apt", "openssh-server", "iproute2", "ca-certificates", "curl", "nftables", "less", "vim-tiny", "python3", "locales", "tzdata", "sudo"]
+SYSTEM = [
+    "systemd-sysv",
+    "udev",
+    "dbus",
+    "linux-image-cloud-amd64",
+    "systemd-resolved",
+    "apt",
+    "openssh-server",
+    "iproute2",
+    "ca-certificates",
+    "curl",
+    "nftables",
+    "less",
+    "vim-tiny",
+    "python3",
+    "locales",
+    "tzdata",
+    "sudo",
+]
 
 DISK = f"""
 [image.disk]

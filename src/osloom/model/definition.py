@@ -184,6 +184,8 @@ class Debian(Table, frozen=True, kw_only=True):
     """Take the security suite too, where the suite has one."""
     updates: bool = True
     """Take the updates suite too, where the suite has one."""
+    check_valid_until: bool = True
+    """Refuse indexes whose Valid-Until is over; `false` is for snapshots and frozen mirrors only."""
     backports: bool = False
     """Make the backports suite available to packages that are asked for as `NAME=VERSION`."""
     keyring: str | None = None

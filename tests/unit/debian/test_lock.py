@@ -3,6 +3,7 @@
 import datetime as dt
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from osloom.base.errors import FetchError, LockError
@@ -97,6 +98,23 @@ def test_an_expired_release_is_refused(tmp_path: Path) -> None:
     )
 
 
+def test_a_mirror_that_is_meant_to_stand_still_can_be_used(tmp_path: Path) -> None:
+    repository = Repository([Deb("app")], valid_until=dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC))
+    with serving(repository) as address:
+        debian = msgspec.structs.replace(
+            definition(address, tmp_path, repository), check_valid_until=False
+        )
+        lock = make_lock(
+            Store(tmp_path / "store"),
+            debian,
+            {"app": request("app")},
+            directory=tmp_path,
+            now=NOW,
+            report=silent,
+        )
+    assert chosen(lock) == ["app 1"]
+
+
 def test_a_clock_in_the_past_is_named(tmp_path: Path) -> None:
     with pytest.raises(LockError) as caught:
         lock_of(tmp_path, Repository([Deb("app")]), "app", now=NOW - 10 * 86400)
@@ -175,8 +193,6 @@ def test_a_third_party_repository_has_its_own_key_and_priority(tmp_path: Path) -
     theirs = Repository([Deb("app", version="1")])
     (tmp_path / "theirs.pgp").write_bytes(theirs.keyring)
     with serving(ours) as address, serving(theirs) as other:
-        import msgspec
-
         debian = msgspec.structs.replace(
             definition(address, tmp_path, ours),
             repository=(

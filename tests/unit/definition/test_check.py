@@ -29,7 +29,7 @@ def values(kind: Any) -> st.SearchStrategy[Any]:
     return st.integers(0, 15).flatmap(lambda chance: right if chance else ANYTHING)
 
 
-def _right(kind: Any) -> st.SearchStrategy[Any]:
+def _right(kind: Any) -> st.SearchStrategy[Any]:  # noqa: PLR0911
     examples = [one for limit in limits(kind) for one in limit.examples or ()]
     plain = bare(kind)
     origin = get_origin(plain)

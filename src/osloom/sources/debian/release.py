@@ -81,7 +81,9 @@ def _first_line(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
-def parse_release(signed: bytes, keyring: bytes, *, name: str, now: int) -> Release:
+def parse_release(
+    signed: bytes, keyring: bytes, *, name: str, now: int, check_valid_until: bool = True
+) -> Release:
     """Verify and read an InRelease file. Raises LockError when it is forged or out of date."""
     text, signers = verify(signed, keyring, name=name)
     fields = parse_stanza(text.decode())
@@ -89,7 +91,7 @@ def parse_release(signed: bytes, keyring: bytes, *, name: str, now: int) -> Rele
     if date is None:
         raise LockError(f"cannot use {name}: it has no Date")
     until = _time(fields, "Valid-Until", name)
-    _check_time(name, date, until, now)
+    _check_time(name, date, until if check_valid_until else None, now)
     return Release(
         digest=digest_bytes(text),
         suite=fields.get("Suite", ""),
@@ -111,7 +113,8 @@ def _check_time(name: str, date: int, until: int | None, now: int) -> None:
     if until is not None and until < now:
         raise LockError(
             f"cannot use {name}: it was valid until {_shown(until)}",
-            hint="the mirror is out of date, or someone holds updates back: use another mirror",
+            hint="the mirror is out of date, or someone holds updates back: use another mirror, "
+            "or set `check-valid-until = false` for one that is meant to stand still",
         )
 
 

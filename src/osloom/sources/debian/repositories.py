@@ -137,7 +137,13 @@ def _open_release(
             f"cannot find the suite `{suite.suite}` of {suite.source}: it has no InRelease",
             hint="check the name of the suite and the mirror",
         )
-    return parse_release(signed, load_keyring(suite.keyring), name=suite.name, now=now)
+    return parse_release(
+        signed,
+        load_keyring(suite.keyring),
+        name=suite.name,
+        now=now,
+        check_valid_until=debian.check_valid_until,
+    )
 
 
 def _open_suite(
