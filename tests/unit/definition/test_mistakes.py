@@ -56,7 +56,7 @@ WRONG = {
         "[image.a]\n[debian]\nzzz = 1\n",
         (
             "3:1 unknown key `zzz` | known keys: suite, mirror, security-mirror, components, security,"
-            " updates, backports, keyring, repository"
+            " updates, check-valid-until, backports, keyring, repository"
         ),
     ),
     "number for an array": (
