@@ -4,6 +4,7 @@ Everything is downloaded on both sides before the first measured run. Times are 
 """
 
 import argparse
+import dataclasses
 import json
 import os
 import platform
@@ -170,7 +171,8 @@ def compare_disk(osloom: Osloom, peers: Peers, place: Path, runs: int) -> Measur
     options = ["--distribution=debian", "--release=trixie", f"--mirror={mirror}", "--format=disk"]
     options += ["--bootable=yes", "--bootloader=systemd-boot", "--with-network=no"]
     options += ["--output=disk", "--force", "--package-cache-dir=/work/cache"]
-    options += [f"--package={name}" for name in SYSTEM]
+    # mkosi installs the boot loader from a package in the image; osloom from its tools.
+    options += [f"--package={name}" for name in [*SYSTEM, "systemd-boot"]]
     (peers.work / "cache").mkdir(exist_ok=True)
     # mkosi takes these in place of its own, which ask for archives that not every mirror has.
     sources = peers.work / "mkosi.sandbox/etc/apt/sources.list.d"
@@ -344,7 +346,7 @@ def page(rows: Sequence[Measured]) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=3, help="pairs for each comparison")
-    parser.add_argument("--only", help="only rows whose function has this in its name")
+    parser.add_argument("--only", help="measure one row: disk, tar, nothing, file, package, memory")
     parser.add_argument("--keep", type=Path, help="a directory to keep downloads in")
     arguments = parser.parse_args()
     place = arguments.keep or Path(tempfile.mkdtemp(prefix="osloom-bench-"))
@@ -359,14 +361,17 @@ def main() -> int:
         "package": lambda: measure_package(osloom, place, runs),
         "memory": lambda: measure_memory(osloom, place),
     }
-    rows = []
+    kept = place / "rows.json"
+    rows = json.loads(kept.read_text()) if kept.exists() else {}
     for name, measure in work.items():
-        if arguments.only is None or arguments.only in name:
+        if arguments.only is None or arguments.only == name:
             print(name, file=sys.stderr)
-            rows.append(measure())
-            print(f"{rows[-1].work}: {rows[-1].figure} ({rows[-1].detail})", flush=True)
-    if arguments.only is None:
-        PAGE.write_text(page(rows))
+            row = measure()
+            rows[name] = dataclasses.asdict(row)
+            kept.write_text(json.dumps(rows))
+            print(f"{row.work}: {row.figure} ({row.detail})", flush=True)
+    if rows.keys() == work.keys():
+        PAGE.write_text(page([Measured(**rows[name]) for name in work]))
     return 0
 
 

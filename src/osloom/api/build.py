@@ -27,7 +27,7 @@ from osloom.engine.build import Builder
 from osloom.engine.executor import LocalExecutor
 from osloom.engine.step import Output
 from osloom.model.artifact import Artifact
-from osloom.model.definition import Definition, Image
+from osloom.model.definition import Image
 from osloom.model.lock import Lock
 from osloom.sources.debian.packages import fetch_packages
 from osloom.store.store import Store
@@ -97,32 +97,51 @@ def check_fresh(project: Project, lock: Lock) -> None:
 
 def plan(session: Session, images: Mapping[str, Image], formats: Sequence[str] = ()) -> Plan:
     """Every step of the build of `images`; nothing runs, but the definition's files are read."""
-    lock, project = session.lock, session.project
-    tools = plan_tools(lock.packages_of(TOOLS))
+    tools = plan_tools(session.lock.packages_of(TOOLS))
+    suite = session.project.definition.debian.suite
     plans: dict[str, ImagePlan] = {}
     outputs: list[Planned] = []
     for name, image in images.items():
-        plans[name] = plan_image(
-            name,
-            image,
-            lock.packages_of(name),
-            project=project.definition.project,
-            epoch=session.epoch,
-            programs=Programs(tools=tools, fakeroot=_fakeroot(lock, project.definition, image)),
-            sources=_sources(project.directory, image, session.store),
+        plans[name], products = plan_one(
+            session, name, image, chosen_formats(name, image, formats), (tools, suite)
         )
-        request = _assembly(session, name, image, plans[name], tools)
-        for format_name in chosen_formats(name, image, formats):
-            outputs += [
-                Planned(image=name, format=format_name, product=product)
-                for product in FORMATS[format_name](request)
-            ]
+        outputs += products
     return Plan(images=plans, outputs=tuple(outputs), tools=tools)
 
 
-def _fakeroot(lock: Lock, definition: Definition, image: Image) -> Output:
-    packages = lock.packages_of(fakeroot_name(definition, image))
-    return plan_merge("fakeroot", plan_packages(packages), dpkg=False)
+def plan_one(
+    session: Session,
+    name: str,
+    image: Image,
+    formats: Sequence[str],
+    base: tuple[Output, str],
+) -> tuple[ImagePlan, list[Planned]]:
+    """One image of the lock, of the definition or of osloom itself; `base`: tools and suite."""
+    tools, suite = base
+    fakeroot = session.lock.packages_of(fakeroot_name(suite, image))
+    own = plan_image(
+        _plain(name),
+        image,
+        session.lock.packages_of(name),
+        project=session.project.definition.project,
+        epoch=session.epoch,
+        programs=Programs(
+            tools=tools, fakeroot=plan_merge("fakeroot", plan_packages(fakeroot), dpkg=False)
+        ),
+        sources=_sources(session.project.directory, image, session.store),
+    )
+    request = _assembly(session, name, image, own, suite)
+    products = [
+        Planned(image=name, format=one, product=product)
+        for one in formats
+        for product in FORMATS[one](request)
+    ]
+    return own, products
+
+
+def _plain(name: str) -> str:
+    """A name for files: osloom's own images have dots and slashes in theirs."""
+    return name.removeprefix(".").replace("/", "-")
 
 
 def chosen_formats(name: str, image: Image, formats: Sequence[str]) -> tuple[str, ...]:
@@ -134,18 +153,16 @@ def chosen_formats(name: str, image: Image, formats: Sequence[str]) -> tuple[str
     return tuple(formats) or image.outputs
 
 
-def _assembly(
-    session: Session, name: str, image: Image, planned: ImagePlan, tools: Output
-) -> Request:
+def _assembly(session: Session, name: str, image: Image, planned: ImagePlan, suite: str) -> Request:
     definition = session.project.definition
-    initrd = initrd_name(definition, image)
+    initrd = initrd_name(suite, image)
     if initrd is not None:
         packages = plan_packages(session.lock.packages_of(initrd))
         initrd_tree = plan_merge("initrd", packages, dpkg=False)
     else:
         initrd_tree = None
     return Request(
-        name=name,
+        name=_plain(name),
         project=definition.project,
         image=image,
         architecture=session.lock.images[name].architecture,
@@ -155,7 +172,7 @@ def _assembly(
             Part(name=one.package.name, version=one.package.version, tree=one.tree)
             for one in planned.packages
         ),
-        tools=tools,
+        tools=planned.programs.tools,
         initrd=initrd_tree,
     )
 

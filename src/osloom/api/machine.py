@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from osloom.api.build import Session, plan
-from osloom.api.requests import architecture_of, machine_name
+from osloom.api.requests import machine_name
 from osloom.base.errors import UsageError
 from osloom.base.progress import Event
 from osloom.compose.plan import plan_merge, plan_packages
@@ -35,16 +35,13 @@ def built_disk(session: Session, name: str) -> Drive:
 
 
 def machine_for(
-    session: Session, name: str, tools: Tools, work: Path, **settings: object
+    session: Session, disk: Drive, tools: Tools, work: Path, **settings: object
 ) -> Machine:
-    """A machine that boots the image's disk and forgets what is written to it."""
-    architecture = architecture_of(session.project.image(name))
+    """A machine that boots `disk` and forgets what is written to it."""
+    architecture = str(settings["architecture"])
     problem = probe_kvm(tools, work, architecture)
     said = f"no KVM ({problem}): emulating, which is slow" if problem else "using KVM"
     session.report(Event(kind="note", id="kvm", title=said))
-    return Machine(
-        architecture=architecture,
-        drives=(built_disk(session, name),),
-        kvm=not problem,
-        **settings,  # type: ignore[arg-type]
-    )
+    more = settings.pop("more", ())
+    assert isinstance(more, tuple)
+    return Machine(drives=(disk, *more), kvm=not problem, **settings)  # type: ignore[arg-type]

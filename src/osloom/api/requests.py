@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from osloom.engine import toolset
-from osloom.model.definition import Definition, Image
+from osloom.model.definition import Definition, Disk, Image
 from osloom.run.machine import PACKAGES as MACHINE_PACKAGES
 from osloom.sources.debian.lock import Request
 
@@ -22,62 +22,75 @@ def machine_name(architecture: str) -> str:
     return f".machine/{architecture}"
 
 
-def initrd_name(definition: Definition, image: Image) -> str | None:
+def initrd_name(suite: str, image: Image) -> str | None:
     """Which locked image is the initrd of `image`; None when it does not boot by itself."""
     if not _BOOTABLE & set(image.outputs):
         return None
     extra = "".join(f"/{name}" for name in image.initrd.packages)
-    return f".initrd/{definition.debian.suite}/{architecture_of(image)}{extra}"
+    return f".initrd/{suite}/{architecture_of(image)}{extra}"
 
 
-def fakeroot_name(definition: Definition, image: Image) -> str:
-    return f".fakeroot/{definition.debian.suite}/{architecture_of(image)}"
+def fakeroot_name(suite: str, image: Image) -> str:
+    return f".fakeroot/{suite}/{architecture_of(image)}"
+
+
+def nspawn_host_name(architecture: str) -> str:
+    return f".nspawn/{architecture}"
 
 
 def requests(definition: Definition) -> Mapping[str, Request]:
     """One for each image with outputs, and for the tools, initrds and machines they need."""
     suite = definition.debian.suite
-    wanted: dict[str, Request] = {
-        TOOLS: Request(
-            names=toolset.PACKAGES,
-            suite=toolset.SUITE,
-            architecture=_host_architecture(),
-            essential=False,
-            recommends=False,
-        )
-    }
+    wanted = {TOOLS: _plain(toolset.PACKAGES, toolset.SUITE, _host_architecture())}
     for name, image in definition.image.items():
-        architecture = architecture_of(image)
-        wanted[name] = Request(
-            names=image.packages,
-            suite=suite,
-            architecture=architecture,
-            essential=image.configure != "none",
-            recommends=bool(image.recommends),
-        )
-        wanted[fakeroot_name(definition, image)] = Request(
-            names=("fakeroot",),
-            suite=suite,
-            architecture=architecture,
-            essential=False,
-            recommends=False,
-        )
-        initrd = initrd_name(definition, image)
-        if initrd is not None:
-            wanted[initrd] = Request(
-                names=(*INITRD_PACKAGES, *image.initrd.packages),
-                suite=suite,
-                architecture=architecture,
-                essential=False,
-                recommends=False,
-            )
-            wanted[machine_name(architecture)] = Request(
-                names=MACHINE_PACKAGES[architecture] + ("bubblewrap",),
-                suite=toolset.SUITE,
-                architecture=_host_architecture(),
-                essential=False,
-                recommends=False,
-            )
+        wanted[name] = _request(image, suite)
+        wanted |= _beside(image, suite)
+        if "nspawn" in image.outputs:
+            host = nspawn_host(architecture_of(image))
+            wanted[nspawn_host_name(architecture_of(image))] = _request(host, toolset.SUITE)
+            wanted |= _beside(host, toolset.SUITE)
+    return wanted
+
+
+def nspawn_host(architecture: str) -> Image:
+    """The system in which an nspawn output is booted for its tests."""
+    kernel = {"amd64": "linux-image-cloud-amd64", "arm64": "linux-image-cloud-arm64"}
+    return Image(
+        packages=("systemd-sysv", "systemd-container", "udev", "dbus", kernel[architecture]),
+        architecture=architecture,  # type: ignore[arg-type]
+        hostname="osloom",
+        outputs=("disk",),
+        disk=Disk(size="4G"),
+    )
+
+
+def _request(image: Image, suite: str) -> Request:
+    return Request(
+        names=image.packages,
+        suite=suite,
+        architecture=architecture_of(image),
+        essential=image.configure != "none",
+        recommends=bool(image.recommends),
+    )
+
+
+def _plain(names: tuple[str, ...], suite: str, architecture: str) -> Request:
+    """Just packages and what they need, of which no script will run."""
+    return Request(
+        names=names, suite=suite, architecture=architecture, essential=False, recommends=False
+    )
+
+
+def _beside(image: Image, suite: str) -> dict[str, Request]:
+    """What an image needs beside its own packages."""
+    architecture = architecture_of(image)
+    wanted = {fakeroot_name(suite, image): _plain(("fakeroot",), suite, architecture)}
+    initrd = initrd_name(suite, image)
+    if initrd is not None:
+        names = (*INITRD_PACKAGES, *image.initrd.packages)
+        wanted[initrd] = _plain(names, suite, architecture)
+        qemu = (*MACHINE_PACKAGES[architecture], "bubblewrap")
+        wanted[machine_name(architecture)] = _plain(qemu, toolset.SUITE, _host_architecture())
     return wanted
 
 

@@ -1,15 +1,16 @@
 """Test the outputs of a project: boot them, run the definition's commands in them."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from osloom.api.build import Session, plan
-from osloom.api.machine import machine_for, machine_tools
+from osloom.api.cases import keep_console, make_case, name_of, note, run_test
+from osloom.api.machine import built_disk, machine_for, machine_tools
+from osloom.api.nspawn import test_nspawn
 from osloom.api.requests import architecture_of
 from osloom.base.errors import Error
-from osloom.base.progress import Event
 from osloom.model.definition import Image, Test
 from osloom.run import agent, container
 from osloom.run.qemu import Running, started
@@ -45,10 +46,6 @@ def tests_for(image: Image, output: str) -> tuple[Test, ...]:
     return tuple(one for one in image.test if one.outputs is None or output in one.outputs)
 
 
-def name_of(one: Test) -> str:
-    return one.name or one.run.strip().splitlines()[0]
-
-
 def _test_output(
     session: Session, name: str, image: Image, output: str, place: Place
 ) -> list[Case]:
@@ -59,7 +56,7 @@ def _test_output(
         case "oci":
             return _test_container(session, name, image, wanted)
         case "nspawn":
-            return _test_nspawn(name)
+            return test_nspawn(session, name, wanted, place.logs)
         case _:
             return [
                 Case(
@@ -72,29 +69,25 @@ def _test_output(
             ]
 
 
-def _test_nspawn(name: str) -> list[Case]:
-    message = "a boot in systemd-nspawn needs root and systemd on this host"
-    return [Case(image=name, output="nspawn", name="boot", verdict="skipped", message=message)]
-
-
 def _test_machine(session: Session, name: str, wanted: Sequence[Test], place: Place) -> list[Case]:
     tools = machine_tools(session, architecture_of(session.project.image(name)))
     with session.store.working_directory() as work:
         machine = machine_for(
             session,
-            name,
+            built_disk(session, name),
             tools,
             work,
+            architecture=architecture_of(session.project.image(name)),
             credentials=agent.credentials(),
             test_socket=True,
             console_log=True,
         )
-        _note(session, f"boot {name}")
+        note(session, f"boot {name}")
         with started(machine, tools, work) as running:
             cases = _run_in_machine(session, name, running, wanted)
             if any(case.verdict == "failed" for case in cases):
-                log = _keep_console(running, name, place)
-                _note(session, f"the console of {name} is in {log}")
+                log = keep_console(running, name, place.logs)
+                note(session, f"the console of {name} is in {log}")
             return cases
 
 
@@ -108,40 +101,22 @@ def _run_in_machine(
     except Error as error:
         detail = f"{running.problem()}\n{running.console()[-3000:]}"
         seconds = time.monotonic() - start
-        return [_case(name, "disk", "boot", "failed", seconds, (error.message, detail))]
+        return [make_case(name, "disk", "boot", "failed", seconds, (error.message, detail))]
     verdict: Verdict = "passed" if state == "running" else "failed"
     message = "" if verdict == "passed" else f"the system is `{state}`"
     detail = "" if verdict == "passed" else _failed_units(reached)
     cases = [
-        _case(name, "disk", "boot", verdict, time.monotonic() - start, (message, detail)),
+        make_case(name, "disk", "boot", verdict, time.monotonic() - start, (message, detail)),
     ]
     for one in wanted:
-        _note(session, f"test {name}: {name_of(one)}")
-        cases.append(_run_test(name, "disk", one, reached.run))
+        note(session, f"test {name}: {name_of(one)}")
+        cases.append(run_test(name, "disk", one, reached.run))
     return cases
 
 
 def _failed_units(reached: agent.Agent) -> str:
     command = "systemctl --failed --no-legend; journalctl -b -p warning --no-pager | tail -n 40"
     return reached.run(command, timeout=60).output
-
-
-def _run_test(name: str, output: str, one: Test, run: Callable[..., agent.Answer]) -> Case:
-    start = time.monotonic()
-    try:
-        answer = run(one.run, timeout=one.timeout)
-    except Error as error:
-        seconds = time.monotonic() - start
-        return _case(name, output, name_of(one), "failed", seconds, (error.message, error.detail))
-    seconds = time.monotonic() - start
-    if answer.status == 0:
-        return _case(name, output, name_of(one), "passed", seconds, ("", answer.output))
-    message = (
-        f"no end after {one.timeout} seconds"
-        if answer.status == 124
-        else f"exit status {answer.status}"
-    )
-    return _case(name, output, name_of(one), "failed", seconds, (message, answer.output))
 
 
 def _test_container(
@@ -170,29 +145,4 @@ def _test_container(
                 work,
             )
 
-    return [_run_test(name, "oci", one, run) for one in wanted]
-
-
-def _case(
-    image: str, output: str, name: str, verdict: Verdict, seconds: float, said: tuple[str, str]
-) -> Case:
-    return Case(
-        image=image,
-        output=output,
-        name=name,
-        verdict=verdict,
-        seconds=seconds,
-        message=said[0],
-        detail=said[1],
-    )
-
-
-def _keep_console(running: Running, name: str, place: Place) -> Path:
-    place.logs.mkdir(parents=True, exist_ok=True)
-    path = place.logs / f"{name}.console.log"
-    path.write_text(running.console(), errors="replace")
-    return path
-
-
-def _note(session: Session, text: str) -> None:
-    session.report(Event(kind="note", id=text, title=text))
+    return [run_test(name, "oci", one, run) for one in wanted]

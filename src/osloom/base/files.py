@@ -9,6 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+_PIECE = 32 << 20
+"""Bytes that one thread copies at a time."""
+
 
 @contextlib.contextmanager
 def replacing(path: Path, *, sync: bool = True) -> Iterator[BinaryIO]:
@@ -35,11 +38,14 @@ def write_atomic(path: Path, data: bytes, *, sync: bool = True) -> None:
 
 def copy_sparse(source: Path, target: Path) -> None:
     """Copy a file with its holes; `target` appears whole or not at all."""
+    from concurrent.futures import ThreadPoolExecutor
+
     with source.open("rb") as reader, replacing(target, sync=False) as writer:
         size = os.fstat(reader.fileno()).st_size
         os.truncate(writer.fileno(), size)
-        for start, end in _extents(reader.fileno(), size):
-            position = start
+
+        def copy(piece: tuple[int, int]) -> None:
+            position, end = piece
             while position < end:
                 count = os.copy_file_range(
                     reader.fileno(), writer.fileno(), end - position, position, position
@@ -47,6 +53,19 @@ def copy_sparse(source: Path, target: Path) -> None:
                 if count == 0:
                     break
                 position += count
+
+        pieces = [
+            (place, min(place + _PIECE, end))
+            for start, end in _extents(reader.fileno(), size)
+            for place in range(start, end, _PIECE)
+        ]
+        if len(pieces) < 2:
+            for piece in pieces:
+                copy(piece)
+            return
+        with ThreadPoolExecutor(max_workers=4) as pool:
+            for _ in pool.map(copy, pieces):
+                pass
 
 
 def _extents(descriptor: int, size: int) -> Iterator[tuple[int, int]]:

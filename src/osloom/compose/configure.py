@@ -26,6 +26,13 @@ if [ ! -e $policy ]; then
     chmod 755 $policy
     made=$policy
 fi
+# Host keys are secrets and are made at the first start: where they seem to be there, no script
+# spends time on keys that are thrown away.
+if [ -e /var/lib/dpkg/info/openssh-server.postinst ]; then
+    for kind in dsa ecdsa ed25519 rsa; do
+        : >/etc/ssh/ssh_host_${{kind}}_key
+    done
+fi
 while read -r package info architecture; do
     DPKG_MAINTSCRIPT_PACKAGE=$package DPKG_MAINTSCRIPT_ARCH=$architecture \\
         DPKG_MAINTSCRIPT_NAME=preinst DPKG_MAINTSCRIPT_PACKAGE_REFCOUNT=1 \\

@@ -46,7 +46,8 @@ class Builder:
         with ThreadPoolExecutor(max_workers=self._executor.slots) as pool:
             try:
                 while waiting or running:
-                    for step in [step for step in waiting.values() if self._is_ready(step)]:
+                    ready = [step for step in waiting.values() if self._is_ready(step)]
+                    for step in sorted(ready, key=lambda step: -step.weight):
                         del waiting[step.key]
                         running[pool.submit(self._do, step)] = step
                     # A timeout, so that Ctrl-C is heard while waiting.

@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     from osloom.api.build import Session, check_fresh
-    from osloom.api.machine import machine_for, machine_tools
+    from osloom.api.machine import built_disk, machine_for, machine_tools
     from osloom.api.requests import architecture_of
     from osloom.run.machine import Forward
     from osloom.run.qemu import run_machine
@@ -47,9 +47,10 @@ def run(arguments: argparse.Namespace) -> int:
             tools = machine_tools(session, architecture_of(image))
             machine = machine_for(
                 session,
-                arguments.image,
+                built_disk(session, arguments.image),
                 tools,
                 work,
+                architecture=architecture_of(image),
                 memory=arguments.memory,
                 processors=arguments.processors,
                 forwards=tuple(Forward(host=host, guest=guest) for host, guest in forwards),

@@ -24,6 +24,7 @@ def unpack_step(package: Package) -> Step:
         action=unpack,
         title=f"unpack {package.name} {package.version}",
         group="unpack",
+        weight=package.size,
         # The name is for messages only, and is the same for the same bytes.
         parameters={"name": package.name},
         inputs={"package": package.digest},

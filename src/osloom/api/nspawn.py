@@ -1,0 +1,100 @@
+"""Boot an nspawn output as its users do: machinectl, in a machine that osloom builds for it.
+
+The host needs neither root nor systemd for that: the machine has both.
+"""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from osloom.api.build import Session, plan, plan_one
+from osloom.api.cases import keep_console, make_case, name_of, note, run_test
+from osloom.api.machine import machine_for, machine_tools
+from osloom.api.requests import TOOLS, architecture_of, nspawn_host, nspawn_host_name
+from osloom.base.errors import Error
+from osloom.compose.plan import plan_tools
+from osloom.engine import toolset
+from osloom.model.definition import Test
+from osloom.run import agent
+from osloom.run.machine import Drive
+from osloom.run.qemu import Running, started
+from osloom.run.report import Case
+
+BOOT_TIMEOUT = 300
+
+_IMPORT = """
+head --bytes={size} /dev/vdb | importctl --class=machine import-tar - image
+machinectl start image
+"""
+_INSIDE = "systemd-run --machine=image --quiet --wait --pipe --service-type=exec"
+_READY = f"{_INSIDE} systemctl is-system-running --wait"
+_WHY = "journalctl --unit=systemd-nspawn@image --no-pager | tail --lines=60; machinectl --no-pager"
+
+
+def test_nspawn(session: Session, name: str, wanted: Sequence[Test], logs: Path) -> list[Case]:
+    """Import the archive with importctl, start it with machinectl, run the tests inside."""
+    archive, disk = _made(session, name)
+    architecture = architecture_of(session.project.image(name))
+    tools = machine_tools(session, architecture)
+    with session.store.working_directory() as work:
+        machine = machine_for(
+            session,
+            Drive(path=disk),
+            tools,
+            work,
+            more=(Drive(path=archive),),
+            architecture=architecture,
+            credentials=agent.credentials(),
+            test_socket=True,
+            console_log=True,
+        )
+        note(session, f"boot {name} in systemd-nspawn")
+        with started(machine, tools, work) as running:
+            cases = _run(session, name, running, wanted, archive.stat().st_size)
+            if any(case.verdict == "failed" for case in cases):
+                note(session, f"the console is in {keep_console(running, f'{name}.nspawn', logs)}")
+            return cases
+
+
+def _made(session: Session, name: str) -> tuple[Path, Path]:
+    """The archive, and the disk of the machine that will hold it."""
+    architecture = architecture_of(session.project.image(name))
+    planned = plan(session, {name: session.project.image(name)}, ("nspawn",))
+    base = (plan_tools(session.lock.packages_of(TOOLS)), toolset.SUITE)
+    _, host = plan_one(
+        session, nspawn_host_name(architecture), nspawn_host(architecture), ("disk",), base
+    )
+    outputs = [one.product.output for one in (*planned.outputs, *host)]
+    archive, disk = session.make(outputs)
+    return session.store.blobs.path(archive), session.store.blobs.path(disk)
+
+
+def _run(
+    session: Session, name: str, running: Running, wanted: Sequence[Test], size: int
+) -> list[Case]:
+    start = time.monotonic()
+    reached = agent.Agent(running.work / "test", is_alive=running.is_alive)
+    try:
+        reached.wait(BOOT_TIMEOUT)
+        imported = reached.run(_IMPORT.format(size=size), timeout=BOOT_TIMEOUT)
+        ready = reached.run(_READY, timeout=BOOT_TIMEOUT) if imported.status == 0 else imported
+    except Error as error:
+        said = (error.message, running.console()[-3000:])
+        return [make_case(name, "nspawn", "boot", "failed", time.monotonic() - start, said)]
+    seconds = time.monotonic() - start
+    if ready.status != 0:
+        what = "it could not be imported or started" if ready is imported else "it is not well"
+        said = (f"{what}: {ready.output.strip()[-200:]}", reached.run(_WHY, timeout=60).output)
+        return [make_case(name, "nspawn", "boot", "failed", seconds, said)]
+
+    def inside(command: str, *, timeout: int) -> agent.Answer:
+        # The command travels through a shell of the machine into one of the container.
+        import shlex
+
+        return reached.run(f"{_INSIDE} sh -ec {shlex.quote(command)}", timeout=timeout)
+
+    cases = [make_case(name, "nspawn", "boot", "passed", seconds, ("", ""))]
+    for one in wanted:
+        note(session, f"test {name} in systemd-nspawn: {name_of(one)}")
+        cases.append(run_test(name, "nspawn", one, inside))
+    return cases
