@@ -34,7 +34,7 @@ def test_a_build_elsewhere_is_identical(example: Workshop) -> None:
     done = example("verify").check()
     assert done.stdout.splitlines() == [
         "app/app.oci: identical",
-        "machine/machine.nspawn.tar.zst: identical",
+        "machine/machine.nspawn.tar.gz: identical",
         "server/server.raw: identical",
     ]
 

@@ -21,13 +21,23 @@ from osloom.run.qemu import Running, started
 from osloom.run.report import Case
 
 BOOT_TIMEOUT = 300
+_ROOM = 16 << 30
 
 _IMPORT = """
-head --bytes={size} /dev/vdb | importctl --class=machine import-tar - image
+mkfs.ext4 -q -E lazy_itable_init=1,nodiscard /dev/vdc
+mount /dev/vdc /var/lib/machines
+head --bytes={size} /dev/vdb | {plain} | importctl --class=machine import-tar - image
 machinectl start image
 """
+_PLAIN = {"zstd": "zstd --decompress --stdout"}
+"""What importctl of the machine cannot decompress by itself."""
+
 _INSIDE = "systemd-run --machine=image --quiet --wait --pipe --service-type=exec"
-_READY = f"{_INSIDE} systemctl is-system-running --wait"
+_READY = f"""
+# The container counts as started before its bus can be reached.
+until {_INSIDE} true 2>/dev/null; do sleep 1; done
+{_INSIDE} systemctl is-system-running --wait
+"""
 _WHY = "journalctl --unit=systemd-nspawn@image --no-pager | tail --lines=60; machinectl --no-pager"
 
 
@@ -42,7 +52,7 @@ def test_nspawn(session: Session, name: str, wanted: Sequence[Test], logs: Path)
             Drive(path=disk),
             tools,
             work,
-            more=(Drive(path=archive),),
+            more=(Drive(path=archive), Drive(path=_room(work))),
             architecture=architecture,
             credentials=agent.credentials(),
             test_socket=True,
@@ -50,10 +60,20 @@ def test_nspawn(session: Session, name: str, wanted: Sequence[Test], logs: Path)
         )
         note(session, f"boot {name} in systemd-nspawn")
         with started(machine, tools, work) as running:
-            cases = _run(session, name, running, wanted, archive.stat().st_size)
+            method = session.project.image(name).nspawn.compression
+            command = _IMPORT.format(size=archive.stat().st_size, plain=_PLAIN.get(method, "cat"))
+            cases = _run(session, name, running, wanted, command)
             if any(case.verdict == "failed" for case in cases):
                 note(session, f"the console is in {keep_console(running, f'{name}.nspawn', logs)}")
             return cases
+
+
+def _room(work: Path) -> Path:
+    """An empty drive that the unpacked archive has room on; nothing of it is ever written."""
+    path = work / "room"
+    with path.open("wb") as file:
+        file.truncate(_ROOM)
+    return path
 
 
 def _made(session: Session, name: str) -> tuple[Path, Path]:
@@ -70,13 +90,13 @@ def _made(session: Session, name: str) -> tuple[Path, Path]:
 
 
 def _run(
-    session: Session, name: str, running: Running, wanted: Sequence[Test], size: int
+    session: Session, name: str, running: Running, wanted: Sequence[Test], command: str
 ) -> list[Case]:
     start = time.monotonic()
     reached = agent.Agent(running.work / "test", is_alive=running.is_alive)
     try:
         reached.wait(BOOT_TIMEOUT)
-        imported = reached.run(_IMPORT.format(size=size), timeout=BOOT_TIMEOUT)
+        imported = reached.run(command, timeout=BOOT_TIMEOUT)
         ready = reached.run(_READY, timeout=BOOT_TIMEOUT) if imported.status == 0 else imported
     except Error as error:
         said = (error.message, running.console()[-3000:])
@@ -84,7 +104,8 @@ def _run(
     seconds = time.monotonic() - start
     if ready.status != 0:
         what = "it could not be imported or started" if ready is imported else "it is not well"
-        said = (f"{what}: {ready.output.strip()[-200:]}", reached.run(_WHY, timeout=60).output)
+        log = reached.run(_WHY, timeout=60).output
+        said = (what, f"{ready.output.strip()[-3000:]}\n{log}")
         return [make_case(name, "nspawn", "boot", "failed", seconds, said)]
 
     def inside(command: str, *, timeout: int) -> agent.Answer:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from osloom.engine import toolset
-from osloom.model.definition import Definition, Disk, Image
+from osloom.model.definition import Definition, Image
 from osloom.run.machine import PACKAGES as MACHINE_PACKAGES
 from osloom.sources.debian.lock import Request
 
@@ -56,11 +56,18 @@ def nspawn_host(architecture: str) -> Image:
     """The system in which an nspawn output is booted for its tests."""
     kernel = {"amd64": "linux-image-cloud-amd64", "arm64": "linux-image-cloud-arm64"}
     return Image(
-        packages=("systemd-sysv", "systemd-container", "udev", "dbus", kernel[architecture]),
+        packages=(
+            "systemd-sysv",
+            "systemd-container",
+            "udev",
+            "dbus",
+            "e2fsprogs",
+            "zstd",
+            kernel[architecture],
+        ),
         architecture=architecture,  # type: ignore[arg-type]
         hostname="osloom",
         outputs=("disk",),
-        disk=Disk(size="4G"),
     )
 
 

@@ -329,8 +329,8 @@ class Oci(Table, frozen=True, kw_only=True):
 class Nspawn(Table, frozen=True, kw_only=True):
     """A tar archive for systemd-nspawn and machinectl."""
 
-    compression: Literal["zstd", "xz", "gzip"] = "zstd"
-    """Of the archive."""
+    compression: Literal["gzip", "xz", "zstd"] = "gzip"
+    """Of the archive; importctl of systemd 257 does not take `zstd` yet."""
     level: Annotated[int, Meta(ge=1, le=19)] = 3
     """Of the compression."""
 
