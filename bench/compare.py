@@ -24,6 +24,7 @@ from peers import DEFINITION, Peers, clean
 from osloom.model.definition import Debian
 from osloom.sources.debian.mirrors import base_address
 
+NOTES = Path(__file__).parent / "notes.md"
 PAGE = Path(__file__).parent.parent / "docs/benchmarks.md"
 
 SYSTEM = [
@@ -340,7 +341,7 @@ def page(rows: Sequence[Measured]) -> str:
         "| --- | --- | --- | --- |",
     ]
     lines += [f"| {row.work} | {row.target} | {row.figure} | {row.detail} |" for row in rows]
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines) + "\n" + NOTES.read_text()
 
 
 def main() -> int:
