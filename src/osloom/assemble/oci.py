@@ -148,7 +148,7 @@ def plan(request: Request) -> tuple[Product, ...]:
         Step(
             action=write_layer,
             title=f"write the layer {title}",
-            group=request.name,
+            group="layer",
             parameters={"compression": settings.compression},
             inputs={"tree": divided.output(f"layer-{number}")},
         )

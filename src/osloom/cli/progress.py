@@ -13,8 +13,8 @@ from osloom.cli.output import in_bytes, in_seconds
 if TYPE_CHECKING:
     from rich.text import Text
 
-_QUIET_GROUPS = {"fetch", "unpack"}
-"""Counted in a log, not named one by one: there are hundreds."""
+_COUNTED = {"fetch": "file", "layer": "layer", "unpack": "package"}
+"""Groups that a log counts and does not name one by one: there are hundreds. To what they are."""
 
 
 class PlainProgress:
@@ -36,7 +36,7 @@ class PlainProgress:
         with self._guard:
             if event.kind == "advanced":
                 self._bytes += event.amount
-            elif event.kind == "finished" and event.group in _QUIET_GROUPS:
+            elif event.kind == "finished" and event.group in _COUNTED:
                 self._counts[event.group] += 1
             elif event.kind == "finished" and not event.reused:
                 self._flush()
@@ -47,7 +47,8 @@ class PlainProgress:
     def _flush(self) -> None:
         for group, count in sorted(self._counts.items()):
             size = f", {in_bytes(self._bytes)}" if group == "fetch" and self._bytes else ""
-            self._say(f"{group} {count} {'file' if group == 'fetch' else 'package'}s{size}")
+            verb = "write" if group == "layer" else group
+            self._say(f"{verb} {count} {_COUNTED[group]}{'s' if count != 1 else ''}{size}")
         self._counts.clear()
         self._bytes = 0
 
