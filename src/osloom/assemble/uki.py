@@ -23,10 +23,12 @@ def root_id(tree: Digest) -> str:
 def command_line(*, root: str, writable: bool, console: str, extra: list[str]) -> str:
     """The kernel's command line, kernel-command-line(7); the last console gets the messages."""
     words = [f"root=PARTUUID={root}", "rw" if writable else "ro"]
+    # What a read-only system writes is kept in memory and forgotten, systemd-volatile-root(8).
+    words += [] if writable else ["systemd.volatile=overlay"]
     return " ".join([*words, "console=tty0", f"console={console}", *extra])
 
 
-@action(version=1)
+@action(version=2)
 def build_uki(job: Job) -> Mapping[str, Digest]:
     """One EFI program from `vmlinuz`, `initrd`, `release` (os-release) and `version`."""
     blobs = job.store.blobs

@@ -350,7 +350,7 @@ class Disk(Table, frozen=True, kw_only=True):
     format: Literal["raw", "qcow2"] = "raw"
     """Of the file."""
     filesystem: Literal["ext4", "erofs", "btrfs"] = "ext4"
-    """Of the root partition; erofs is read-only."""
+    """Of the root partition; with erofs, what the system writes is forgotten when it ends."""
     size: Size | None = None
     """Of the root partition; what the content needs and 20 % by default."""
     esp_size: Size = "256M"
