@@ -21,7 +21,7 @@ def test_a_key_is_a_row_with_its_type_its_default_and_what_it_is() -> None:
         '| `format` | `raw` or `qcow2` | `"raw"` | Of the file. |',
         (
             '| `filesystem` | `ext4`, `erofs` or `btrfs` | `"ext4"` |'
-            " Of the root partition; erofs is read-only. |"
+            " Of the root partition; with erofs, what the system writes is forgotten when it ends. |"
         ),
         (
             "| `size` | string: bytes, or a number with K, M, G or T behind it |  |"
