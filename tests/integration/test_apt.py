@@ -4,6 +4,7 @@ apt comes from an image that osloom unpacks, and reads the very indexes that osl
 """
 
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -147,8 +148,10 @@ def packages_file(store: Store, suite: str) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def kept(store: Path) -> Store:
-    return Store(store)
+def kept(store: Path) -> Iterator[Store]:
+    opened = Store(store)
+    yield opened
+    opened.close()
 
 
 @pytest.fixture(scope="module")
