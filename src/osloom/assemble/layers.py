@@ -1,13 +1,17 @@
 """OCI layers follow packages.
 
-A path belongs to a package's layer when the image holds the very node that the package ships; so a
-package's layer is the same in every image. What the scripts and the definition made is in two
-layers on top, the definition's own files last: they change most often.
+A path belongs to a package's layer when the image holds the very node that the package ships.
+Directories are in such a layer as the package has them, not as the image does, whose times follow
+the lock and whatever else is installed: so a package's layer is the same in every image that has
+the package's files. What differs is put right above. What the scripts and the definition made is
+in two layers on top, the definition's own files last: they change most often.
 """
 
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import msgspec
 
 from osloom.assemble.compression import compressed
 from osloom.base.digest import Digest
@@ -19,16 +23,18 @@ MEDIA_TYPES = {
     "zstd": "application/vnd.oci.image.layer.v1.tar+zstd",
     "gzip": "application/vnd.oci.image.layer.v1.tar+gzip",
 }
-_ON_TOP = 2
+ON_TOP = 2
+"""Layers above those of packages."""
+_PLAIN = Node("dir", 0o755)
 
 
 def group(names: Sequence[str], limit: int) -> list[int]:
-    """For each package the number of its layer, below `limit` less the two on top.
+    """For each package the number of its layer, below `limit` less those on top.
 
     A package alone in its layer as long as there are enough; then by a digest of its name, so that
     one package more or less moves no other.
     """
-    count = max(limit - _ON_TOP, 1)
+    count = max(limit - ON_TOP, 1)
     if len(names) <= count:
         return list(range(len(names)))
     return [int(hashlib.sha256(name.encode()).hexdigest(), 16) % count for name in names]
@@ -39,44 +45,105 @@ def split(
 ) -> list[Tree]:
     """The tree as layers, lowest first: one for each group, the configured rest, own files."""
     count = max(groups, default=-1) + 1
-    layers: list[dict[str, Node]] = [{} for _ in range(count + _ON_TOP)]
-    places = _places(tree, packages, groups)
-    prefixes = tuple(path.strip("/") for path in own)
-    for path, node in tree.items():
-        # A hard link has to be in one layer with the file it repeats.
-        first = node.target if node.kind == "hardlink" else path
-        number = places.get(first, count)
-        if number == count and _is_below(first, prefixes):
-            number = count + 1
-        layers[number][path] = node
-    return [_with_parents(tree, nodes) for nodes in layers]
+    canonical = _Canonical(tree)
+    lower = [
+        _package_layer(tree, members, canonical) for members in _members(packages, groups, count)
+    ]
+    places = {path: number for number, layer in enumerate(lower) for path in layer}
+    left = {path: node for path, node in tree.items() if path not in places}
+    # A hard link has to be in one layer with the file it repeats.
+    for path, node in list(left.items()):
+        number = places.get(node.target) if node.kind == "hardlink" else None
+        if number is not None:
+            lower[number][path] = left.pop(path)
+    prefixes = tuple(canonical(path.strip("/")) for path in own)
+    top = {path: node for path, node in left.items() if _is_below(_first(path, node), prefixes)}
+    rest = {path: node for path, node in left.items() if path not in top}
+    layers = [_with_parents(nodes, {}) for nodes in lower]
+    return [
+        *layers,
+        _with_parents(rest | _put_right(tree, layers), tree),
+        _with_parents(top, tree),
+    ]
 
 
-def _places(tree: Tree, packages: Sequence[Tree], groups: Sequence[int]) -> dict[str, int]:
-    """The group of each path that is as its package ships it; directories go where needed."""
-    places: dict[str, int] = {}
+class _Canonical:
+    """Where a package's path is in the image: links on its way are followed, its last is not."""
+
+    def __init__(self, tree: Tree) -> None:
+        self._tree = tree
+        self._directories: dict[str, str] = {"": ""}
+
+    def __call__(self, path: str) -> str:
+        parent, _, name = path.rpartition("/")
+        found = self._directories.get(parent)
+        if found is None:
+            found = self._directories[parent] = self._tree.resolve(parent)
+        return f"{found}/{name}" if found else name
+
+
+def _members(packages: Sequence[Tree], groups: Sequence[int], count: int) -> list[list[Tree]]:
+    members: list[list[Tree]] = [[] for _ in range(count)]
     for package, number in zip(packages, groups, strict=True):
+        members[number].append(package)
+    return members
+
+
+def _package_layer(tree: Tree, packages: Iterable[Tree], canonical: _Canonical) -> dict[str, Node]:
+    """What the image has as these packages ship it; empty when that is nothing but directories."""
+    nodes: dict[str, Node] = {}
+    for package in packages:
         for path, node in package.items():
-            place = path if path in tree else tree.resolve(path)
+            place = canonical(path)
             there = tree.get(place)
-            if there == node:
-                places.setdefault(place, number)
-    return places
+            if there is None or place in nodes:
+                continue
+            if node.kind == "hardlink":
+                node = msgspec.structs.replace(node, target=canonical(node.target))  # noqa: PLW2901
+            if node.kind == "dir" and there.kind == "dir":
+                nodes[place] = node
+            elif _is_as_shipped(node, there):
+                nodes[place] = there
+    # A link whose file was changed since goes where that file is.
+    nodes = {
+        path: node
+        for path, node in nodes.items()
+        if node.kind != "hardlink" or node.target in nodes
+    }
+    return nodes if any(node.kind != "dir" for node in nodes.values()) else {}
+
+
+def _is_as_shipped(node: Node, there: Node) -> bool:
+    """Whether `there` is `node`, with a time that may have been clamped to the epoch."""
+    return there == node or (
+        0 < there.mtime < node.mtime and there == msgspec.structs.replace(node, mtime=there.mtime)
+    )
+
+
+def _put_right(tree: Tree, layers: Iterable[Tree]) -> dict[str, Node]:
+    """The image's directories that are something else once `layers` are applied."""
+    applied = {path: node for layer in layers for path, node in layer.items() if node.kind == "dir"}
+    return {path: tree[path] for path, node in applied.items() if tree[path] != node}
+
+
+def _first(path: str, node: Node) -> str:
+    return node.target if node.kind == "hardlink" else path
 
 
 def _is_below(path: str, prefixes: tuple[str, ...]) -> bool:
     return any(path == prefix or path.startswith(f"{prefix}/") for prefix in prefixes)
 
 
-def _with_parents(tree: Tree, nodes: Mapping[str, Node]) -> Tree:
+def _with_parents(nodes: Mapping[str, Node], tree: Mapping[str, Node]) -> Tree:
+    """`nodes` and the directories they are in, of `tree` or else plain ones."""
     full = dict(nodes)
     for path in nodes:
         for parent in parents(path):
-            full[parent] = tree[parent]
+            full.setdefault(parent, tree.get(parent) or _PLAIN)
     return Tree(full)
 
 
-@action(version=1)
+@action(version=2)
 def split_layers(job: Job) -> Mapping[str, Digest]:
     """The tree `tree` split by `packages`: `layer-0`, `layer-1` … as trees."""
     layers = split(

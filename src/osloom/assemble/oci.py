@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from osloom.assemble.layers import group, split_layers, write_layer
+from osloom.assemble.layers import ON_TOP, group, split_layers, write_layer
 from osloom.assemble.request import Product, Request
 from osloom.base.digest import Digest, to_hex
 from osloom.engine.step import Job, Step, action
@@ -126,7 +126,10 @@ def _json(value: Any) -> bytes:
 
 def plan(request: Request) -> tuple[Product, ...]:
     settings = request.image.oci
-    groups = group([part.name for part in request.parts], settings.layers)
+    # Too few layers for packages of their own: one for everything, or one below the files.
+    parts = request.parts if settings.layers > 1 else ()
+    own = sorted(request.image.files) if settings.layers >= ON_TOP + bool(parts) else []
+    groups = group([part.name for part in parts], settings.layers)
     numbers = sorted(set(groups))
     # Groups that no package fell into are not layers: number those that are.
     dense = [numbers.index(number) for number in groups]
@@ -134,13 +137,11 @@ def plan(request: Request) -> tuple[Product, ...]:
         action=split_layers,
         title=f"divide {request.name} into layers",
         group=request.name,
-        parameters={"groups": dense, "own": sorted(request.image.files)},
-        inputs={"tree": request.tree, "packages": tuple(part.tree for part in request.parts)},
+        parameters={"groups": dense, "own": own},
+        inputs={"tree": request.tree, "packages": tuple(part.tree for part in parts)},
     )
     titles = [
-        _title(
-            [part.name for part, number in zip(request.parts, dense, strict=True) if number == one]
-        )
+        _title([part.name for part, number in zip(parts, dense, strict=True) if number == one])
         for one in range(len(numbers))
     ]
     titles += ["configuration", "files of the definition"]
