@@ -98,7 +98,7 @@ def _name(module: str) -> str:
     return module.rpartition("/")[2].partition(".")[0].replace("-", "_")
 
 
-@action(version=1)
+@action(version=2)
 def extract_kernel(job: Job) -> Mapping[str, Digest]:
     """The newest kernel of the tree `tree`: `vmlinuz`, and `tree` with its early modules."""
     tree = job.tree()
@@ -128,7 +128,7 @@ def extract_kernel(job: Job) -> Mapping[str, Digest]:
     vmlinuz = tree[path].digest
     assert vmlinuz is not None
     job.facts["version"] = version
-    release = tree.get("etc/os-release") or tree.get("usr/lib/os-release")
+    release = tree.get(tree.resolve("etc/os-release")) or tree.get("usr/lib/os-release")
     return {
         "vmlinuz": vmlinuz,
         "tree": job.store.add_tree(with_parents(nodes, mtime=job.parameters["epoch"])),

@@ -7,7 +7,10 @@ import stat
 from collections.abc import Callable, Iterable, Iterator
 
 from osloom.base.digest import Digest
-from osloom.model.tree import Node, Tree
+from osloom.model.tree import Node, Tree, TreeError
+
+_LARGEST = 0xFFFFFFFF
+"""What eight hexadecimal digits can say."""
 
 _TYPES = {
     "file": stat.S_IFREG,
@@ -29,6 +32,11 @@ def write_cpio(tree: Tree, read: Callable[[Digest], Iterable[bytes]]) -> Iterato
         number += 1
         target = node.target.encode(errors="surrogateescape")
         size = node.size if node.kind == "file" else len(target)
+        if size > _LARGEST:
+            raise TreeError(
+                f"cannot write `/{path}` into a cpio archive: it is larger than 4 GiB",
+                hint="leave it out of the initrd",
+            )
         yield _header(path.encode(errors="surrogateescape"), node, number, size)
         if node.kind == "file" and node.digest is not None:
             yield from read(node.digest)
@@ -46,7 +54,7 @@ def _header(name: bytes, node: Node, inode: int, size: int) -> bytes:
         node.uid,
         node.gid,
         links,
-        node.mtime,
+        min(max(node.mtime, 0), _LARGEST),
         size,
         0,
         0,
