@@ -42,11 +42,7 @@ while read -r package info architecture; do
         exit 1
     }}
 done <{SESSION}/preinst
-configure() {{
-    dpkg --force-confdef --force-unsafe-io --log=/dev/null --configure "$@" </dev/null
-}}
-# shellcheck disable=SC2046
-configure $(cat {SESSION}/first) && configure -a || {{
+dpkg --force-confdef --force-unsafe-io --log=/dev/null --configure -a </dev/null || {{
     # Once more with a trace: which line it was, the first run does not say. Only bash counts
     # lines, and as root it takes no PS4 from its environment.
     dpkg-query -W -f='${{db:Status-Status}} ${{binary:Package}}\\n' |
@@ -95,22 +91,6 @@ def preinst_order(controls: Sequence[Control]) -> list[Control]:
     return [by_name[name] for name in order if name in by_name and by_name[name].has("preinst")]
 
 
-def required(controls: Sequence[Control]) -> list[str]:
-    """What an installation configures before all else, and what that needs.
-
-    The scripts of other packages count on it without saying so.
-    """
-    by_name = _by_name(controls)
-    todo = [one for one in controls if one.is_essential or one.fields.get("Priority") == "required"]
-    found: dict[str, Control] = {}
-    while todo:
-        one = todo.pop()
-        if one.info_name not in found:
-            found[one.info_name] = one
-            todo.extend(_needs(one, by_name, ("Pre-Depends", "Depends")))
-    return sorted(found)
-
-
 def _by_name(controls: Sequence[Control]) -> dict[str, Control]:
     """Packages by their own names and, where no package has it, by what they provide."""
     by_name = {control.name: control for control in controls}
@@ -127,9 +107,12 @@ def _needs(
     return [by_name[name] for name in sorted(names) if name in by_name]
 
 
-@action(version=1, needs="userns")
+@action(version=2, needs="userns")
 def configure(job: Job) -> Mapping[str, Digest]:
-    """The tree `tree` of unpacked packages, configured. Raises BuildError with the output."""
+    """The tree `tree`, with the unpacked packages of `controls` configured.
+
+    Raises BuildError with the output.
+    """
     controls = [Control(tree, job.store.blobs) for tree in job.trees("controls")]
     preinst = "".join(
         f"{one.name} {one.info_name} {one.fields['Architecture']}\n"
@@ -142,7 +125,7 @@ def configure(job: Job) -> Mapping[str, Digest]:
             tools=job.digest("tools"),
             fakeroot=job.digest("fakeroot"),
             command=(f"{SESSION}/configure",),
-            files={"configure": _SCRIPT, "preinst": preinst, "first": " ".join(required(controls))},
+            files={"configure": _SCRIPT, "preinst": preinst},
             environment=_ENVIRONMENT,
             epoch=job.parameters["epoch"],
             store=str(job.store.root),

@@ -23,10 +23,6 @@ class Control:
         return self.fields["Version"]
 
     @property
-    def is_essential(self) -> bool:
-        return self.fields.get("Essential") == "yes"
-
-    @property
     def info_name(self) -> str:
         """How dpkg names the package's files in its database."""
         if self.fields.get("Multi-Arch") == "same":

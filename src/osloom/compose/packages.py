@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from osloom.base.digest import Digest
+from osloom.compose.base import with_base
 from osloom.compose.control import Control
 from osloom.compose.dpkg import Unpacked, database
 from osloom.compose.merge import Claimant, merge, skeleton
@@ -10,9 +11,12 @@ from osloom.engine.step import Job, action
 from osloom.sources.debian.deb822 import package_names
 
 
-@action(version=1)
+@action(version=2)
 def merge_packages(job: Job) -> Mapping[str, Digest]:
-    """`trees` and `controls` of packages as one tree; with dpkg's database if `dpkg` is set."""
+    """`trees` and `controls` of packages as one tree; with dpkg's database if `dpkg` is set.
+
+    `base` is, if given, the tree of some of the packages before and after they were configured.
+    """
     blobs = job.store.blobs
     unpacked = [
         Unpacked(Control(control, blobs), tree)
@@ -32,4 +36,7 @@ def merge_packages(job: Job) -> Mapping[str, Digest]:
     tree = merged.tree
     if job.parameters["dpkg"]:
         tree = tree.overlaid(database(unpacked, merged, blobs))
+    if "base" in job.inputs:
+        before, after = job.trees("base")
+        tree = with_base(tree, unpacked, (before, after), blobs)
     return {"tree": job.store.add_tree(tree)}

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import msgspec
 
 from osloom.base.digest import Digest
+from osloom.compose.base import base_of
 from osloom.compose.configure import configure
 from osloom.compose.customise import Settings, customise
 from osloom.compose.packages import merge_packages
@@ -55,8 +56,14 @@ def plan_packages(packages: Sequence[Package]) -> tuple[Unpacked, ...]:
     )
 
 
-def plan_merge(name: str, packages: Sequence[Unpacked], *, dpkg: bool) -> Output:
-    """The packages' files as one tree; no script has run."""
+def plan_merge(
+    name: str,
+    packages: Sequence[Unpacked],
+    *,
+    dpkg: bool,
+    base: tuple[Output, Output] | None = None,
+) -> Output:
+    """The packages' files as one tree; no script has run but those of `base`."""
     step = Step(
         action=merge_packages,
         title=f"merge {name}",
@@ -65,6 +72,7 @@ def plan_merge(name: str, packages: Sequence[Unpacked], *, dpkg: bool) -> Output
         inputs={
             "trees": tuple(one.tree for one in packages),
             "controls": tuple(one.control for one in packages),
+            **({"base": base} if base else {}),
         },
     )
     return step.output()
@@ -90,21 +98,10 @@ def plan_image(
     `sources` has the tree of each of the image's files that has a source.
     """
     unpacked = plan_packages(packages)
-    dpkg = image.configure != "none"
-    tree = plan_merge(name, unpacked, dpkg=dpkg)
-    if dpkg:
-        tree = Step(
-            action=configure,
-            title=f"configure {name}",
-            group=name,
-            parameters={"epoch": epoch},
-            inputs={
-                "tree": tree,
-                "tools": programs.tools,
-                "fakeroot": programs.fakeroot,
-                "controls": tuple(one.control for one in unpacked),
-            },
-        ).output()
+    if image.configure != "none":
+        tree = _configured(name, unpacked, epoch=epoch, programs=programs)
+    else:
+        tree = plan_merge(name, unpacked, dpkg=False)
     tree = _customised(name, image, tree, project=project, epoch=epoch, sources=sources)
     work = Work(epoch=epoch, locale=image.locale, systemd=image.systemd, script=image.script)
     if not work.is_empty:
@@ -123,6 +120,42 @@ def plan_image(
         inputs={"tree": tree},
     ).output()
     return ImagePlan(programs=programs, tree=tree, packages=unpacked)
+
+
+def _configured(
+    name: str,
+    packages: Sequence[Unpacked],
+    *,
+    epoch: int,
+    programs: Programs,
+) -> Output:
+    """The packages merged and configured: first the base, and then the others on it."""
+
+    def configured(title: str, tree: Output, packages: Sequence[Unpacked]) -> Output:
+        return Step(
+            action=configure,
+            title=title,
+            group=name,
+            weight=sum(one.package.size for one in packages),
+            parameters={"epoch": epoch},
+            inputs={
+                "tree": tree,
+                "tools": programs.tools,
+                "fakeroot": programs.fakeroot,
+                "controls": tuple(one.control for one in packages),
+            },
+        ).output()
+
+    base = base_of([one.package for one in packages])
+    first = [one for one in packages if one.package.name in base]
+    others = [one for one in packages if one.package.name not in base]
+    if not first or not others:
+        tree = plan_merge(name, packages, dpkg=True)
+        return configured(f"configure {name}", tree, packages)
+    before = plan_merge(f"the base of {name}", first, dpkg=True)
+    after = configured(f"configure the base of {name}", before, first)
+    tree = plan_merge(name, packages, dpkg=True, base=(before, after))
+    return configured(f"configure {name}", tree, others)
 
 
 def _customised(

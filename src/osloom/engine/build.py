@@ -42,12 +42,15 @@ class Builder:
     def make(self, wanted: Sequence[Output]) -> list[Digest]:
         """The digests of `wanted`, in order. Raises the first error after stopping the rest."""
         waiting = self._pending([output.step for output in wanted])
+        urgency = _urgency(waiting)
         running: dict[Future[None], Step] = {}
         with ThreadPoolExecutor(max_workers=self._executor.slots) as pool:
             try:
                 while waiting or running:
                     ready = [step for step in waiting.values() if self._is_ready(step)]
-                    for step in sorted(ready, key=lambda step: -step.weight):
+                    ready.sort(key=lambda step: (-urgency[step.key], -step.weight))
+                    # No more than can run: what becomes ready meanwhile may be more urgent.
+                    for step in ready[: self._executor.slots - len(running)]:
                         del waiting[step.key]
                         running[pool.submit(self._do, step)] = step
                     # A timeout, so that Ctrl-C is heard while waiting.
@@ -142,3 +145,13 @@ class Builder:
         if isinstance(given, tuple):
             return tuple(one if isinstance(one, str) else self.digest(one) for one in given)
         return given if isinstance(given, str) else self.digest(given)
+
+
+def _urgency(pending: Mapping[Digest, Step]) -> Mapping[Digest, int]:
+    """How many steps of `pending`, one after the other, wait for each of them."""
+    found = dict.fromkeys(pending, 0)
+    for key, step in reversed(list(pending.items())):
+        for source in step.sources():
+            if source.key in found:
+                found[source.key] = max(found[source.key], found[key] + 1)
+    return found

@@ -71,7 +71,7 @@ class Step:
     group: str = ""
     """For counting in the summary; not in the key."""
     weight: int = 0
-    """Of steps that are ready the heaviest is begun first; not in the key."""
+    """Of steps that are as urgent the heaviest is begun first; not in the key."""
     parameters: Mapping[str, Any] = field(default_factory=dict)
     inputs: Mapping[str, Input] = field(default_factory=dict)
 

@@ -4,7 +4,7 @@ import msgspec
 
 from osloom.base.digest import Digest
 
-VERSION = 1
+VERSION = 2
 
 
 class Repository(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -39,7 +39,9 @@ class Package(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     size: int
     digest: Digest
     depends: tuple[str, ...] = ()
-    """Names of the packages in the same image that this one needs, for `why`."""
+    """Names of the packages in the same image that this one needs."""
+    required: bool = False
+    """Essential or of priority `required`: an installation configures it before all others."""
 
     @property
     def id(self) -> str:

@@ -146,6 +146,7 @@ def _package(choice: Choice, solution: Solution) -> Package:
         size=int(candidate.size),
         digest=candidate.digest,
         depends=solution.depends[candidate.name],
+        required=candidate.essential == "yes" or candidate.priority == "required",
     )
 
 

@@ -1,0 +1,95 @@
+"""The base of an image: what an installation configures before all else.
+
+The scripts of other packages count on it without saying so, Debian Policy 3.8. It is configured by
+itself, so that every image of a suite shares the result, and a package added later finds it done.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+from osloom.compose.dpkg import ADMIN, Unpacked
+from osloom.model.lock import Package
+from osloom.model.tree import Node, Tree, parents
+from osloom.store.blobs import Blobs
+
+_STATUS = f"{ADMIN}/status"
+_UNINCORPORATED = f"{ADMIN}/triggers/Unincorp"
+
+
+def base_of(packages: Sequence[Package]) -> frozenset[str]:
+    """The names of the required packages and of all that they need."""
+    depends = {package.name: package.depends for package in packages}
+    todo = [package.name for package in packages if package.required]
+    found: set[str] = set()
+    while todo:
+        name = todo.pop()
+        if name in depends and name not in found:
+            found.add(name)
+            todo.extend(depends[name])
+    return frozenset(found)
+
+
+def with_base(
+    unpacked: Tree, packages: Sequence[Unpacked], base: tuple[Tree, Tree], blobs: Blobs
+) -> Tree:
+    """The tree `unpacked` of all packages, where its base is already configured.
+
+    `base` is the tree of the base alone before and after that. What its scripts changed is taken
+    over where no other package has a say.
+    """
+    before, after = base
+    changed = {
+        path: node
+        for path, node in after.items()
+        if node != before.get(path) and unpacked.get(path) == before.get(path)
+    }
+    gone = [path for path in before if path not in after and unpacked.get(path) == before[path]]
+    status = _stanzas(_read(unpacked, _STATUS, blobs)) | _stanzas(_read(after, _STATUS, blobs))
+    late = [one for one in packages if one.control.info_name not in _names(before)]
+    texts = {
+        _STATUS: "\n".join(status[name] for name in sorted(status)),
+        _UNINCORPORATED: "".join(f"{name} -\n" for name in _activated(unpacked, late, blobs)),
+    }
+    written = {path: _file(text, blobs) for path, text in texts.items()}
+    return unpacked.without(gone).overlaid(Tree(changed | written))
+
+
+def _names(tree: Tree) -> frozenset[str]:
+    """Which packages a tree's database holds files of, by their names in it."""
+    directory = f"{ADMIN}/info/"
+    return frozenset(
+        path.removeprefix(directory).removesuffix(".list")
+        for path in tree
+        if path.startswith(directory) and path.endswith(".list")
+    )
+
+
+def _stanzas(status: str) -> dict[str, str]:
+    """The stanzas of dpkg's status, by package and architecture."""
+    found = {}
+    for stanza in re.split(r"\n{2,}", status.strip("\n")):
+        fields = dict(re.findall(r"^(Package|Architecture): (.*)$", stanza, re.MULTILINE))
+        if fields:
+            found[f"{fields['Package']}:{fields['Architecture']}"] = f"{stanza}\n"
+    return found
+
+
+def _activated(tree: Tree, late: Iterable[Unpacked], blobs: Blobs) -> list[str]:
+    """The triggers on paths that unpacking the packages `late` sets off, deb-triggers(5)."""
+    watched = {
+        line.split()[0] for line in _read(tree, f"{ADMIN}/triggers/File", blobs).splitlines()
+    }
+    paths = {path for one in late for path in one.data}
+    return sorted(watched & {f"/{name}" for path in paths for name in (path, *parents(path))})
+
+
+def _read(tree: Mapping[str, Node], path: str, blobs: Blobs) -> str:
+    node = tree.get(path)
+    if node is None or node.digest is None:
+        return ""
+    return blobs.read(node.digest).decode(errors="surrogateescape")
+
+
+def _file(text: str, blobs: Blobs) -> Node:
+    data = text.encode(errors="surrogateescape")
+    return Node("file", 0o644, size=len(data), digest=blobs.add(data))
