@@ -168,6 +168,7 @@ def _assembly(session: Session, name: str, image: Image, planned: ImagePlan, sui
         architecture=session.lock.images[name].architecture,
         epoch=session.epoch,
         tree=planned.tree,
+        foretold=planned.foretold,
         parts=tuple(
             Part(name=one.package.name, version=one.package.version, tree=one.tree)
             for one in planned.packages

@@ -1,10 +1,13 @@
 """Root file systems from a tree, without a directory that root owns: mkfs reads a tar stream."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
-from osloom.base.digest import Digest, derive_uuid
+from osloom.assemble.place import Place
+from osloom.base.digest import derive_uuid
 from osloom.base.errors import BuildError
-from osloom.engine.step import Job, action
+from osloom.base.files import copy_into
+from osloom.engine.step import Job
 from osloom.model.tar import write_tar
 from osloom.model.tree import Tree
 
@@ -30,32 +33,37 @@ def default_size(tree: Tree) -> int:
     return -(-(needed_size(tree) * 6 // 5 + 48 * _MIB) // _MIB) * _MIB
 
 
-def _ext4(job: Job, tree: Tree, size: int | None) -> None:
-    """mke2fs(8): `-d -` reads the archive; ids, hash seed and times are fixed."""
-    identity = str(derive_uuid("filesystem", "root", tree.digest))
-    whole = size or default_size(tree)
+def _ext4_size(job: Job, tree: Tree) -> int:
+    size = job.parameters["size"]
+    whole = parse_size(size) if size else default_size(tree)
     if whole < needed_size(tree):
         raise BuildError(
             f"cannot fit the root file system into {whole // _MIB} MiB: "
             f"its content needs {needed_size(tree) // _MIB + 1} MiB",
             hint="raise `size` in the table `disk`, or leave it out",
         )
+    return whole
+
+
+def _ext4(job: Job, tree: Tree, place: Place) -> None:
+    """mke2fs(8): `-d -` reads the archive; ids, hash seed and times are fixed."""
+    identity = _identity(tree)
     command = ["mke2fs", "-q", "-t", "ext4", "-d", "-", "-L", "root", "-U", identity, "-m", "1"]
-    command += ["-b", str(_BLOCK), "-I", "256", "-N", str(max(len(tree) * 2, whole >> 14))]
-    command += ["-E", f"hash_seed={identity},lazy_itable_init=1,nodiscard,root_owner=0:0"]
+    command += ["-b", str(_BLOCK), "-I", "256", "-N", str(max(len(tree) * 2, place.size >> 14))]
+    command += ["-E", f"offset={place.offset},hash_seed={identity},nodiscard,root_owner=0:0"]
     command += ["-O", "^orphan_file"]
     job.tools().run(
-        [*command, "/mnt/work/root", f"{whole >> 10}k"],
+        [*command, f"/mnt/work/{place.path.name}", f"{place.size >> 10}k"],
         work=job.work,
         stdin=write_tar(tree, job.store.blobs.chunks),
         environment=_clock(job),
     )
 
 
-def _erofs(job: Job, tree: Tree, _size: int | None) -> None:
+def _make_erofs(job: Job, tree: Tree) -> int:
     """mkfs.erofs(1) with `--tar=f`."""
-    identity = str(derive_uuid("filesystem", "root", tree.digest))
-    command = ["mkfs.erofs", "--quiet", "--tar=f", f"-T{job.parameters['epoch']}", "-U", identity]
+    command = ["mkfs.erofs", "--quiet", "--tar=f", f"-T{job.parameters['epoch']}"]
+    command += ["-U", _identity(tree)]
     if job.parameters["compression"]:
         command += [f"-z{job.parameters['compression']}"]
     archive = job.work / "root.tar"
@@ -66,31 +74,40 @@ def _erofs(job: Job, tree: Tree, _size: int | None) -> None:
         [*command, "/mnt/work/root", "/mnt/work/root.tar"], work=job.work, environment=_clock(job)
     )
     archive.unlink()
+    return (job.work / "root").stat().st_size
 
 
-def _btrfs(_job: Job, _tree: Tree, _size: int | None) -> None:
+def _copy_made(job: Job, _tree: Tree, place: Place) -> None:
+    copy_into(job.work / "root", place.path, place.offset)
+
+
+def _make_btrfs(_job: Job, _tree: Tree) -> int:
     raise BuildError(
         "cannot make a btrfs root file system yet: mkfs.btrfs takes only a directory",
         hint="set `filesystem` to `ext4` or `erofs`",
     )
 
 
-_MAKERS: Mapping[str, Callable[[Job, Tree, int | None], None]] = {
-    "ext4": _ext4,
-    "erofs": _erofs,
-    "btrfs": _btrfs,
+@dataclass(frozen=True, slots=True)
+class Maker:
+    """How a kind of root file system is made, in two parts."""
+
+    size: Callable[[Job, Tree], int]
+    """Bytes it takes; kinds that do not know beforehand make it now, as `root`."""
+    write: Callable[[Job, Tree, Place], None]
+
+
+MAKERS: Mapping[str, Maker] = {
+    "ext4": Maker(_ext4_size, _ext4),
+    "erofs": Maker(_make_erofs, _copy_made),
+    "btrfs": Maker(_make_btrfs, _copy_made),
 }
+
+
+def _identity(tree: Tree) -> str:
+    return str(derive_uuid("filesystem", "root", tree.digest))
 
 
 def _clock(job: Job) -> dict[str, str]:
     epoch = str(job.parameters["epoch"])
     return {"SOURCE_DATE_EPOCH": epoch, "E2FSPROGS_FAKE_TIME": epoch}
-
-
-@action(version=1)
-def make_filesystem(job: Job) -> Mapping[str, Digest]:
-    """The tree `tree` as a file system; `filesystem` and `size` say which and how large."""
-    size = job.parameters["size"]
-    maker = _MAKERS[job.parameters["filesystem"]]
-    maker(job, job.tree(), parse_size(size) if size else None)
-    return {"file": job.store.blobs.add_file(job.work / "root")}

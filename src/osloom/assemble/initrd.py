@@ -105,13 +105,14 @@ def pack_initrd(job: Job) -> Mapping[str, Digest]:
     }
 
 
-def plan_kernel(request: Request) -> Step:
+def plan_kernel(request: Request, tree: Output) -> Step:
+    """The kernel of `tree`, which is the image's or one that will have the same."""
     return Step(
         action=extract_kernel,
         title=f"take the kernel of {request.name}",
         group=request.name,
         parameters={"epoch": request.epoch, "modules": list(request.image.initrd.modules)},
-        inputs={"tree": request.tree},
+        inputs={"tree": tree},
     )
 
 
@@ -128,5 +129,5 @@ def plan_initrd(request: Request, kernel: Step) -> Output:
 
 
 def plan(request: Request) -> tuple[Product, ...]:
-    initrd = plan_initrd(request, plan_kernel(request))
+    initrd = plan_initrd(request, plan_kernel(request, request.tree))
     return (Product(path=f"{request.name}.initrd", output=initrd),)

@@ -32,6 +32,8 @@ class Request:
     epoch: int
     tree: Output
     """The image tree: everything in place, normalised, no time later than the epoch."""
+    foretold: Output | None = None
+    """A tree that will probably have the same kernel, and is there sooner."""
     parts: tuple[Part, ...]
     tools: Output
     """The tree of the tools image."""

@@ -15,9 +15,9 @@ _CONSOLES = {"amd64": "ttyS0", "arm64": "ttyAMA0"}
 _BOOT = "/usr/lib/systemd/boot/efi"
 
 
-def root_id(tree: Digest) -> str:
-    """The partition id of the root file system that holds `tree`."""
-    return str(derive_uuid("partition", "root", tree))
+def root_id(tree: Output) -> str:
+    """The partition id of the root file system that will hold `tree`: known before it is made."""
+    return str(derive_uuid("partition", "root", tree.step.key))
 
 
 def command_line(*, root: str, writable: bool, console: str, extra: list[str]) -> str:
@@ -28,13 +28,13 @@ def command_line(*, root: str, writable: bool, console: str, extra: list[str]) -
     return " ".join([*words, "console=tty0", f"console={console}", *extra])
 
 
-@action(version=2)
+@action(version=3)
 def build_uki(job: Job) -> Mapping[str, Digest]:
     """One EFI program from `vmlinuz`, `initrd`, `release` (os-release) and `version`."""
     blobs = job.store.blobs
     parameters = job.parameters
     line = command_line(
-        root=root_id(job.digest("root")),
+        root=parameters["root"],
         writable=parameters["writable"],
         console=_CONSOLES[parameters["architecture"]],
         extra=parameters["command_line"],
@@ -63,19 +63,27 @@ def build_uki(job: Job) -> Mapping[str, Digest]:
 
 
 def plan_uki(request: Request) -> Output:
-    kernel = plan_kernel(request)
+    """The UKI of the image; begun before the image is whole, of what is foretold of it."""
+    foretold = request.foretold
+    ahead = (_plan(request, foretold, ()),) if foretold is not None else ()
+    return _plan(request, request.tree, ahead)
+
+
+def _plan(request: Request, tree: Output, ahead: tuple[Output, ...]) -> Output:
+    kernel = plan_kernel(request, tree)
     step = Step(
         action=build_uki,
         title=f"build the UKI of {request.name}",
         group=request.name,
+        ahead=ahead,
         parameters={
             "architecture": request.architecture,
             "command_line": list(request.image.kernel_command_line),
             "epoch": request.epoch,
+            "root": root_id(request.tree),
             "writable": request.image.disk.filesystem != "erofs",
         },
         inputs={
-            "root": request.tree,
             "vmlinuz": kernel.output("vmlinuz"),
             "version": kernel.output("version"),
             "release": kernel.output("release"),

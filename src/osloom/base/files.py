@@ -38,34 +38,40 @@ def write_atomic(path: Path, data: bytes, *, sync: bool = True) -> None:
 
 def copy_sparse(source: Path, target: Path) -> None:
     """Copy a file with its holes; `target` appears whole or not at all."""
+    with source.open("rb") as reader, replacing(target, sync=False) as writer:
+        os.truncate(writer.fileno(), os.fstat(reader.fileno()).st_size)
+        _copy_extents(reader.fileno(), writer.fileno(), 0)
+
+
+def copy_into(source: Path, target: Path, offset: int) -> None:
+    """Copy what a file holds into an empty part of `target`, from `offset` on; holes stay holes."""
+    with source.open("rb") as reader, target.open("r+b") as writer:
+        _copy_extents(reader.fileno(), writer.fileno(), offset)
+
+
+def _copy_extents(reader: int, writer: int, offset: int) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
-    with source.open("rb") as reader, replacing(target, sync=False) as writer:
-        size = os.fstat(reader.fileno()).st_size
-        os.truncate(writer.fileno(), size)
+    def copy(piece: tuple[int, int]) -> None:
+        position, end = piece
+        while position < end:
+            count = os.copy_file_range(reader, writer, end - position, position, position + offset)
+            if count == 0:
+                break
+            position += count
 
-        def copy(piece: tuple[int, int]) -> None:
-            position, end = piece
-            while position < end:
-                count = os.copy_file_range(
-                    reader.fileno(), writer.fileno(), end - position, position, position
-                )
-                if count == 0:
-                    break
-                position += count
-
-        pieces = [
-            (place, min(place + _PIECE, end))
-            for start, end in _extents(reader.fileno(), size)
-            for place in range(start, end, _PIECE)
-        ]
-        if len(pieces) < 2:
-            for piece in pieces:
-                copy(piece)
-            return
-        with ThreadPoolExecutor(max_workers=4) as pool:
-            for _ in pool.map(copy, pieces):
-                pass
+    pieces = [
+        (place, min(place + _PIECE, end))
+        for start, end in _extents(reader, os.fstat(reader).st_size)
+        for place in range(start, end, _PIECE)
+    ]
+    if len(pieces) < 2:
+        for piece in pieces:
+            copy(piece)
+        return
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        for _ in pool.map(copy, pieces):
+            pass
 
 
 def _extents(descriptor: int, size: int) -> Iterator[tuple[int, int]]:

@@ -9,6 +9,7 @@ from osloom.base.digest import Digest
 from osloom.compose.base import base_of
 from osloom.compose.configure import configure
 from osloom.compose.customise import Settings, customise
+from osloom.compose.foretell import foretell_modules
 from osloom.compose.packages import merge_packages
 from osloom.compose.scripts import Work, finish, run_scripts
 from osloom.engine.step import Output, Step
@@ -43,6 +44,8 @@ class ImagePlan:
     programs: Programs
 
     tree: Output
+    foretold: Output | None
+    """A tree that will probably have the same kernel, sooner; None when `tree` is as soon there."""
     packages: tuple[Unpacked, ...]
 
 
@@ -98,11 +101,18 @@ def plan_image(
     `sources` has the tree of each of the image's files that has a source.
     """
     unpacked = plan_packages(packages)
+
+    def customised(tree: Output) -> Output:
+        return _customised(name, image, tree, project=project, epoch=epoch, sources=sources)
+
+    foretold = None
     if image.configure != "none":
-        tree = _configured(name, unpacked, epoch=epoch, programs=programs)
+        merged, tree = _configured(name, unpacked, epoch=epoch, programs=programs)
+        early = customised(_foretold(name, merged, epoch=epoch, tools=programs.tools))
+        foretold = _finished(name, image, early, epoch=epoch)
     else:
         tree = plan_merge(name, unpacked, dpkg=False)
-    tree = _customised(name, image, tree, project=project, epoch=epoch, sources=sources)
+    tree = customised(tree)
     work = Work(epoch=epoch, locale=image.locale, systemd=image.systemd, script=image.script)
     if not work.is_empty:
         tree = Step(
@@ -112,14 +122,32 @@ def plan_image(
             parameters={"work": msgspec.to_builtins(work)},
             inputs={"tree": tree, "tools": programs.tools, "fakeroot": programs.fakeroot},
         ).output()
-    tree = Step(
+    return ImagePlan(
+        programs=programs,
+        tree=_finished(name, image, tree, epoch=epoch),
+        foretold=foretold,
+        packages=unpacked,
+    )
+
+
+def _foretold(name: str, merged: Output, *, epoch: int, tools: Output) -> Output:
+    return Step(
+        action=foretell_modules,
+        title=f"foretell the kernel of {name}",
+        group=name,
+        parameters={"epoch": epoch},
+        inputs={"tree": merged, "tools": tools},
+    ).output()
+
+
+def _finished(name: str, image: Image, tree: Output, *, epoch: int) -> Output:
+    return Step(
         action=finish,
         title=f"finish {name}",
         group=name,
         parameters={"epoch": epoch, "remove": list(image.remove)},
         inputs={"tree": tree},
     ).output()
-    return ImagePlan(programs=programs, tree=tree, packages=unpacked)
 
 
 def _configured(
@@ -128,8 +156,8 @@ def _configured(
     *,
     epoch: int,
     programs: Programs,
-) -> Output:
-    """The packages merged and configured: first the base, and then the others on it."""
+) -> tuple[Output, Output]:
+    """The packages merged, and then configured: first the base, and then the others on it."""
 
     def configured(title: str, tree: Output, packages: Sequence[Unpacked]) -> Output:
         return Step(
@@ -151,11 +179,11 @@ def _configured(
     others = [one for one in packages if one.package.name not in base]
     if not first or not others:
         tree = plan_merge(name, packages, dpkg=True)
-        return configured(f"configure {name}", tree, packages)
+        return tree, configured(f"configure {name}", tree, packages)
     before = plan_merge(f"the base of {name}", first, dpkg=True)
     after = configured(f"configure the base of {name}", before, first)
     tree = plan_merge(name, packages, dpkg=True, base=(before, after))
-    return configured(f"configure {name}", tree, others)
+    return tree, configured(f"configure {name}", tree, others)
 
 
 def _customised(

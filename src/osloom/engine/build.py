@@ -37,16 +37,19 @@ class Builder:
         self._executor = executor
         self._report = report
         self._outcomes: dict[Digest, Outcome] = {}
+        self._made: set[Digest] = set()
         self._guard = threading.Lock()
 
     def make(self, wanted: Sequence[Output]) -> list[Digest]:
         """The digests of `wanted`, in order. Raises the first error after stopping the rest."""
-        waiting = self._pending([output.step for output in wanted])
-        urgency = _urgency(waiting)
+        needed = self._pending([output.step for output in wanted])
+        ahead = self._ahead(needed)
+        urgency = _urgency(needed) | dict.fromkeys(ahead, -1)
+        waiting = needed | ahead
         running: dict[Future[None], Step] = {}
         with ThreadPoolExecutor(max_workers=self._executor.slots) as pool:
             try:
-                while waiting or running:
+                while needed.keys() - self._outcomes.keys():
                     ready = [step for step in waiting.values() if self._is_ready(step)]
                     ready.sort(key=lambda step: (-urgency[step.key], -step.weight))
                     # No more than can run: what becomes ready meanwhile may be more urgent.
@@ -56,8 +59,9 @@ class Builder:
                     # A timeout, so that Ctrl-C is heard while waiting.
                     done, _ = wait(running, timeout=1, return_when=FIRST_COMPLETED)
                     for future in done:
-                        del running[future]
-                        future.result()
+                        step = running.pop(future)
+                        if step.key in needed:
+                            future.result()
             except BaseException:
                 self._executor.stop()
                 pool.shutdown(wait=False, cancel_futures=True)
@@ -103,6 +107,13 @@ class Builder:
             todo.extend((source, False) for source in reversed(list(step.sources())))
         return pending
 
+    def _ahead(self, needed: Mapping[Digest, Step]) -> dict[Digest, Step]:
+        """The steps that are worth a try while steps of `needed` take their time."""
+        if all(step.action.needs == "data" for step in needed.values()):
+            return {}
+        steps = [output.step for step in needed.values() for output in step.ahead]
+        return {key: step for key, step in self._pending(steps).items() if key not in needed}
+
     def _is_ready(self, step: Step) -> bool:
         return all(source.key in self._outcomes for source in step.sources())
 
@@ -116,9 +127,10 @@ class Builder:
         key = step.resolved_key(given)
         with self._store.locked(key):
             result = self._store.results.find(key)
-            reused = result is not None
+            reused = result is not None and key not in self._made
             if result is None:
                 result = self._run(step, given, key)
+                self._made.add(key)
         self._store.results.save(
             step.key, result.outputs, seconds=result.seconds, facts=result.facts
         )
@@ -147,7 +159,7 @@ class Builder:
         return given if isinstance(given, str) else self.digest(given)
 
 
-def _urgency(pending: Mapping[Digest, Step]) -> Mapping[Digest, int]:
+def _urgency(pending: Mapping[Digest, Step]) -> dict[Digest, int]:
     """How many steps of `pending`, one after the other, wait for each of them."""
     found = dict.fromkeys(pending, 0)
     for key, step in reversed(list(pending.items())):

@@ -72,6 +72,12 @@ class Step:
     """For counting in the summary; not in the key."""
     weight: int = 0
     """Of steps that are as urgent the heaviest is begun first; not in the key."""
+    ahead: tuple["Output", ...] = ()
+    """What this step will probably take, made of what is there sooner; not in the key.
+
+    Made while the real inputs are on their way and a machine is idle. If it turns out the same,
+    the steps that it stands for find their results done.
+    """
     parameters: Mapping[str, Any] = field(default_factory=dict)
     inputs: Mapping[str, Input] = field(default_factory=dict)
 
