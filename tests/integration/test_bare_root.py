@@ -70,6 +70,7 @@ def bare(
         pytest.param(("trixie", "ids"), _PLAIN, "subordinate ids:", id="subordinate"),
     ],
     indirect=["bare"],
+    scope="module",
 )
 def test_a_bare_system_builds_the_same_bytes(
     bare: Bare, account: Account, identity: str, example: Workshop
