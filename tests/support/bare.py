@@ -3,11 +3,13 @@
 Of the host it gets the way to the network: name server, proxies, certificates, the mirror.
 """
 
+import contextlib
 import os
 import shutil
 import subprocess
 import sys
 import tarfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,15 +41,23 @@ class Bare:
     def path(self, inside: str) -> Path:
         return self.root / inside.removeprefix("/")
 
-    def give(self, account: Account, *files: Path) -> str:
-        """Copy files into a new project directory of the account's."""
+    @contextlib.contextmanager
+    def project(self, account: Account, *files: Path) -> Iterator[str]:
+        """A project directory of the account's with copies of `files`.
+
+        It and the account's store are gone after the block: they are large.
+        """
         project = f"{account.home}/project"
         place = self.path(project)
         place.mkdir()
         os.chown(place, account.uid, account.uid)
         for file in files:
             os.chown(shutil.copy(file, place), account.uid, account.uid)
-        return project
+        try:
+            yield project
+        finally:
+            shutil.rmtree(place)
+            shutil.rmtree(self.path(f"{account.home}/.cache/osloom"))
 
     def __call__(self, account: Account, directory: str, *command: str) -> Done:
         words = [os.fspath(self.root), str(account.uid), directory, *command]
