@@ -57,7 +57,8 @@ class Bare:
             yield project
         finally:
             shutil.rmtree(place)
-            shutil.rmtree(self.path(f"{account.home}/.cache/osloom"))
+            with contextlib.suppress(FileNotFoundError):  # a build can fail before there is one
+                shutil.rmtree(self.path(f"{account.home}/.cache/osloom"))
 
     def __call__(self, account: Account, directory: str, *command: str) -> Done:
         words = [os.fspath(self.root), str(account.uid), directory, *command]
