@@ -27,6 +27,11 @@ class Done:
     def json(self) -> Any:
         return json.loads(self.stdout)
 
+    @property
+    def digests(self) -> dict[str, str]:
+        """Of every output that `build --json` tells of, by path."""
+        return {one["path"]: one["digest"] for one in self.json}
+
 
 def environment(**extra: str) -> dict[str, str]:
     kept = {name: os.environ[name] for name in os.environ if not name.startswith("OSLOOM_")}

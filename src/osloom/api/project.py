@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from osloom.base.errors import LockError, UsageError, nearest
+from osloom.base.errors import LockError, StoreError, UsageError, nearest
 from osloom.definition.load import load
 from osloom.model.definition import Definition, Image
 from osloom.model.lock import Lock
@@ -84,8 +84,15 @@ def default_store() -> Path:
     if given:
         return Path(given).absolute()
     cache = os.environ.get("XDG_CACHE_HOME")
-    home = Path(cache) if cache and Path(cache).is_absolute() else Path.home() / ".cache"
-    return home / "osloom"
+    if cache and Path(cache).is_absolute():
+        return Path(cache) / "osloom"
+    try:
+        return Path.home() / ".cache/osloom"
+    except RuntimeError as error:
+        raise StoreError(
+            "cannot tell where the store is: this user has no home directory",
+            hint="set OSLOOM_STORE to a directory that can be written",
+        ) from error
 
 
 def open_store(path: Path | None = None) -> Store:

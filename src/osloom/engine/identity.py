@@ -1,7 +1,7 @@
 """Who the sandbox is: which user ids it has, and how it gets them, user_namespaces(7).
 
 subordinate   the user's own id is root inside, and 65535 ids from /etc/subuid follow it
-root          the same with the host's first 65536 ids
+root          the same with the first 65536 ids that root has, on a host or in a container
 single        one id: ownership is kept by fakeroot
 """
 
@@ -35,7 +35,8 @@ class Range:
 
 def find_identity() -> Identity:
     if os.geteuid() == 0:
-        return "root"
+        # Root of a container can have as little as one id itself.
+        return "root" if all(map(_own_map, ("uid_map", "gid_map"))) else "single"
     if (
         shutil.which("newuidmap")
         and shutil.which("newgidmap")
@@ -44,6 +45,26 @@ def find_identity() -> Identity:
     ):
         return "subordinate"
     return "single"
+
+
+def _own_map(name: str) -> str | None:
+    return onto_itself(Path(f"/proc/self/{name}").read_text())
+
+
+def onto_itself(text: str) -> str | None:
+    """The map of a namespace that has the first ids of the one around it; None if some lack.
+
+    `text` is the outer one's own map. What is two ranges there has to be two in here.
+    """
+    lines, end = [], 0
+    for start, _, count in sorted(
+        [int(word) for word in line.split()] for line in text.splitlines()
+    ):
+        if start != end or end == _COUNT:
+            break
+        end = min(start + count, _COUNT)
+        lines.append(f"{start} {start} {end - start}\n")
+    return "".join(lines) if end == _COUNT else None
 
 
 def _subordinate(file: str) -> Range | None:
@@ -125,8 +146,8 @@ def _write_maps(identity: Identity, target: int, uid: int, gid: int) -> None:
     process = Path(f"/proc/{target}")
     match identity:
         case "root":
-            (process / "uid_map").write_text(f"0 0 {_COUNT}\n")
-            (process / "gid_map").write_text(f"0 0 {_COUNT}\n")
+            for name in ("uid_map", "gid_map"):
+                (process / name).write_text(_own_map(name) or "")
         case "single":
             (process / "setgroups").write_text("deny")
             (process / "uid_map").write_text(f"0 {uid} 1\n")
