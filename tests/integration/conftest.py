@@ -1,7 +1,6 @@
 """Real builds: one project, one store, shared by the tests that only look."""
 
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,7 +27,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def example(tmp_path_factory: pytest.TempPathFactory, store: Path) -> Iterator[Workshop]:
+def example(tmp_path_factory: pytest.TempPathFactory, store: Path) -> Workshop:
     """`osloom init all`, locked and built."""
     workshop = Workshop(tmp_path_factory.mktemp("example"), store)
     for command in ("init", "lock", "build"):

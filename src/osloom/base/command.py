@@ -29,7 +29,7 @@ class Completed:
     status: int
 
 
-def run(
+def run(  # noqa: PLR0913  (as many as a process has)
     argv: Sequence[str | os.PathLike[str]],
     *,
     environment: Mapping[str, str] | None = None,
@@ -37,11 +37,13 @@ def run(
     stdout: BinaryIO | None = None,
     stderr: BinaryIO | None = None,
     timeout: float | None = None,
+    descriptors: Sequence[int] = (),
     check: bool = True,
 ) -> Completed:
     """Run `argv` to its end.
 
-    `stdin` is fed chunk by chunk; `stdout` and `stderr` take the output instead of the result.
+    `stdin` is fed chunk by chunk; `stdout` and `stderr` take the output instead of the result;
+    `descriptors` stay open in the program.
     After `timeout` seconds the program is killed and its status is 124, as timeout(1) says it.
     Raises CommandError with the end of what the program said when it fails and `check` is set.
     """
@@ -54,6 +56,7 @@ def run(
                 stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
                 stdout=stdout or out,
                 stderr=stderr or err,
+                pass_fds=descriptors,
             )
         except FileNotFoundError as error:
             raise CommandError(f"cannot find `{arguments[0]}`") from error

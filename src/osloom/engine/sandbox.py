@@ -10,7 +10,7 @@ that enters a user namespace cannot leave it.
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -20,6 +20,7 @@ from osloom.base.digest import Digest
 from osloom.base.errors import BuildError
 from osloom.engine import identity, mounts, writable
 from osloom.engine.delta import Delta, Found, read_delta
+from osloom.engine.nosync import no_sync
 from osloom.engine.tools import start_from
 from osloom.model.tree import Node, Tree
 from osloom.store.roots import is_special
@@ -120,7 +121,7 @@ def _serve(request: Request) -> Response:
     _write_session(request.files, places["session"])
     words = _bubblewrap(request, store)
     words += _view(request, merged, places["session"])
-    status, output = _run([*words, "--", *request.command], request, scratch)
+    status, output = _run(words, request.command, request, scratch)
     if status != 0:
         return Response(status=status, output=output)
     delta = read_delta(places["upper"], base, store.blobs, epoch=request.epoch)
@@ -144,7 +145,7 @@ def _serve_single(request: Request, store: Store, base: Tree) -> Response:
     words += ["--ro-bind", os.fspath(store.checkout(request.fakeroot)), writable.MOUNT]
     # Without a shell there is nothing that could change an owner.
     shell = [f"{SESSION}/fakeroot"] if base.resolve("bin/sh") in base else []
-    status, output = _run([*words, "--", *shell, *request.command], request, scratch)
+    status, output = _run(words, (*shell, *request.command), request, scratch)
     if status != 0:
         return Response(status=status, output=output)
     saved = state / "out"
@@ -154,9 +155,18 @@ def _serve_single(request: Request, store: Store, base: Tree) -> Response:
     return _response(store, delta, output)
 
 
-def _run(words: list[str], request: Request, scratch: Path) -> tuple[int, str]:
-    with (scratch / "output").open("w+b") as output:
-        completed = run(words, stdout=output, stderr=output, timeout=request.timeout, check=False)
+def _run(
+    words: list[str], command: Sequence[str], request: Request, scratch: Path
+) -> tuple[int, str]:
+    with (scratch / "output").open("w+b") as output, no_sync() as seccomp:
+        completed = run(
+            [*words, "--seccomp", str(seccomp), "--", *command],
+            stdout=output,
+            stderr=output,
+            timeout=request.timeout,
+            descriptors=[seccomp],
+            check=False,
+        )
         output.seek(0)
         return completed.status, output.read().decode(errors="replace")
 
