@@ -136,6 +136,41 @@ def test_a_store_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     assert done.stderr.startswith(f"error: cannot use the store at {tmp_path / 'store'}: ")
 
 
+_READ_ONLY = """
+import sys
+from pathlib import Path
+from osloom.cli.main import main
+from osloom.engine import identity, mounts
+identity.enter("single")
+identity.unshare(identity.CLONE_NEWNS)
+mounts.make_private()
+store, bind, remount, read_only = Path(sys.argv.pop()), 0x1000, 0x20, 1
+mounts.mount(str(store), store, "none", bind)
+mounts.mount(str(store), store, "none", bind | remount | read_only)
+sys.exit(main())
+"""
+
+
+def test_a_store_on_a_read_only_file_system_is_named(tmp_path: Path) -> None:
+    (tmp_path / "osloom.toml").write_text(SMALL)
+    store = tmp_path / "store"
+    osloom(tmp_path, "lock", OSLOOM_STORE=str(store)).check()
+    done = subprocess.run(
+        [sys.executable, "-c", _READ_ONLY, "build", str(store)],
+        cwd=tmp_path,
+        env=environment(OSLOOM_STORE=str(store)),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"error: cannot use the store at {store}: Read-only file system\n"
+        "hint: set OSLOOM_STORE to a directory that can be written\n"
+    )
+    assert not (tmp_path / "dist").exists()
+
+
 def test_an_interrupt_stops_at_once_and_the_next_run_continues(
     tmp_path: Path, example: Workshop
 ) -> None:
