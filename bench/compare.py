@@ -4,6 +4,7 @@ Everything is downloaded on both sides before the first measured run. Times are 
 """
 
 import argparse
+import contextlib
 import dataclasses
 import json
 import os
@@ -15,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +27,8 @@ from osloom.sources.debian.mirrors import base_address
 
 NOTES = Path(__file__).parent / "notes.md"
 PAGE = Path(__file__).parent.parent / "docs/benchmarks.md"
+_REST = 6
+"""Seconds."""
 
 SYSTEM = [
     "systemd-sysv",
@@ -102,6 +105,13 @@ class Osloom:
             raise SystemExit(f"osloom {' '.join(arguments)} failed:\n{done.stderr[-3000:]}")
         return done.stdout
 
+    def seeded(self, definition: str, place: Path) -> Path:
+        """Lock and build `definition`; gives a store that holds what a first build starts from."""
+        self.define(definition)
+        self("lock")
+        self("build")
+        return self.downloaded(place / "seeded")
+
     def downloaded(self, target: Path) -> Path:
         """A store that holds the locked packages, the tools' roots, and no result of a build.
 
@@ -140,7 +150,25 @@ class Osloom:
         return target
 
 
+@contextlib.contextmanager
+def copied(seeded: Path) -> Iterator[Path]:
+    """A store with the packages of `seeded` for one build."""
+    fresh = Path(tempfile.mkdtemp(dir=seeded.parent))
+    shutil.copytree(seeded, fresh, copy_function=os.link, symlinks=True, dirs_exist_ok=True)
+    try:
+        yield fresh
+    finally:
+        clean(fresh)
+
+
 def timed(work: Callable[[], object]) -> float:
+    """Seconds that `work` takes, once what went on before has come to rest.
+
+    For some seconds ext4 does not use again the inodes of files that were removed, and looks for
+    others the harder the more they were.
+    """
+    os.sync()
+    time.sleep(_REST)
     start = time.monotonic()
     work()
     return time.monotonic() - start
@@ -164,10 +192,7 @@ def pair(
 
 
 def compare_disk(osloom: Osloom, peers: Peers, place: Path, runs: int) -> Measured:
-    osloom.define(DISK)
-    osloom("lock")
-    osloom("build")
-    seeded = osloom.downloaded(place / "seeded")
+    seeded = osloom.seeded(DISK, place)
     mirror = base_address("debian", Debian())
     options = ["--distribution=debian", "--release=trixie", f"--mirror={mirror}", "--format=disk"]
     options += ["--bootable=yes", "--bootloader=systemd-boot", "--with-network=no"]
@@ -192,11 +217,9 @@ def compare_disk(osloom: Osloom, peers: Peers, place: Path, runs: int) -> Measur
     cached = [*options, "--cache-only=always"]
 
     def ours() -> float:
-        fresh = place / "fresh"
-        clean(fresh)
-        shutil.copytree(seeded, fresh, copy_function=os.link, symlinks=True)
         clean(osloom.place / "dist")
-        return timed(lambda: osloom("build", store=fresh))
+        with copied(seeded) as fresh:
+            return timed(lambda: osloom("build", store=fresh))
 
     def theirs() -> float:
         return timed(lambda: peers.run(["mkosi", *cached, "build"]))
@@ -214,10 +237,7 @@ def compare_disk(osloom: Osloom, peers: Peers, place: Path, runs: int) -> Measur
 
 
 def compare_tar(osloom: Osloom, peers: Peers, place: Path, runs: int) -> Measured:
-    osloom.define(MINIMAL)
-    osloom("lock")
-    osloom("build")
-    seeded = osloom.downloaded(place / "seeded")
+    seeded = osloom.seeded(MINIMAL, place)
     mirror = base_address("debian", Debian())
     (peers.work / "debs/partial").mkdir(parents=True, exist_ok=True)
     keep = [
@@ -232,11 +252,9 @@ def compare_tar(osloom: Osloom, peers: Peers, place: Path, runs: int) -> Measure
     peers.run(["mmdebstrap", *keep, *fill, *save, "trixie", "/work/out.tar", mirror])
 
     def ours() -> float:
-        fresh = place / "fresh"
-        clean(fresh)
-        shutil.copytree(seeded, fresh, copy_function=os.link, symlinks=True)
         clean(osloom.place / "dist")
-        return timed(lambda: osloom("build", store=fresh))
+        with copied(seeded) as fresh:
+            return timed(lambda: osloom("build", store=fresh))
 
     def theirs() -> float:
         clean(peers.work / "out.tar")
@@ -279,20 +297,15 @@ def measure_file(osloom: Osloom, runs: int) -> Measured:
 
 def measure_package(osloom: Osloom, place: Path, runs: int) -> Measured:
     ratios, times = [], []
-    osloom.define(MORE)
-    osloom("lock")
-    osloom("build")
-    seeded = osloom.downloaded(place / "seeded")
+    seeded = osloom.seeded(MORE, place)
     for _ in range(runs):
-        fresh = place / "fresh"
-        clean(fresh)
-        shutil.copytree(seeded, fresh, copy_function=os.link, symlinks=True)
-        osloom.define(MINIMAL)
-        osloom("lock", store=osloom.store)
-        first = timed(lambda fresh=fresh: osloom("build", store=fresh))
-        osloom.define(MORE)
-        osloom("lock", store=osloom.store)
-        second = timed(lambda fresh=fresh: osloom("build", store=fresh))
+        with copied(seeded) as fresh:
+            osloom.define(MINIMAL)
+            osloom("lock", store=osloom.store)
+            first = timed(lambda fresh=fresh: osloom("build", store=fresh))
+            osloom.define(MORE)
+            osloom("lock", store=osloom.store)
+            second = timed(lambda fresh=fresh: osloom("build", store=fresh))
         ratios.append(second / first)
         times.append(second)
     return Measured(

@@ -23,6 +23,26 @@ class Locked:
     """Whether the file was written."""
 
 
+def resolve(
+    project: Project,
+    store: Store,
+    report: Reporter,
+    *,
+    now: int,
+    previous: Previous | None = None,
+) -> Lock:
+    """The lock of everything that the project's definition asks for. Writes nothing."""
+    return make_lock(
+        store,
+        project.definition.debian,
+        requests(project.definition),
+        directory=project.directory,
+        now=now,
+        report=report,
+        previous=previous,
+    )
+
+
 def lock(
     project: Project,
     store: Store,
@@ -35,15 +55,7 @@ def lock(
     """Resolve, and write `osloom.lock` when something in it changes."""
     before = project.find_lock()
     previous = Previous(lock=before, upgrade_all=upgrade_all, upgrade=upgrade) if before else None
-    made = make_lock(
-        store,
-        project.definition.debian,
-        requests(project.definition),
-        directory=project.directory,
-        now=now,
-        report=report,
-        previous=previous,
-    )
+    made = resolve(project, store, report, now=now, previous=previous)
     old = {package.id for package in before.packages} if before else set()
     new = {package.id for package in made.packages}
     same = before is not None and (before.packages, before.images) == (made.packages, made.images)

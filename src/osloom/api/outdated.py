@@ -2,11 +2,10 @@
 
 from dataclasses import dataclass
 
+from osloom.api.lock import resolve
 from osloom.api.project import Project
-from osloom.api.requests import requests
 from osloom.base.progress import Reporter
 from osloom.model.lock import Lock
-from osloom.sources.debian.lock import make_lock
 from osloom.store.store import Store
 
 
@@ -25,14 +24,7 @@ class Outdated:
 def outdated(project: Project, store: Store, report: Reporter, *, now: int) -> list[Outdated]:
     """What `lock --upgrade` would change, by image and package. Writes nothing."""
     lock = project.lock()
-    newest = make_lock(
-        store,
-        project.definition.debian,
-        requests(project.definition),
-        directory=project.directory,
-        now=now,
-        report=report,
-    )
+    newest = resolve(project, store, report, now=now)
     found = []
     for image in sorted(lock.images.keys() & newest.images.keys()):
         before, after = _versions(lock, image), _versions(newest, image)

@@ -44,7 +44,7 @@ def parser() -> argparse.ArgumentParser:
         )
         _add_common(one)
         verb.add_arguments(one)
-        one.set_defaults(run=verb.run)
+        one.set_defaults(run=verb.run, parser=top)
     return top
 
 
