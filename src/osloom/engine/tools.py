@@ -14,6 +14,7 @@ from typing import BinaryIO
 
 from osloom.base.command import Completed, run
 from osloom.base.errors import BuildError, CommandError
+from osloom.engine import clock
 
 _LOADERS = {
     "x86_64": ("lib64/ld-linux-x86-64.so.2", "x86_64-linux-gnu"),
@@ -72,6 +73,7 @@ class Tools:
         for place, source in (reads or {}).items():
             words += ["--ro-bind", os.fspath(source), f"/mnt/{place}"]
         given = {"PATH": _PATH, "LC_ALL": "C.UTF-8", "TZ": "UTC", "HOME": "/tmp"}
+        given |= clock.environment(self.root)
         for name, value in (given | dict(environment or {})).items():
             words += ["--setenv", name, value]
         return [*words, "--chdir", "/mnt/work", "--", *command]

@@ -9,6 +9,7 @@ PACKAGES = (
     "dosfstools",
     "e2fsprogs",
     "erofs-utils",
+    "libfaketime",  # engine.clock
     "libarchive13t64",  # mke2fs loads it to read a tar archive
     "mtools",
     "systemd-boot-efi",
