@@ -1,7 +1,11 @@
-"""Root file systems from a tree, without a directory that root owns: mkfs reads a tar stream."""
+"""Root file systems from a tree, without a directory that root owns.
+
+mkfs reads a tar stream; what has no such mkfs is written by osloom.
+"""
 
 from collections.abc import Callable, Mapping
 
+from osloom.assemble.btrfs import MINIMUM, ROOM, write_btrfs
 from osloom.base.digest import Digest, derive_uuid
 from osloom.base.errors import BuildError
 from osloom.engine.step import Job, action
@@ -19,7 +23,7 @@ def parse_size(text: str) -> int:
 
 
 def needed_size(tree: Tree) -> int:
-    """Bytes an ext4 or btrfs file system needs for the tree, without room to grow."""
+    """Bytes an ext4 file system needs for the tree, without room to grow."""
     blocks = sum(-(-node.size // _BLOCK) for node in tree.values() if node.kind == "file")
     others = sum(1 for node in tree.values() if node.kind in ("dir", "symlink"))
     return (blocks + others) * _BLOCK + len(tree) * 256
@@ -68,11 +72,10 @@ def _erofs(job: Job, tree: Tree, _size: int | None) -> None:
     archive.unlink()
 
 
-def _btrfs(_job: Job, _tree: Tree, _size: int | None) -> None:
-    raise BuildError(
-        "cannot make a btrfs root file system yet: mkfs.btrfs takes only a directory",
-        hint="set `filesystem` to `ext4` or `erofs`",
-    )
+def _btrfs(job: Job, tree: Tree, size: int | None) -> None:
+    identity = derive_uuid("filesystem", "root", tree.digest)
+    whole = size or max(default_size(tree) + len(tree) * ROOM, MINIMUM)
+    write_btrfs(job, tree, whole, job.work / "root", identity)
 
 
 _MAKERS: Mapping[str, Callable[[Job, Tree, int | None], None]] = {
