@@ -14,6 +14,31 @@ def test_a_build_elsewhere_is_identical(example: Workshop) -> None:
     ]
 
 
+_YEARS = """
+[project]
+name = "years"
+
+[image.box]
+packages = ["coreutils", "dash"]
+configure = "none"
+outputs = ["tar"]
+
+[[image.box.script]]
+run = "date +%Y >/etc/year-of-build; date -r /etc/year-of-build +%Y >/etc/year-of-file"
+"""
+
+
+def test_the_second_build_is_on_another_day(tmp_path: Path, store: Path) -> None:
+    (tmp_path / "osloom.toml").write_text(_YEARS)
+    box = Workshop(tmp_path, store)
+    box("lock").check()
+    done = box("verify", "--json")
+    assert done.status == 1, done.stderr
+    (verdict,) = done.json
+    assert verdict["difference"]["path"] == "box/box.tar"
+    assert verdict["difference"]["inside"].startswith("/etc/year-of-build: file 0644 ")
+
+
 def test_a_difference_is_found_and_named(tmp_path: Path) -> None:
     from osloom.api.verify import first_byte, first_difference
     from osloom.model.tree import Node, Tree

@@ -14,6 +14,10 @@ INITRD_PACKAGES = ("systemd", "udev", "kmod", "dash", "mount", "util-linux", "e2
 """What an initrd needs to find and mount a root file system. No script of theirs runs."""
 
 
+PRELOADED = ("fakeroot", "libfaketime")
+"""What is loaded into programs in the sandbox: so it is of the image's own suite."""
+
+
 def architecture_of(image: Image) -> str:
     return image.architecture or "amd64"
 
@@ -91,7 +95,7 @@ def _plain(names: tuple[str, ...], suite: str, architecture: str) -> Request:
 def _beside(image: Image, suite: str) -> dict[str, Request]:
     """What an image needs beside its own packages."""
     architecture = architecture_of(image)
-    wanted = {fakeroot_name(suite, image): _plain(("fakeroot",), suite, architecture)}
+    wanted = {fakeroot_name(suite, image): _plain(PRELOADED, suite, architecture)}
     initrd = initrd_name(suite, image)
     if initrd is not None:
         names = (*INITRD_PACKAGES, *image.initrd.packages)

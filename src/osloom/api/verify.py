@@ -13,6 +13,7 @@ from osloom.api.project import LOCKFILE
 from osloom.base.command import run
 from osloom.base.errors import BuildError
 from osloom.base.progress import Event
+from osloom.engine import clock
 from osloom.model.artifact import Artifact
 from osloom.model.definition import Image
 from osloom.model.tree import Tree, describe
@@ -20,8 +21,17 @@ from osloom.store.store import Store
 
 _CHUNK = 1 << 20
 
-ELSEWHERE = {"LC_ALL": "C", "LANG": "tr_TR.UTF-8", "TZ": "Pacific/Apia", "HOME": "/nonexistent"}
-"""What the second build has in its environment; its umask and host name differ too."""
+ELSEWHERE = {
+    "LC_ALL": "C",
+    "LANG": "tr_TR.UTF-8",
+    "TZ": "Pacific/Apia",
+    "HOME": "/nonexistent",
+    clock.VARIABLE: "400",
+}
+"""What the second build has in its environment; its umask and host name differ too.
+
+400 days later the year, the month and the day of the week are all others.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,8 +1,12 @@
-"""Root file systems from a tree, without a directory that root owns: mkfs reads a tar stream."""
+"""Root file systems from a tree, without a directory that root owns.
+
+mkfs reads a tar stream; what has no such mkfs is written by osloom.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from osloom.assemble.btrfs import MINIMUM, ROOM, write_btrfs
 from osloom.assemble.place import Place
 from osloom.base.digest import derive_uuid
 from osloom.base.errors import BuildError
@@ -22,7 +26,7 @@ def parse_size(text: str) -> int:
 
 
 def needed_size(tree: Tree) -> int:
-    """Bytes an ext4 or btrfs file system needs for the tree, without room to grow."""
+    """Bytes an ext4 file system needs for the tree, without room to grow."""
     blocks = sum(-(-node.size // _BLOCK) for node in tree.values() if node.kind == "file")
     others = sum(1 for node in tree.values() if node.kind in ("dir", "symlink"))
     return (blocks + others) * _BLOCK + len(tree) * 256
@@ -81,11 +85,13 @@ def _copy_made(job: Job, _tree: Tree, place: Place) -> None:
     copy_into(job.work / "root", place.path, place.offset)
 
 
-def _make_btrfs(_job: Job, _tree: Tree) -> int:
-    raise BuildError(
-        "cannot make a btrfs root file system yet: mkfs.btrfs takes only a directory",
-        hint="set `filesystem` to `ext4` or `erofs`",
-    )
+def _btrfs_size(job: Job, tree: Tree) -> int:
+    size = job.parameters["size"]
+    return parse_size(size) if size else max(default_size(tree) + len(tree) * ROOM, MINIMUM)
+
+
+def _btrfs(job: Job, tree: Tree, place: Place) -> None:
+    write_btrfs(job, tree, place, derive_uuid("filesystem", "root", tree.digest))
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +106,7 @@ class Maker:
 MAKERS: Mapping[str, Maker] = {
     "ext4": Maker(_ext4_size, _ext4),
     "erofs": Maker(_make_erofs, _copy_made),
-    "btrfs": Maker(_make_btrfs, _copy_made),
+    "btrfs": Maker(_btrfs_size, _btrfs),
 }
 
 

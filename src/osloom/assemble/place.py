@@ -1,7 +1,12 @@
 """Where in a disk's file something goes."""
 
+import contextlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+Put = Callable[[int, bytes], None]
+"""Writes bytes at an offset of a partition."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,3 +17,13 @@ class Place:
     """In the step's working directory."""
     offset: int
     size: int
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[Put]:
+        with self.path.open("r+b") as file:
+
+            def put(offset: int, data: bytes) -> None:
+                file.seek(self.offset + offset)
+                file.write(data)
+
+            yield put

@@ -18,7 +18,7 @@ import msgspec
 from osloom.base.command import run
 from osloom.base.digest import Digest
 from osloom.base.errors import BuildError
-from osloom.engine import identity, mounts, writable
+from osloom.engine import clock, identity, mounts, writable
 from osloom.engine.delta import Delta, Found, read_delta
 from osloom.engine.nosync import no_sync
 from osloom.engine.tools import start_from
@@ -52,7 +52,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     """The tree the commands see as `/`."""
     tools: Digest
     fakeroot: Digest
-    """The tree of fakeroot of the image's suite, for users with a single id."""
+    """The tree of fakeroot, for users with a single id, and libfaketime of the image's suite."""
     command: tuple[str, ...]
     files: dict[str, str] = {}
     """Text of the files in `SESSION`, by name; those that start with `#!` are executable."""
@@ -90,7 +90,10 @@ def run_in_sandbox(store: Store, request: Request) -> tuple[Response, Delta]:
     (work / "request").write_bytes(msgspec.json.encode(request))
     run(
         [sys.executable, "-m", "osloom.engine.sandbox", os.fspath(work)],
-        environment={"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+        environment={
+            "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+            **clock.inherited(),
+        },
     )
     response = msgspec.json.decode((work / "response").read_bytes(), type=Response)
     if response.problem:
@@ -120,7 +123,7 @@ def _serve(request: Request) -> Response:
     _lay_specials(base, merged)
     _write_session(request.files, places["session"])
     words = _bubblewrap(request, store)
-    words += _view(request, merged, places["session"])
+    words += _view(request, store, merged, places["session"])
     status, output = _run(words, request.command, request, scratch)
     if status != 0:
         return Response(status=status, output=output)
@@ -140,9 +143,8 @@ def _serve_single(request: Request, store: Store, base: Tree) -> Response:
     _write_session({**request.files, "fakeroot": writable.SCRIPT}, places["session"])
     words = _bubblewrap(request, store)
     words += ["--unshare-user", "--uid", "0", "--gid", "0"]
-    words += _view(request, root, places["session"])
+    words += _view(request, store, root, places["session"])
     words += ["--bind", os.fspath(state), writable.STATE]
-    words += ["--ro-bind", os.fspath(store.checkout(request.fakeroot)), writable.MOUNT]
     # Without a shell there is nothing that could change an owner.
     shell = [f"{SESSION}/fakeroot"] if base.resolve("bin/sh") in base else []
     status, output = _run(words, (*shell, *request.command), request, scratch)
@@ -186,18 +188,21 @@ def _bubblewrap(request: Request, store: Store) -> list[str]:
     return words
 
 
-def _view(request: Request, root: Path, session: Path) -> list[str]:
+def _view(request: Request, store: Store, root: Path, session: Path) -> list[str]:
     """What the command sees: its root, kernel file systems, empty temporary places."""
     words = ["--bind", os.fspath(root), "/", "--proc", "/proc", "--dev", "/dev"]
     for place in ("/run", "/tmp", "/var/tmp"):
         words += ["--tmpfs", place]
     words += ["--ro-bind", os.fspath(session), SESSION]
+    preloaded = store.checkout(request.fakeroot)
+    words += ["--ro-bind", os.fspath(preloaded), writable.MOUNT, *clock.mounts(preloaded)]
     environment = {
         "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         "HOME": "/root",
         "LC_ALL": "C.UTF-8",
         "TZ": "UTC",
         "SOURCE_DATE_EPOCH": str(request.epoch),
+        **clock.environment(preloaded, writable.MOUNT),
         **request.environment,
     }
     for name, value in environment.items():

@@ -14,6 +14,7 @@ from typing import BinaryIO
 
 from osloom.base.command import Completed, run
 from osloom.base.errors import BuildError, CommandError
+from osloom.engine import clock
 from osloom.engine.nosync import no_sync
 
 _LOADERS = {
@@ -76,6 +77,7 @@ class Tools:
         for place, source in (reads or {}).items():
             words += ["--ro-bind", os.fspath(source), f"/mnt/{place}"]
         given = {"PATH": _PATH, "LC_ALL": "C.UTF-8", "TZ": "UTC", "HOME": "/tmp"}
+        given |= clock.environment(self.root)
         for name, value in (given | dict(environment or {})).items():
             words += ["--setenv", name, value]
         return [*words, "--chdir", "/mnt/work", "--", *command]

@@ -11,6 +11,7 @@ PACKAGES = (
     "erofs-utils",
     "kmod",
     "libarchive13t64",  # mke2fs loads it to read a tar archive
+    "libfaketime",  # engine.clock
     "mtools",
     "systemd-boot-efi",
     "systemd-repart",

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from osloom.base.errors import Error
+from osloom.engine import clock
 from osloom.engine.step import Action, Job
 from osloom.store.store import Store
 
@@ -65,6 +66,7 @@ def _end_with_parent(descriptor: int) -> None:
 
 
 def main() -> None:
+    clock.move()
     root, alive = Path(sys.argv[1]), int(sys.argv[2])
     requests, answers = os.dup(0), os.dup(1)
     # What an action or a library prints must not end up between the answers.

@@ -46,7 +46,7 @@ pid=${{started##*:}}
 FAKEROOTKEY=${{started%%:*}}
 FAKEROOTDONTTRYCHOWN=1
 export FAKEROOTKEY FAKEROOTDONTTRYCHOWN
-LD_PRELOAD=$(echo {MOUNT}/usr/lib/*/libfakeroot/libfakeroot-sysv.so) "$@"
+LD_PRELOAD=$(echo {MOUNT}/usr/lib/*/libfakeroot/libfakeroot-sysv.so)${{LD_PRELOAD:+:$LD_PRELOAD}} "$@"
 status=$?
 kill "$pid"
 while kill -0 "$pid" 2>/dev/null; do

@@ -356,7 +356,7 @@ class Disk(Table, frozen=True, kw_only=True):
     esp_size: Size = "256M"
     """Of the EFI system partition."""
     compression: str | None = None
-    """Of erofs: `lz4`, `lz4hc,12`, `zstd,9` …; none by default."""
+    """Of erofs: `lz4`, `lz4hc,12`, `zstd,9` …; of btrfs: `zstd`, `zstd,9`; none by default."""
 
 
 class Initrd(Table, frozen=True, kw_only=True):

@@ -31,7 +31,7 @@ def test_a_key_is_a_row_with_its_type_its_default_and_what_it_is() -> None:
             '| `esp-size` | string: bytes, or a number with K, M, G or T behind it | `"256M"` |'
             " Of the EFI system partition. |"
         ),
-        "| `compression` | string |  | Of erofs: `lz4`, `lz4hc,12`, `zstd,9` …; none by default. |",
+        "| `compression` | string |  | Of erofs: `lz4`, `lz4hc,12`, `zstd,9` …; of btrfs: `zstd`, `zstd,9`; none by default. |",
     ]
 
 

@@ -1,0 +1,105 @@
+"""btrfs file systems, judged by btrfs-progs."""
+
+import subprocess
+import tarfile
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from integration.conftest import Workshop
+from osloom.assemble.btrfs import write_btrfs
+from osloom.engine.step import Job
+from osloom.engine.tools import start_from
+from osloom.store.store import Store
+from support.files import empty, everything
+
+Btrfs = Callable[..., str]
+
+_PROGRAMS = """
+[project]
+name = "programs"
+
+[image.programs]
+packages = ["btrfs-progs"]
+configure = "none"
+outputs = ["tar"]
+"""
+_SERVER = """
+[project]
+name = "server"
+
+[image.server]
+packages = ["systemd-sysv", "udev", "dbus", "linux-image-cloud-amd64"]
+outputs = ["disk"]
+
+[image.server.disk]
+filesystem = "btrfs"
+"""
+
+
+@pytest.fixture(scope="module")
+def btrfs(tmp_path_factory: pytest.TempPathFactory, store: Path) -> Btrfs:
+    """btrfs(8)."""
+    directory = tmp_path_factory.mktemp("programs")
+    (directory / "osloom.toml").write_text(_PROGRAMS)
+    programs = Workshop(directory, store)
+    for command in ("lock", "build"):
+        programs(command).check()
+    with tarfile.open(directory / "dist/programs/programs.tar") as archive:
+        archive.extractall(directory / "root", filter="tar")
+
+    def run(*arguments: str | Path) -> str:
+        done = subprocess.run(
+            [*start_from(directory / "root", "usr/bin/btrfs"), *arguments],
+            capture_output=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout.decode(errors="surrogateescape")
+
+    return run
+
+
+@pytest.mark.parametrize("compression", [None, "zstd"])
+def test_the_file_system_is_whole_and_holds_the_tree(
+    tmp_path: Path, btrfs: Btrfs, compression: str | None
+) -> None:
+    store = Store(tmp_path / "store")
+    tree = everything(store.blobs)
+    parameters = {"epoch": 1_700_000_000, "compression": compression}
+    job = Job(store=store, parameters=parameters, inputs={}, work=tmp_path)
+    image = tmp_path / "image"
+    write_btrfs(job, tree, empty(image, 128 << 20), uuid.UUID(int=7))
+    btrfs("check", "--check-data-csum", image)
+    said = btrfs("inspect-internal", "dump-tree", "--tree", "5", image)
+    for expected in (
+        "mode 104750 links 1 uid 3 gid 4 rdev 0\n",
+        "mode 20666 links 1 uid 0 gid 0 rdev 1048579\n",
+        "mode 100644 links 100 uid 0 gid 0 rdev 0\n",
+        "name: security.capability\n",
+    ):
+        assert expected in said
+    out = tmp_path / "out"
+    out.mkdir()
+    btrfs("restore", "-S", image, out)
+    for path, node in tree.items():
+        place = out / path
+        match node.kind:
+            case "file":
+                assert node.digest is not None
+                assert place.read_bytes() == store.blobs.read(node.digest)
+            case "hardlink":
+                assert place.read_bytes() == b"small"
+            case "symlink":
+                assert str(place.readlink()) == node.target
+            case _:
+                pass
+
+
+def test_a_disk_with_btrfs_is_the_same_elsewhere(tmp_path: Path, store: Path) -> None:
+    (tmp_path / "osloom.toml").write_text(_SERVER)
+    server = Workshop(tmp_path, store)
+    server("lock").check()
+    assert server("verify").check().stdout == "server/server.raw: identical\n"
