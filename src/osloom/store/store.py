@@ -100,6 +100,11 @@ class Store:
         """Where an unfinished download of `digest` is kept."""
         return self.root / "partial" / to_hex(digest)
 
+    def find_checkout(self, digest: Digest) -> Path | None:
+        """The directory that `checkout` made of a tree, if it did."""
+        place = self.root / "roots" / to_hex(digest)
+        return place if place.exists() else None
+
     def checkout(self, digest: Digest) -> Path:
         """A directory with the tree's files, as hard links to blobs; read-only by agreement.
 
