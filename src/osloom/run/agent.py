@@ -1,7 +1,11 @@
 """How a boot test reaches into a machine: nothing is put into the image for it.
 
-systemd takes a unit and a script as credentials from the virtual hardware
-(systemd.system-credentials(7): `systemd.extra-unit.*`, `systemd.unit-dropin.*`, since systemd 256).
+The virtual hardware holds one credential of systemd, `tmpfiles.extra`
+(systemd.system-credentials(7), since systemd 252): lines of tmpfiles.d(5) that write a script and
+a unit below /run. systemd-tmpfiles reads them in the initrd already. /run outlives the initrd,
+and the system manager that takes over reads its units anew: it finds the unit as one of its own.
+(`systemd.extra-unit.*` would say the same with fewer words, but only since systemd 256.)
+
 The unit starts after the default target, says so on a virtio port, and then runs what it is sent
 there: one line of base64 a command in, one line with its exit status and its output out.
 """
@@ -17,20 +21,22 @@ from osloom.base.errors import BuildError
 from osloom.run.machine import TEST_PORT
 
 _UP = "osloom-up"
+_UNITS = "/run/systemd/system"
+_PLACE = "/run/osloom-test"
 
 _SCRIPT = f"""\
 exec 3<>/dev/virtio-ports/{TEST_PORT}
 state=$(systemctl is-system-running --wait)
 echo "{_UP} $state" >&3
 while read -r number seconds command <&3; do
-    echo "$command" | base64 -d >/run/osloom-test
-    output=$(timeout --kill-after=5 "$seconds" sh -e /run/osloom-test 2>&1 </dev/null)
+    echo "$command" | base64 -d >{_PLACE}/command
+    output=$(timeout --kill-after=5 "$seconds" sh -e {_PLACE}/command 2>&1 </dev/null)
     status=$?
     echo "$number $status $(printf %s "$output" | tail -c 65536 | base64 -w 0)" >&3
 done
 """
 
-_UNIT = """\
+_UNIT = f"""\
 [Unit]
 Description=osloom boot test
 After=default.target multi-user.target
@@ -38,8 +44,7 @@ After=default.target multi-user.target
 [Service]
 Type=exec
 Environment=HOME=/root
-ImportCredential=osloom.test
-ExecStart=/bin/sh ${CREDENTIALS_DIRECTORY}/osloom.test
+ExecStart=/bin/sh {_PLACE}/agent
 """
 
 _DROPIN = """\
@@ -47,13 +52,21 @@ _DROPIN = """\
 Wants=osloom-test.service
 """
 
+# The directories above are made by systemd-tmpfiles.
+_FILES = {
+    f"{_PLACE}/agent": _SCRIPT,
+    f"{_UNITS}/osloom-test.service": _UNIT,
+    f"{_UNITS}/multi-user.target.d/osloom-test.conf": _DROPIN,
+}
+
 
 def credentials() -> Mapping[str, str]:
-    return {
-        "systemd.extra-unit.osloom-test.service": _UNIT,
-        "systemd.unit-dropin.multi-user.target~osloom-test": _DROPIN,
-        "osloom.test": _SCRIPT,
-    }
+    # `~`: the content is in base64, where nothing has to be escaped; tmpfiles.d(5).
+    lines = (
+        f"f~ {path} 0644 root root - {base64.b64encode(text.encode()).decode()}\n"
+        for path, text in _FILES.items()
+    )
+    return {"tmpfiles.extra": "".join(lines)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
