@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from itertools import takewhile
 from pathlib import Path
 
 from osloom.base.errors import Error, UsageError, nearest
@@ -64,7 +65,9 @@ def _add_common(one: argparse.ArgumentParser) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; gives its exit status."""
-    as_json = "--json" in (argv if argv is not None else sys.argv)
+    # What is behind `--` is for another program.
+    own = takewhile(lambda word: word != "--", argv if argv is not None else sys.argv)
+    as_json = "--json" in own
     try:
         arguments = parser().parse_args(argv)
         if arguments.command is None:

@@ -1,12 +1,6 @@
-"""How a boot test reaches into a machine: nothing is put into the image for it.
+"""How a boot test reaches into a machine: nothing is put into the image for it (`run.service`).
 
-The virtual hardware holds one credential of systemd, `tmpfiles.extra`
-(systemd.system-credentials(7), since systemd 252): lines of tmpfiles.d(5) that write a script and
-a unit below /run. systemd-tmpfiles reads them in the initrd already. /run outlives the initrd,
-and the system manager that takes over reads its units anew: it finds the unit as one of its own.
-(`systemd.extra-unit.*` would say the same with fewer words, but only since systemd 256.)
-
-The unit starts after the default target, says so on a virtio port, and then runs what it is sent
+A service starts after the default target, says so on a virtio port, and then runs what it is sent
 there: one line of base64 a command in, one line with its exit status and its output out.
 """
 
@@ -19,24 +13,24 @@ from pathlib import Path
 
 from osloom.base.errors import BuildError
 from osloom.run.machine import TEST_PORT
+from osloom.run.service import service_credentials
 
 _UP = "osloom-up"
-_UNITS = "/run/systemd/system"
-_PLACE = "/run/osloom-test"
+_COMMAND = "/run/osloom-test.command"
 
 _SCRIPT = f"""\
 exec 3<>/dev/virtio-ports/{TEST_PORT}
 state=$(systemctl is-system-running --wait)
 echo "{_UP} $state" >&3
 while read -r number seconds command <&3; do
-    echo "$command" | base64 -d >{_PLACE}/command
-    output=$(timeout --kill-after=5 "$seconds" sh -e {_PLACE}/command 2>&1 </dev/null)
+    echo "$command" | base64 -d >{_COMMAND}
+    output=$(timeout --kill-after=5 "$seconds" sh -e {_COMMAND} 2>&1 </dev/null)
     status=$?
     echo "$number $status $(printf %s "$output" | tail -c 65536 | base64 -w 0)" >&3
 done
 """
 
-_UNIT = f"""\
+_UNIT = """\
 [Unit]
 Description=osloom boot test
 After=default.target multi-user.target
@@ -44,29 +38,11 @@ After=default.target multi-user.target
 [Service]
 Type=exec
 Environment=HOME=/root
-ExecStart=/bin/sh {_PLACE}/agent
 """
-
-_DROPIN = """\
-[Unit]
-Wants=osloom-test.service
-"""
-
-# The directories above are made by systemd-tmpfiles.
-_FILES = {
-    f"{_PLACE}/agent": _SCRIPT,
-    f"{_UNITS}/osloom-test.service": _UNIT,
-    f"{_UNITS}/multi-user.target.d/osloom-test.conf": _DROPIN,
-}
 
 
 def credentials() -> Mapping[str, str]:
-    # `~`: the content is in base64, where nothing has to be escaped; tmpfiles.d(5).
-    lines = (
-        f"f~ {path} 0644 root root - {base64.b64encode(text.encode()).decode()}\n"
-        for path, text in _FILES.items()
-    )
-    return {"tmpfiles.extra": "".join(lines)}
+    return service_credentials("osloom-test", unit=_UNIT, script=_SCRIPT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
