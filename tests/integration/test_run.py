@@ -214,3 +214,32 @@ def test_ctrl_z_stops_it_and_the_shell_continues_it(terminal: Terminal) -> None:
     terminal.type("fg\r")
     terminal.type("typed\r")
     terminal.wait_for("<typed>")
+
+
+def test_an_nspawn_archive_has_its_console_here_and_ends_with_itself(
+    tmp_path: Path, store: Path
+) -> None:
+    (tmp_path / "osloom.toml").write_text("""
+[image.machine]
+packages = ["systemd-sysv"]
+outputs = ["nspawn"]
+
+[image.machine.files]
+"/etc/systemd/system/bye.service" = { text = '''
+[Unit]
+SuccessAction=poweroff
+[Service]
+Type=oneshot
+ExecStart=sh -c 'systemd-detect-virt >/dev/console'
+[Install]
+WantedBy=multi-user.target
+''' }
+
+[image.machine.systemd]
+enable = ["bye"]
+""")
+    made = Workshop(tmp_path, store)
+    made("lock").check()
+    done = made("run", "machine").check()
+    assert "systemd-nspawn" in done.stdout.replace("\r", "").split("\n")
+    assert "Power down" in done.stdout
