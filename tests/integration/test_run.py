@@ -18,7 +18,7 @@ from support.cli import environment
 
 DEFINITION = """
 [image.small]
-packages = ["dash", "coreutils"]
+packages = ["dash", "coreutils", "perl-base"]
 configure = "none"
 outputs = ["oci", "tar"]
 
@@ -194,6 +194,11 @@ def test_it_has_the_terminal_and_what_is_typed(terminal: Terminal) -> None:
     terminal.wait_for("<typed vt100>")
     terminal.type("echo status=$?\r")
     terminal.wait_for("status=4")
+
+
+def test_it_cannot_type_on_the_terminal(terminal: Terminal) -> None:
+    terminal.run("perl -e '$x = q(x); ioctl(STDIN, 0x5412, $x) or print qq(<@{[$! + 0]}>)'")
+    terminal.wait_for("<1>")
 
 
 def test_ctrl_c_is_for_the_program(terminal: Terminal) -> None:

@@ -24,6 +24,7 @@ from osloom.base.foreground import run_in_foreground
 from osloom.engine import identity, mounts, writable
 from osloom.engine.delta import Delta, Found, read_delta
 from osloom.engine.foreground import TOOLS, Foreground, become, lay_host_files, starter
+from osloom.engine.terminal import open_terminal_filter
 from osloom.engine.tools import start_from
 from osloom.model.tree import Node, Tree
 from osloom.store.roots import is_special
@@ -225,6 +226,7 @@ def _start(words: list[str], request: Request, root: Path, who: Foreground | Non
     lay_host_files(root)
     tools = Store(Path(request.store)).checkout(request.tools)
     words += [*_root(root), "--ro-bind", os.fspath(tools), TOOLS, *_settings(request, {})]
+    words += ["--seccomp", str(open_terminal_filter())]
     become([*words, "--", *starter(who), *request.command])
 
 
