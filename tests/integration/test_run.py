@@ -91,7 +91,8 @@ def test_the_definition_says_command_environment_user_and_directory(small: Works
 
 
 def test_arguments_replace_the_command_and_its_status_is_the_status(small: Workshop) -> None:
-    done = small("run", "small", "--", 'echo "$0 $1"; exit 7', "a b", "--json")
+    script = 'echo "$0 $1"; exit 7'
+    done = small("run", "small", "--progress", "plain", "--", script, "a b", "--json")
     assert (done.status, done.stdout) == (7, "a b --json\n")
 
 
