@@ -9,18 +9,23 @@ that enters a user namespace cannot leave it.
 """
 
 import os
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import msgspec
 
 from osloom.base.command import run
 from osloom.base.digest import Digest
 from osloom.base.errors import BuildError
+from osloom.base.foreground import run_in_foreground
 from osloom.engine import clock, identity, mounts, writable
 from osloom.engine.delta import Delta, Found, read_delta
+from osloom.engine.foreground import TOOLS, Foreground, become, lay_host_files, starter
 from osloom.engine.nosync import no_sync
+from osloom.engine.terminal import open_terminal_filter
 from osloom.engine.tools import start_from
 from osloom.model.tree import Node, Tree
 from osloom.store.roots import is_special
@@ -62,6 +67,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     """Where the command starts."""
     timeout: int | None = None
     """Seconds after which the command is ended, with status 124."""
+    foreground: Foreground | None = None
+    """Run it with the caller's streams and the host's network, and forget what it changes."""
     store: str
     """The store's directory."""
     work: str
@@ -82,24 +89,46 @@ class Response(msgspec.Struct, frozen=True, kw_only=True):
 
 def run_in_sandbox(store: Store, request: Request) -> tuple[Response, Delta]:
     """Run the request's command as root over its tree; the response says how it ended."""
-    work = Path(request.work)
+    run(_prepare(store, request), environment=_environment())
+    response = _response_of(request)
+    assert response is not None
+    changed = store.load_tree(response.changed) if response.changed else Tree()
+    return response, Delta(changed, response.removed)
+
+
+def run_for_person(store: Store, request: Request) -> int:
+    """Run the request's command in the foreground; gives its exit status."""
+    status = run_in_foreground(_prepare(store, request), environment=_environment())
+    _response_of(request)
+    return status
+
+
+def _prepare(store: Store, request: Request) -> list[str]:
+    """The command of the process that serves the request."""
     # Before the namespace: what is made inside it would not belong to this user outside.
     store.checkout(request.base)
     store.checkout(request.tools)
     store.checkout(request.fakeroot)
-    (work / "request").write_bytes(msgspec.json.encode(request))
-    run(
-        [sys.executable, "-m", "osloom.engine.sandbox", os.fspath(work)],
-        environment={
-            "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
-            **clock.inherited(),
-        },
-    )
-    response = msgspec.json.decode((work / "response").read_bytes(), type=Response)
+    (Path(request.work) / "request").write_bytes(msgspec.json.encode(request))
+    return [sys.executable, "-m", "osloom.engine.sandbox", request.work]
+
+
+def _environment() -> dict[str, str]:
+    return {
+        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+        **clock.inherited(),
+    }
+
+
+def _response_of(request: Request) -> Response | None:
+    """None when the process became the command. Raises BuildError if there was no sandbox."""
+    path = Path(request.work) / "response"
+    if not path.exists():
+        return None
+    response = msgspec.json.decode(path.read_bytes(), type=Response)
     if response.problem:
         raise BuildError(response.problem, hint=response.hint)
-    changed = store.load_tree(response.changed) if response.changed else Tree()
-    return response, Delta(changed, response.removed)
+    return response
 
 
 def _serve(request: Request) -> Response:
@@ -123,6 +152,8 @@ def _serve(request: Request) -> Response:
     _lay_specials(base, merged)
     _write_session(request.files, places["session"])
     words = _bubblewrap(request, store)
+    if request.foreground:
+        _start(words, request, merged, request.foreground)
     words += _view(request, store, merged, places["session"])
     status, output = _run(words, request.command, request, scratch)
     if status != 0:
@@ -143,6 +174,9 @@ def _serve_single(request: Request, store: Store, base: Tree) -> Response:
     _write_session({**request.files, "fakeroot": writable.SCRIPT}, places["session"])
     words = _bubblewrap(request, store)
     words += ["--unshare-user", "--uid", "0", "--gid", "0"]
+    if request.foreground:
+        # There is no other user to become.
+        _start(words, request, root, None)
     words += _view(request, store, root, places["session"])
     words += ["--bind", os.fspath(state), writable.STATE]
     # Without a shell there is nothing that could change an owner.
@@ -180,8 +214,9 @@ def _response(store: Store, delta: Delta, output: str) -> Response:
 
 def _bubblewrap(request: Request, store: Store) -> list[str]:
     words = start_from(store.checkout(request.tools), "usr/bin/bwrap")
-    words += ["--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts"]
-    words += ["--hostname", "localhost", "--die-with-parent", "--new-session", "--clearenv"]
+    words += ["--unshare-pid", "--unshare-ipc", "--unshare-uts"]
+    words += [] if request.foreground else ["--unshare-net", "--new-session"]
+    words += ["--hostname", "localhost", "--die-with-parent", "--clearenv"]
     words += ["--cap-drop", "ALL"]
     for capability in CAPABILITIES:
         words += ["--cap-add", f"CAP_{capability}"]
@@ -190,21 +225,39 @@ def _bubblewrap(request: Request, store: Store) -> list[str]:
 
 def _view(request: Request, store: Store, root: Path, session: Path) -> list[str]:
     """What the command sees: its root, kernel file systems, empty temporary places."""
-    words = ["--bind", os.fspath(root), "/", "--proc", "/proc", "--dev", "/dev"]
+    words = _root(root)
     for place in ("/run", "/tmp", "/var/tmp"):
         words += ["--tmpfs", place]
     words += ["--ro-bind", os.fspath(session), SESSION]
     preloaded = store.checkout(request.fakeroot)
     words += ["--ro-bind", os.fspath(preloaded), writable.MOUNT, *clock.mounts(preloaded)]
+    fixed = {"LC_ALL": "C.UTF-8", "TZ": "UTC", "SOURCE_DATE_EPOCH": str(request.epoch)}
+    fixed |= clock.environment(preloaded, writable.MOUNT)
+    return [*words, *_settings(request, fixed)]
+
+
+def _start(words: list[str], request: Request, root: Path, who: Foreground | None) -> NoReturn:
+    """Become the command of a person: it sees the image as it is, and the host's network."""
+    lay_host_files(root)
+    tools = Store(Path(request.store)).checkout(request.tools)
+    words += [*_root(root), "--ro-bind", os.fspath(tools), TOOLS, *_settings(request, {})]
+    words += ["--seccomp", str(open_terminal_filter())]
+    become([*words, "--", *starter(who), *request.command])
+
+
+def _root(root: Path) -> list[str]:
+    return ["--bind", os.fspath(root), "/", "--proc", "/proc", "--dev", "/dev"]
+
+
+def _settings(request: Request, fixed: Mapping[str, str]) -> list[str]:
+    """Environment and directory."""
     environment = {
         "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         "HOME": "/root",
-        "LC_ALL": "C.UTF-8",
-        "TZ": "UTC",
-        "SOURCE_DATE_EPOCH": str(request.epoch),
-        **clock.environment(preloaded, writable.MOUNT),
+        **fixed,
         **request.environment,
     }
+    words = []
     for name, value in environment.items():
         words += ["--setenv", name, value]
     return [*words, "--chdir", request.directory]
@@ -243,6 +296,8 @@ def _write_session(files: Mapping[str, str], directory: Path) -> None:
 
 def main() -> None:
     os.umask(0o022)
+    # What ends it needs no traceback: whoever started it says what happened.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     work = Path(sys.argv[1])
     request = msgspec.json.decode((work / "request").read_bytes(), type=Request)
     response: Response | None = None
