@@ -59,8 +59,9 @@ def lay_host_files(root: Path) -> None:
             target.chmod(0o644)
 
 
-def become(words: list[str]) -> NoReturn:
-    """Replace this process; an ignored signal stays ignored in what it becomes."""
+def become(words: list[str], descriptor: int) -> NoReturn:
+    """Replace this process by one that has `descriptor`; ignored signals stay ignored in it."""
+    os.set_inheritable(descriptor, True)  # noqa: FBT003
     for number in PASSED_ON:
         signal.signal(number, signal.SIG_IGN)
     os.execv(words[0], words)

@@ -25,7 +25,7 @@ from osloom.engine import clock, identity, mounts, writable
 from osloom.engine.delta import Delta, Found, read_delta
 from osloom.engine.foreground import TOOLS, Foreground, become, lay_host_files, starter
 from osloom.engine.nosync import no_sync
-from osloom.engine.terminal import open_terminal_filter
+from osloom.engine.terminal import no_typing
 from osloom.engine.tools import start_from
 from osloom.model.tree import Node, Tree
 from osloom.store.roots import is_special
@@ -241,8 +241,8 @@ def _start(words: list[str], request: Request, root: Path, who: Foreground | Non
     lay_host_files(root)
     tools = Store(Path(request.store)).checkout(request.tools)
     words += [*_root(root), "--ro-bind", os.fspath(tools), TOOLS, *_settings(request, {})]
-    words += ["--seccomp", str(open_terminal_filter())]
-    become([*words, "--", *starter(who), *request.command])
+    with no_typing() as seccomp:
+        become([*words, "--seccomp", str(seccomp), "--", *starter(who), *request.command], seccomp)
 
 
 def _root(root: Path) -> list[str]:

@@ -6,46 +6,48 @@ refuse both by themselves (`dev.tty.legacy_tiocsti`); a filter of system calls d
 seccomp(2).
 """
 
+import contextlib
 import errno
-import os
 import platform
-import struct
+from collections.abc import Sequence
+
+from osloom.engine.seccomp import (
+    ALLOW,
+    AND,
+    ARCHITECTURE,
+    ARCHITECTURES,
+    FAIL,
+    IF_EQUAL,
+    LOAD,
+    NUMBER,
+    RETURN,
+    SECOND_ARGUMENT,
+    Row,
+    opened,
+)
 
 _TIOCSTI, _TIOCLINUX = 0x5412, 0x541C
-
-_CALLS = {"x86_64": (0xC000003E, 16), "aarch64": (0xC00000B7, 29)}
-"""AUDIT_ARCH_* and the number of ioctl(2) of each machine."""
-
-_LOAD, _AND, _IS, _RETURN = 0x20, 0x54, 0x15, 0x06
-_ALLOW, _FAIL = 0x7FFF0000, 0x00050000
-_NUMBER, _ARCHITECTURE, _SECOND = 0, 4, 24
-"""Where struct seccomp_data has them; of the argument its lower half, as the kernel reads it."""
+_IOCTL = {"x86_64": 16, "aarch64": 29}
 
 
-def terminal_filter(machine: str) -> bytes:
-    """The filter as an array of struct sock_filter: code, skip if true, skip if false, value."""
-    architecture, ioctl = _CALLS[machine]
-    program = [
-        (_LOAD, 0, 0, _ARCHITECTURE),
+def terminal_filter(machine: str) -> Sequence[Row]:
+    return [
+        Row(LOAD, 0, 0, ARCHITECTURE),
         # Calls of another architecture have other numbers: there are none in an image of ours.
-        (_IS, 1, 0, architecture),
-        (_RETURN, 0, 0, _FAIL | errno.ENOSYS),
-        (_LOAD, 0, 0, _NUMBER),
+        Row(IF_EQUAL, 1, 0, ARCHITECTURES[machine]),
+        Row(RETURN, 0, 0, FAIL | errno.ENOSYS),
+        Row(LOAD, 0, 0, NUMBER),
         # Without the mark of x32.
-        (_AND, 0, 0, 0xBFFFFFFF),
-        (_IS, 0, 4, ioctl),
-        (_LOAD, 0, 0, _SECOND),
-        (_IS, 1, 0, _TIOCSTI),
-        (_IS, 0, 1, _TIOCLINUX),
-        (_RETURN, 0, 0, _FAIL | errno.EPERM),
-        (_RETURN, 0, 0, _ALLOW),
+        Row(AND, 0, 0, 0xBFFFFFFF),
+        Row(IF_EQUAL, 0, 4, _IOCTL[machine]),
+        Row(LOAD, 0, 0, SECOND_ARGUMENT),
+        Row(IF_EQUAL, 1, 0, _TIOCSTI),
+        Row(IF_EQUAL, 0, 1, _TIOCLINUX),
+        Row(RETURN, 0, 0, FAIL | errno.EPERM),
+        Row(RETURN, 0, 0, ALLOW),
     ]
-    return b"".join(struct.pack("=HBBI", *line) for line in program)
 
 
-def open_terminal_filter() -> int:
-    """A file descriptor that bubblewrap can read the filter of this machine from."""
-    handle = os.memfd_create("filter", 0)
-    os.write(handle, terminal_filter(platform.machine()))
-    os.lseek(handle, 0, os.SEEK_SET)
-    return handle
+def no_typing() -> contextlib.AbstractContextManager[int]:
+    """A file descriptor of this machine's filter."""
+    return opened(terminal_filter(platform.machine()))

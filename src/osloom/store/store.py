@@ -109,7 +109,7 @@ class Store:
         """A directory with the tree's files, as hard links to blobs; read-only by agreement.
 
         Owners, special modes, devices and xattrs are not in it: whoever needs them lays them
-        over it (`engine.namespace`).
+        over it (`engine.sandbox`).
         """
         from osloom.store.roots import make_root
 
