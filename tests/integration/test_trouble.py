@@ -185,6 +185,11 @@ def test_a_store_on_a_read_only_file_system_is_named(tmp_path: Path) -> None:
 def test_an_interrupt_stops_at_once_and_the_next_run_continues(
     tmp_path: Path, example: Workshop
 ) -> None:
+    for delay in (0.5, 1.5, 2.0, 2.5, 3.5):
+        _interrupted(tmp_path, example, delay)
+
+
+def _interrupted(tmp_path: Path, example: Workshop, delay: float) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "osloom", "build", "-o", str(tmp_path / "out")],
         cwd=example.directory,
@@ -193,7 +198,7 @@ def test_an_interrupt_stops_at_once_and_the_next_run_continues(
         stderr=subprocess.PIPE,
         text=True,
     )
-    time.sleep(2)
+    time.sleep(delay)
     start = time.monotonic()
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=20)

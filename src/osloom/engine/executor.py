@@ -9,6 +9,7 @@ import queue
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,6 +43,8 @@ class Executor(Protocol):
 
 class _Worker:
     def __init__(self, store: Store, decoder: Path | None) -> None:
+        self._guard = threading.Lock()
+        self._dead = False
         alive, self._alive = os.pipe()
         words = [sys.executable, "-m", "osloom.engine.worker", os.fspath(store.root), str(alive)]
         self._process = subprocess.Popen(
@@ -71,6 +74,11 @@ class _Worker:
         return answer
 
     def kill(self) -> None:
+        """End it, once: the thread that waits for its answer and the one that stops all may both."""
+        with self._guard:
+            if self._dead:
+                return
+            self._dead = True
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
@@ -112,14 +120,15 @@ class LocalExecutor:
             answer = worker.ask(request)
         except BaseException:
             worker.kill()
-            self._workers.remove(worker)
+            with contextlib.suppress(ValueError):  # stopped meanwhile
+                self._workers.remove(worker)
             raise
         self._idle.put(worker)
         return _made(answer)
 
     def stop(self) -> None:
         self._stopped = True
-        for worker in self._workers:
+        for worker in list(self._workers):
             worker.kill()
         self._workers.clear()
 
