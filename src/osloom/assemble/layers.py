@@ -22,6 +22,7 @@ from osloom.model.tree import Node, Tree, parents
 MEDIA_TYPES = {
     "zstd": "application/vnd.oci.image.layer.v1.tar+zstd",
     "gzip": "application/vnd.oci.image.layer.v1.tar+gzip",
+    "none": "application/vnd.oci.image.layer.v1.tar",
 }
 ON_TOP = 2
 """Layers above those of packages."""
