@@ -15,7 +15,7 @@ from integration.conftest import Workshop
 from osloom.api.build import Session, plan
 from osloom.api.project import open_project
 from osloom.assemble.compression import command, compress
-from osloom.base.errors import CommandError
+from osloom.base.errors import CommandError, StoreError
 from osloom.base.progress import silent
 from osloom.engine.step import Job, Output
 from osloom.store.store import Store
@@ -123,7 +123,20 @@ def test_a_compressor_that_fails_says_why(job: Job, tmp_path: Path) -> None:
     with (tmp_path / "out").open("wb") as file, pytest.raises(CommandError) as caught:
         job.tools().filter(["xz", "--decompress"], stdin=[b"not xz"], stdout=file)
     assert str(caught.value) == "`xz` of the tools image exited with status 1"
-    assert "File format not recognized" in (caught.value.detail or "")
+    assert "File format not recognized" in caught.value.detail
+
+
+@pytest.mark.parametrize(("method", "suffix"), [("gzip", "gz"), ("xz", "xz"), ("zstd", "zst")])
+def test_a_full_store_is_named_as_such(job: Job, method: str, suffix: str) -> None:
+    target = job.work / f"compressed.{suffix}"
+    target.symlink_to("/dev/full")
+    try:
+        with pytest.raises(StoreError) as caught:
+            made(job, [DATA], method)
+    finally:
+        target.unlink()
+    assert str(caught.value).endswith(": No space left on device")
+    assert caught.value.hint is not None
 
 
 @pytest.fixture(scope="module")

@@ -5,11 +5,14 @@ write other bytes. The programs use many processors and are told to cut the cont
 so that the number of processors does not show.
 """
 
+import errno
 import os
 from collections.abc import Iterable, Mapping
 
 from osloom.base.digest import Digest
+from osloom.base.errors import CommandError
 from osloom.engine.step import Job, Output
+from osloom.store.blobs import store_error
 
 _MOST_THREADS = 16
 """More gain nothing: a single process makes the content."""
@@ -49,8 +52,20 @@ def compress(job: Job, chunks: Iterable[bytes], method: str, level: int | None =
     threads = min(max(len(os.sched_getaffinity(0)), 2), _MOST_THREADS)
     path = job.work / f"compressed{SUFFIXES[method]}"
     with path.open("wb") as file:
-        job.tools().filter(command(method, level, threads=threads), stdin=chunks, stdout=file)
+        try:
+            job.tools().filter(command(method, level, threads=threads), stdin=chunks, stdout=file)
+        except CommandError as error:
+            _raise_if_full(job, error)
+            raise
     return job.store.blobs.add_file(path)
+
+
+def _raise_if_full(job: Job, error: CommandError) -> None:
+    """All three programs say it in the words of the C library."""
+    for code in (errno.ENOSPC, errno.EDQUOT):
+        words = os.strerror(code)
+        if words in error.detail:
+            raise store_error("write to", job.store.root, OSError(code, words)) from error
 
 
 def programs(method: str, compressors: Output) -> Mapping[str, Output]:
