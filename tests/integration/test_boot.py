@@ -36,3 +36,23 @@ run = "echo as expected; exit 7"
     assert (failure.get("message"), failure.text) == ("exit status 7", "as expected")
     assert done.status == 1
     assert (example.directory / "dist/logs/server.console.log").exists()
+
+
+def test_a_disk_of_the_suite_before_boots_too(tmp_path: Path, store: Path) -> None:
+    """systemd 252 knows fewer credentials; its stub and its initrd are older."""
+    (tmp_path / "osloom.toml").write_text("""
+[debian]
+suite = "bookworm"
+[image.old]
+packages = ["systemd-sysv", "udev", "dbus", "linux-image-cloud-amd64"]
+outputs = ["disk"]
+[[image.old.test]]
+run = "systemctl --version | grep 'systemd 252'"
+""")
+    made = Workshop(tmp_path, store)
+    made("lock").check()
+    cases = made("test", "--json").check().json
+    assert [(case["name"], case["verdict"]) for case in cases] == [
+        ("boot", "passed"),
+        ("systemctl --version | grep 'systemd 252'", "passed"),
+    ]

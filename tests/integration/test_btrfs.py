@@ -1,9 +1,8 @@
 """btrfs file systems, judged by btrfs-progs."""
 
-import subprocess
-import tarfile
 import uuid
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,21 +10,12 @@ import pytest
 from integration.conftest import Workshop
 from osloom.assemble.btrfs import write_btrfs
 from osloom.engine.step import Job
-from osloom.engine.tools import start_from
 from osloom.store.store import Store
 from support.files import empty, everything
+from support.programs import Programs
 
 Btrfs = Callable[..., str]
 
-_PROGRAMS = """
-[project]
-name = "programs"
-
-[image.programs]
-packages = ["btrfs-progs"]
-configure = "none"
-outputs = ["tar"]
-"""
 _SERVER = """
 [project]
 name = "server"
@@ -42,24 +32,9 @@ filesystem = "btrfs"
 @pytest.fixture(scope="module")
 def btrfs(tmp_path_factory: pytest.TempPathFactory, store: Path) -> Btrfs:
     """btrfs(8)."""
-    directory = tmp_path_factory.mktemp("programs")
-    (directory / "osloom.toml").write_text(_PROGRAMS)
-    programs = Workshop(directory, store)
-    for command in ("lock", "build"):
-        programs(command).check()
-    with tarfile.open(directory / "dist/programs/programs.tar") as archive:
-        archive.extractall(directory / "root", filter="tar")
-
-    def run(*arguments: str | Path) -> str:
-        done = subprocess.run(
-            [*start_from(directory / "root", "usr/bin/btrfs"), *arguments],
-            capture_output=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout.decode(errors="surrogateescape")
-
-    return run
+    return partial(
+        Programs(tmp_path_factory.mktemp("programs"), store, "btrfs-progs"), "usr/bin/btrfs"
+    )
 
 
 @pytest.mark.parametrize("compression", [None, "zstd"])

@@ -86,6 +86,17 @@ def test_a_build_without_a_lock_or_with_an_old_one_says_so(tmp_path: Path, store
     )
 
 
+def test_a_lock_of_another_osloom_is_made_anew_when_asked(tmp_path: Path, store: Path) -> None:
+    made = project(tmp_path, SMALL, store)
+    (tmp_path / "osloom.lock").write_text('{"version": 1}')
+    assert made("lock").stderr == (
+        "error: cannot read osloom.lock: it is of version 1, this osloom knows version 2\n"
+        "hint: use the osloom that wrote it, or run `osloom lock --upgrade`\n"
+    )
+    made("lock", "--upgrade").check()
+    made("build").check()
+
+
 def test_a_killed_build_loses_nothing_and_the_next_one_finishes(
     tmp_path: Path, example: Workshop
 ) -> None:

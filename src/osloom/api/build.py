@@ -24,6 +24,7 @@ from osloom.compose.plan import (
     plan_tools,
 )
 from osloom.engine.build import Builder
+from osloom.engine.decoder import find_decoder
 from osloom.engine.executor import LocalExecutor
 from osloom.engine.step import Output
 from osloom.model.artifact import Artifact
@@ -60,7 +61,7 @@ class Session:
         self.store = store
         self.report = report
         self.epoch = project.epoch(lock)
-        self._executor = LocalExecutor(store)
+        self._executor = LocalExecutor(store, decoder=self._find_decoder)
         self.builder = Builder(store, self._executor, report)
 
     def __enter__(self) -> "Session":
@@ -68,6 +69,13 @@ class Session:
 
     def __exit__(self, *_: object) -> None:
         self._executor.stop()
+
+    def _find_decoder(self) -> Path | None:
+        """In the tools image, if a build before this one has made it."""
+        tools = plan_tools(self.lock.packages_of(TOOLS))
+        result = self.store.results.find(tools.step.key)
+        root = result and self.store.find_checkout(result.outputs[tools.name])
+        return find_decoder(root) if root else None
 
     def make(self, wanted: Sequence[Output]) -> list[Digest]:
         """Fetch what the steps need, and run them."""

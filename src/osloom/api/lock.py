@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from osloom.api.project import Project
 from osloom.api.requests import requests
+from osloom.base.errors import LockError
 from osloom.base.progress import Reporter
 from osloom.model.lock import Lock
 from osloom.sources.debian import lockfile
@@ -53,7 +54,7 @@ def lock(
     upgrade: tuple[str, ...] = (),
 ) -> Locked:
     """Resolve, and write `osloom.lock` when something in it changes."""
-    before = project.find_lock()
+    before = _before(project, needed=not upgrade_all)
     previous = Previous(lock=before, upgrade_all=upgrade_all, upgrade=upgrade) if before else None
     made = resolve(project, store, report, now=now, previous=previous)
     old = {package.id for package in before.packages} if before else set()
@@ -68,3 +69,13 @@ def lock(
         removed=tuple(sorted(old - new)),
         changed=not same,
     )
+
+
+def _before(project: Project, *, needed: bool) -> Lock | None:
+    """The lock there is; of one that cannot be read, none, where it is not needed."""
+    try:
+        return project.find_lock()
+    except LockError:
+        if needed:
+            raise
+        return None

@@ -1,10 +1,11 @@
-"""Boot an nspawn output as its users do: machinectl, in a machine that osloom builds for it.
+"""Boot an nspawn output as its users do: systemd-nspawn, in a machine that osloom builds for it.
 
 The host needs neither root nor systemd for that: the machine has both.
 """
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from osloom.api.build import Session, plan, plan_one
@@ -27,8 +28,8 @@ _IMPORT = """
 mkfs.ext4 -q -E lazy_itable_init=1,nodiscard /dev/vdc
 mount /dev/vdc /var/lib/machines
 head --bytes={size} /dev/vdb | {plain} | importctl --class=machine import-tar - image
-machinectl start image
 """
+_START = "machinectl start image"
 _PLAIN = {"zstd": "zstd --decompress --stdout"}
 """What importctl of the machine cannot decompress by itself."""
 
@@ -41,18 +42,29 @@ until {_INSIDE} true 2>/dev/null; do sleep 1; done
 _WHY = "journalctl --unit=systemd-nspawn@image --no-pager | tail --lines=60; machinectl --no-pager"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Host:
+    """What the machine for an nspawn output is made of."""
+
+    disk: Drive
+    more: tuple[Drive, ...]
+    """The archive, and room to unpack it to."""
+    importing: str
+    """The command that makes the archive a container of the machine, by the name `image`."""
+
+
 def test_nspawn(session: Session, name: str, wanted: Sequence[Test], logs: Path) -> list[Case]:
     """Import the archive with importctl, start it with machinectl, run the tests inside."""
-    archive, disk = _made(session, name)
     architecture = architecture_of(session.project.image(name))
     tools = machine_tools(session, architecture)
     with session.store.working_directory() as work:
+        host = nspawn_machine(session, name, work)
         machine = machine_for(
             session,
-            Drive(path=disk),
+            host.disk,
             tools,
             work,
-            more=(Drive(path=archive), Drive(path=_room(work))),
+            more=host.more,
             architecture=architecture,
             credentials=agent.credentials(),
             test_socket=True,
@@ -60,12 +72,29 @@ def test_nspawn(session: Session, name: str, wanted: Sequence[Test], logs: Path)
         )
         note(session, f"boot {name} in systemd-nspawn")
         with started(machine, tools, work) as running:
-            method = session.project.image(name).nspawn.compression
-            command = _IMPORT.format(size=archive.stat().st_size, plain=_PLAIN.get(method, "cat"))
-            cases = _run(session, name, running, wanted, command)
+            cases = _run(session, name, running, wanted, host.importing + _START)
             if any(case.verdict == "failed" for case in cases):
                 note(session, f"the console is in {keep_console(running, f'{name}.nspawn', logs)}")
             return cases
+
+
+def nspawn_machine(session: Session, name: str, work: Path) -> Host:
+    """Build the archive and the disk of the machine that will hold it."""
+    image = session.project.image(name)
+    architecture = architecture_of(image)
+    planned = plan(session, {name: image}, ("nspawn",))
+    base = (plan_tools(session.lock.packages_of(TOOLS)), toolset.SUITE)
+    _, host = plan_one(
+        session, nspawn_host_name(architecture), nspawn_host(architecture), ("disk",), base
+    )
+    outputs = [one.product.output for one in (*planned.outputs, *host)]
+    archive, disk = (session.store.blobs.path(one) for one in session.make(outputs))
+    plain = _PLAIN.get(image.nspawn.compression, "cat")
+    return Host(
+        disk=Drive(path=disk),
+        more=(Drive(path=archive), Drive(path=_room(work))),
+        importing=_IMPORT.format(size=archive.stat().st_size, plain=plain),
+    )
 
 
 def _room(work: Path) -> Path:
@@ -74,19 +103,6 @@ def _room(work: Path) -> Path:
     with path.open("wb") as file:
         file.truncate(_ROOM)
     return path
-
-
-def _made(session: Session, name: str) -> tuple[Path, Path]:
-    """The archive, and the disk of the machine that will hold it."""
-    architecture = architecture_of(session.project.image(name))
-    planned = plan(session, {name: session.project.image(name)}, ("nspawn",))
-    base = (plan_tools(session.lock.packages_of(TOOLS)), toolset.SUITE)
-    _, host = plan_one(
-        session, nspawn_host_name(architecture), nspawn_host(architecture), ("disk",), base
-    )
-    outputs = [one.product.output for one in (*planned.outputs, *host)]
-    archive, disk = session.make(outputs)
-    return session.store.blobs.path(archive), session.store.blobs.path(disk)
 
 
 def _run(

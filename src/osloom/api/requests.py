@@ -47,8 +47,8 @@ def requests(definition: Definition) -> Mapping[str, Request]:
     """One for each image with outputs, and for the tools, initrds and machines they need."""
     suite = definition.debian.suite
     wanted = {
-        TOOLS: _plain(toolset.PACKAGES, toolset.SUITE, _host_architecture()),
-        COMPRESSORS: _plain(toolset.COMPRESSORS, toolset.SUITE, _host_architecture()),
+        TOOLS: _plain(toolset.PACKAGES, toolset.SUITE, host_architecture()),
+        COMPRESSORS: _plain(toolset.COMPRESSORS, toolset.SUITE, host_architecture()),
     }
     for name, image in definition.image.items():
         wanted[name] = _request(image, suite)
@@ -105,11 +105,11 @@ def _beside(image: Image, suite: str) -> dict[str, Request]:
         names = (*INITRD_PACKAGES, *image.initrd.packages)
         wanted[initrd] = _plain(names, suite, architecture)
         qemu = (*MACHINE_PACKAGES[architecture], "bubblewrap")
-        wanted[machine_name(architecture)] = _plain(qemu, toolset.SUITE, _host_architecture())
+        wanted[machine_name(architecture)] = _plain(qemu, toolset.SUITE, host_architecture())
     return wanted
 
 
-def _host_architecture() -> str:
+def host_architecture() -> str:
     import platform
 
     return {"aarch64": "arm64"}.get(platform.machine(), "amd64")

@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from osloom.api.build import Session, plan
+from osloom.api.build import Session
 from osloom.api.cases import keep_console, make_case, name_of, note, run_test
+from osloom.api.container import built_container
 from osloom.api.machine import built_disk, machine_for, machine_tools
 from osloom.api.nspawn import test_nspawn
 from osloom.api.requests import architecture_of
@@ -123,26 +124,10 @@ def _test_container(
     session: Session, name: str, image: Image, wanted: Sequence[Test]
 ) -> list[Case]:
     """The image tree, which the layers hold, as a container without network."""
-    planned = plan(session, {name: image}, ("oci",))
-    outputs = [*(one.product.output for one in planned.outputs), planned.images[name].tree]
-    fakeroot = planned.images[name].programs.fakeroot
-    digests = session.make([*outputs, planned.tools, fakeroot])
-    tree, tools, pretender = digests[-3:]
+    made = built_container(session, name, image)
 
     def run(command: str, *, timeout: int) -> agent.Answer:
         with session.store.working_directory() as work:
-            return container.run_command(
-                session.store,
-                container.Container(
-                    tree=tree,
-                    tools=tools,
-                    fakeroot=pretender,
-                    settings=image.oci,
-                    epoch=session.epoch,
-                    timeout=timeout,
-                ),
-                command,
-                work,
-            )
+            return container.run_command(session.store, made, command, work, timeout=timeout)
 
     return [run_test(name, "oci", one, run) for one in wanted]

@@ -62,14 +62,32 @@ def _add_common(one: argparse.ArgumentParser) -> None:
     one.add_argument("--store", type=Path, metavar="DIRECTORY", help="the store; or OSLOOM_STORE")
 
 
+def _divide(words: list[str]) -> tuple[list[str], list[str]]:
+    """What is for osloom, and what is behind `--`: for the program that it starts.
+
+    argparse would take no more arguments for a list that options have cut in two.
+    """
+    place = words.index("--") if "--" in words else len(words)
+    return words[:place], words[place + 1 :]
+
+
+def _hand_on(arguments: argparse.Namespace, behind: list[str]) -> None:
+    if not hasattr(arguments, "arguments"):
+        raise UsageError(f"`osloom {arguments.command}` takes nothing behind `--`")
+    arguments.arguments += behind
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; gives its exit status."""
-    as_json = "--json" in (argv if argv is not None else sys.argv)
+    own, behind = _divide(list(argv) if argv is not None else sys.argv[1:])
+    as_json = "--json" in own
     try:
-        arguments = parser().parse_args(argv)
+        arguments = parser().parse_args(own)
         if arguments.command is None:
             parser().print_help()
             return 0
+        if behind:
+            _hand_on(arguments, behind)
         status: int = arguments.run(arguments)
     except Error as error:
         from osloom.cli.output import error_json, print_error, print_json

@@ -80,7 +80,7 @@ class Accounts:
             row[6] = user.shell
         if user.home is not None:
             row[5] = user.home
-        self._set_password(name, user, epoch)
+        self._set_password(row, user, epoch)
         for group in user.groups:
             self._join(name, group)
         if not user.system or user.home is not None or user.authorized_keys:
@@ -98,7 +98,8 @@ class Accounts:
         shell = user.shell or ("/usr/sbin/nologin" if user.system else "/bin/bash")
         return [name, "x", str(uid), str(gid), user.comment, home, shell]
 
-    def _set_password(self, name: str, user: User, epoch: int) -> None:
+    def _set_password(self, account: list[str], user: User, epoch: int) -> None:
+        name = account[0]
         rows = [row for row in self.shadow if row[0] == name]
         if not rows:
             rows = [[name, "!*", str(epoch // 86400), "0", "99999", "7", "", "", ""]]
@@ -110,6 +111,8 @@ class Accounts:
                     hint="make one with `openssl passwd -6`; a plain password never goes here",
                 )
             rows[0][1] = user.password
+            # Where base-passwd's `*` stands nobody looks into shadow, passwd(5).
+            account[1] = "x"
 
     def _join(self, name: str, group: str) -> None:
         self.gid(group)

@@ -12,8 +12,9 @@ from graphlib import CycleError, TopologicalSorter
 from osloom.base.digest import Digest
 from osloom.base.errors import BuildError
 from osloom.compose.control import Control
+from osloom.compose.sandboxed import run_over_tree
 from osloom.engine.delta import apply_delta
-from osloom.engine.sandbox import SESSION, Request, Response, run_in_sandbox
+from osloom.engine.sandbox import SESSION, Response
 from osloom.engine.step import Job, action
 from osloom.sources.debian.deb822 import package_names
 
@@ -118,19 +119,12 @@ def configure(job: Job) -> Mapping[str, Digest]:
         f"{one.name} {one.info_name} {one.fields['Architecture']}\n"
         for one in preinst_order(controls)
     )
-    response, delta = run_in_sandbox(
-        job.store,
-        Request(
-            base=job.digest(),
-            tools=job.digest("tools"),
-            fakeroot=job.digest("fakeroot"),
-            command=(f"{SESSION}/configure",),
-            files={"configure": _SCRIPT, "preinst": preinst},
-            environment=_ENVIRONMENT,
-            epoch=job.parameters["epoch"],
-            store=str(job.store.root),
-            work=str(job.work),
-        ),
+    response, delta = run_over_tree(
+        job,
+        "configure",
+        files={"configure": _SCRIPT, "preinst": preinst},
+        environment=_ENVIRONMENT,
+        epoch=job.parameters["epoch"],
     )
     if response.status != 0:
         raise _failure(response)

@@ -80,7 +80,7 @@ class _Root:
         return f"{found}/{name}" if found else name
 
 
-@action(version=2)
+@action(version=3)
 def customise(job: Job) -> Mapping[str, Digest]:
     """The tree `tree` with the settings of `parameters` applied, as a new tree."""
     settings = msgspec.convert(job.parameters["settings"], Settings)

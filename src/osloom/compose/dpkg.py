@@ -53,6 +53,17 @@ def database(packages: Sequence[Unpacked], merged: Merged, blobs: Blobs) -> Tree
     return Tree({"var": Node("dir", 0o755), "var/lib": Node("dir", 0o755), **full})
 
 
+def marks(automatic: Mapping[str, str]) -> bytes:
+    """The text of apt's `extended_states`: which packages only others need, apt-mark(8).
+
+    `automatic` has architectures by name.
+    """
+    return "".join(
+        f"Package: {name}\nArchitecture: {architecture}\nAuto-Installed: 1\n\n"
+        for name, architecture in sorted(automatic.items())
+    ).encode()
+
+
 def _list(package: Unpacked, merged: Merged) -> bytes:
     """The paths of the package, in its own words, less those another package took."""
     name = package.control.name

@@ -5,17 +5,19 @@ from collections.abc import Mapping
 from osloom.base.digest import Digest
 from osloom.compose.base import with_base
 from osloom.compose.control import Control
-from osloom.compose.dpkg import Unpacked, database
+from osloom.compose.dpkg import Unpacked, database, marks
 from osloom.compose.merge import Claimant, merge, skeleton
 from osloom.engine.step import Job, action
+from osloom.model.tree import Node, Tree
 from osloom.sources.debian.deb822 import package_names
 
 
-@action(version=2)
+@action(version=3)
 def merge_packages(job: Job) -> Mapping[str, Digest]:
     """`trees` and `controls` of packages as one tree; with dpkg's database if `dpkg` is set.
 
     `base` is, if given, the tree of some of the packages before and after they were configured.
+    `automatic` has the architectures of packages that only others need, by name.
     """
     blobs = job.store.blobs
     unpacked = [
@@ -36,6 +38,11 @@ def merge_packages(job: Job) -> Mapping[str, Digest]:
     tree = merged.tree
     if job.parameters["dpkg"]:
         tree = tree.overlaid(database(unpacked, merged, blobs))
+    automatic = job.parameters["automatic"]
+    if automatic and "var/lib/apt" in tree:
+        text = marks(automatic)
+        node = Node("file", 0o644, size=len(text), digest=blobs.add(text))
+        tree = tree.overlaid(Tree({"var/lib/apt/extended_states": node}))
     if "base" in job.inputs:
         before, after = job.trees("base")
         tree = with_base(tree, unpacked, (before, after), blobs)

@@ -65,13 +65,14 @@ def plan_merge(
     *,
     dpkg: bool,
     base: tuple[Output, Output] | None = None,
+    automatic: Mapping[str, str] | None = None,
 ) -> Output:
     """The packages' files as one tree; no script has run but those of `base`."""
     step = Step(
         action=merge_packages,
         title=f"merge {name}",
         group=name,
-        parameters={"dpkg": dpkg},
+        parameters={"dpkg": dpkg, "automatic": dict(automatic or {})},
         inputs={
             "trees": tuple(one.tree for one in packages),
             "controls": tuple(one.control for one in packages),
@@ -107,7 +108,7 @@ def plan_image(
 
     foretold = None
     if image.configure != "none":
-        merged, tree = _configured(name, unpacked, epoch=epoch, programs=programs)
+        merged, tree = _configured(name, image, unpacked, epoch=epoch, programs=programs)
         early = customised(_foretold(name, merged, epoch=epoch, tools=programs.tools))
         foretold = _finished(name, image, early, epoch=epoch)
     else:
@@ -152,6 +153,7 @@ def _finished(name: str, image: Image, tree: Output, *, epoch: int) -> Output:
 
 def _configured(
     name: str,
+    image: Image,
     packages: Sequence[Unpacked],
     *,
     epoch: int,
@@ -177,13 +179,22 @@ def _configured(
     base = base_of([one.package for one in packages])
     first = [one for one in packages if one.package.name in base]
     others = [one for one in packages if one.package.name not in base]
+    automatic = _automatic(image, [one.package for one in others])
     if not first or not others:
-        tree = plan_merge(name, packages, dpkg=True)
+        tree = plan_merge(name, packages, dpkg=True, automatic=automatic)
         return tree, configured(f"configure {name}", tree, packages)
     before = plan_merge(f"the base of {name}", first, dpkg=True)
     after = configured(f"configure the base of {name}", before, first)
-    tree = plan_merge(name, packages, dpkg=True, base=(before, after))
+    tree = plan_merge(name, packages, dpkg=True, base=(before, after), automatic=automatic)
     return tree, configured(f"configure {name}", tree, others)
+
+
+def _automatic(image: Image, packages: Sequence[Package]) -> dict[str, str]:
+    """The architectures of the packages that the definition does not name, by name."""
+    named = {text.partition("=")[0] for text in image.packages}
+    # apt keeps marks of packages for all architectures under the system's own, apt-mark(8).
+    native = next((one.architecture for one in packages if one.architecture != "all"), "all")
+    return {one.name: native for one in packages if one.name not in named}
 
 
 def _customised(

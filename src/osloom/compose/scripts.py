@@ -12,8 +12,9 @@ import msgspec
 from osloom.base.digest import Digest
 from osloom.base.errors import BuildError
 from osloom.compose.normalise import matching, normalised
+from osloom.compose.sandboxed import run_over_tree
 from osloom.engine.delta import apply_delta
-from osloom.engine.sandbox import SESSION, Request, Response, run_in_sandbox
+from osloom.engine.sandbox import SESSION, Response
 from osloom.engine.step import Job, action
 from osloom.model.definition import Script, Systemd
 from osloom.model.tree import Node, Tree
@@ -67,19 +68,12 @@ def run_scripts(job: Job) -> Mapping[str, Digest]:
         files[f"script-{number}"] = text
     tree = job.tree()
     _check_programs(work, tree)
-    response, delta = run_in_sandbox(
-        job.store,
-        Request(
-            base=job.digest(),
-            tools=job.digest("tools"),
-            fakeroot=job.digest("fakeroot"),
-            command=(f"{SESSION}/run",),
-            files=files,
-            environment={"SYSTEMD_OFFLINE": "1", "DEBIAN_FRONTEND": "noninteractive"},
-            epoch=work.epoch,
-            store=str(job.store.root),
-            work=str(job.work),
-        ),
+    response, delta = run_over_tree(
+        job,
+        "run",
+        files=files,
+        environment={"SYSTEMD_OFFLINE": "1", "DEBIAN_FRONTEND": "noninteractive"},
+        epoch=work.epoch,
     )
     if response.status != 0:
         raise _failure(response)

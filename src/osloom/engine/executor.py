@@ -9,8 +9,9 @@ import queue
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 from osloom.base.digest import Digest
@@ -40,10 +41,11 @@ class Executor(Protocol):
 
 
 class _Worker:
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, decoder: Path | None) -> None:
         alive, self._alive = os.pipe()
+        words = [sys.executable, "-m", "osloom.engine.worker", os.fspath(store.root), str(alive)]
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "osloom.engine.worker", os.fspath(store.root), str(alive)],
+            [*words, *([os.fspath(decoder)] if decoder else [])],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             pass_fds=(alive,),
@@ -76,11 +78,21 @@ class _Worker:
 
 
 class LocalExecutor:
-    """Runs steps in processes of this machine, one for each slot, started when first needed."""
+    """Runs steps in processes of this machine, one for each slot, started when first needed.
 
-    def __init__(self, store: Store, *, slots: int | None = None) -> None:
+    `decoder` finds what `engine.decoder` is about.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        slots: int | None = None,
+        decoder: Callable[[], Path | None] = lambda: None,
+    ) -> None:
         self.slots = slots or len(os.sched_getaffinity(0))
         self._store = store
+        self._decoder = decoder
         self._idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
         self._workers: list[_Worker] = []
         self._stopped = False
@@ -117,7 +129,7 @@ class LocalExecutor:
         try:
             return self._idle.get_nowait()
         except queue.Empty:
-            worker = _Worker(self._store)
+            worker = _Worker(self._store, self._decoder())
             self._workers.append(worker)
             return worker
 

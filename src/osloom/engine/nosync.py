@@ -1,44 +1,46 @@
-"""A seccomp filter under which waiting for a disk succeeds at once, seccomp(2).
+"""A filter of system calls under which waiting for a disk succeeds at once.
 
 What a step makes is kept or forgotten as a whole: a program that syncs its files gains nothing, and
 waits for everything that others are writing.
 """
 
 import contextlib
-import os
 import platform
-import struct
-from collections.abc import Iterator
+from collections.abc import Sequence
 
-_SYSTEMS = {
-    "x86_64": (0xC000003E, (26, 74, 75, 162, 277, 306)),
-    "aarch64": (0xC00000B7, (81, 82, 83, 84, 227, 267)),
+from osloom.engine.seccomp import (
+    ALLOW,
+    ARCHITECTURE,
+    ARCHITECTURES,
+    FAIL,
+    IF_EQUAL,
+    LOAD,
+    NUMBER,
+    RETURN,
+    Row,
+    opened,
+)
+
+_CALLS = {
+    "x86_64": (26, 74, 75, 162, 277, 306),
+    "aarch64": (81, 82, 83, 84, 227, 267),
 }
-"""AUDIT_ARCH_*, and the numbers of fsync, fdatasync, msync, sync, sync_file_range and syncfs."""
-
-_LOAD, _JUMP_IF_EQUAL, _RETURN = 0x20, 0x15, 0x06
-_NUMBER, _ARCHITECTURE = 0, 4
-"""Offsets in struct seccomp_data."""
-_ALLOW, _SAY_OK = 0x7FFF0000, 0x00050000
+"""The numbers of fsync, fdatasync, msync, sync, sync_file_range and syncfs."""
 
 
-def program(machine: str) -> bytes:
-    """The filter as an array of struct sock_filter; it allows all on an unknown `machine`."""
-    architecture, calls = _SYSTEMS.get(machine, (0, ()))
-    rows = [(_LOAD, 0, 0, _ARCHITECTURE), (_JUMP_IF_EQUAL, 0, len(calls) + 1, architecture)]
-    rows += [(_LOAD, 0, 0, _NUMBER)]
-    rows += [(_JUMP_IF_EQUAL, len(calls) - place, 0, call) for place, call in enumerate(calls)]
-    rows += [(_RETURN, 0, 0, _ALLOW), (_RETURN, 0, 0, _SAY_OK)]
-    return b"".join(struct.pack("=HBBI", *row) for row in rows)
+def sync_filter(machine: str) -> Sequence[Row]:
+    """For `machine`; it allows all on one that it does not know."""
+    calls = _CALLS.get(machine, ())
+    return [
+        Row(LOAD, 0, 0, ARCHITECTURE),
+        Row(IF_EQUAL, 0, len(calls) + 1, ARCHITECTURES.get(machine, 0)),
+        Row(LOAD, 0, 0, NUMBER),
+        *(Row(IF_EQUAL, len(calls) - place, 0, call) for place, call in enumerate(calls)),
+        Row(RETURN, 0, 0, ALLOW),
+        Row(RETURN, 0, 0, FAIL),
+    ]
 
 
-@contextlib.contextmanager
-def no_sync() -> Iterator[int]:
-    """A file descriptor of the filter, for `bwrap --seccomp`."""
-    read, write = os.pipe()
-    os.write(write, program(platform.machine()))
-    os.close(write)
-    try:
-        yield read
-    finally:
-        os.close(read)
+def no_sync() -> contextlib.AbstractContextManager[int]:
+    """A file descriptor of this machine's filter."""
+    return opened(sync_filter(platform.machine()))

@@ -17,6 +17,7 @@ from typing import Any
 
 from osloom.base.errors import Error
 from osloom.engine import clock
+from osloom.engine.decoder import load_decoder
 from osloom.engine.step import Action, Job
 from osloom.store.store import Store
 
@@ -68,6 +69,8 @@ def _end_with_parent(descriptor: int) -> None:
 def main() -> None:
     clock.move()
     root, alive = Path(sys.argv[1]), int(sys.argv[2])
+    for decoder in sys.argv[3:]:
+        load_decoder(Path(decoder))
     requests, answers = os.dup(0), os.dup(1)
     # What an action or a library prints must not end up between the answers.
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)

@@ -1,8 +1,6 @@
-"""How a boot test reaches into a machine: nothing is put into the image for it.
+"""How a boot test reaches into a machine: nothing is put into the image for it (`run.service`).
 
-systemd takes a unit and a script as credentials from the virtual hardware
-(systemd.system-credentials(7): `systemd.extra-unit.*`, `systemd.unit-dropin.*`, since systemd 256).
-The unit starts after the default target, says so on a virtio port, and then runs what it is sent
+A service starts after the default target, says so on a virtio port, and then runs what it is sent
 there: one line of base64 a command in, one line with its exit status and its output out.
 """
 
@@ -15,16 +13,18 @@ from pathlib import Path
 
 from osloom.base.errors import BuildError
 from osloom.run.machine import TEST_PORT
+from osloom.run.service import service_credentials
 
 _UP = "osloom-up"
+_COMMAND = "/run/osloom-test.command"
 
 _SCRIPT = f"""\
 exec 3<>/dev/virtio-ports/{TEST_PORT}
 state=$(systemctl is-system-running --wait)
 echo "{_UP} $state" >&3
 while read -r number seconds command <&3; do
-    echo "$command" | base64 -d >/run/osloom-test
-    output=$(timeout --kill-after=5 "$seconds" sh -e /run/osloom-test 2>&1 </dev/null)
+    echo "$command" | base64 -d >{_COMMAND}
+    output=$(timeout --kill-after=5 "$seconds" sh -e {_COMMAND} 2>&1 </dev/null)
     status=$?
     echo "$number $status $(printf %s "$output" | tail -c 65536 | base64 -w 0)" >&3
 done
@@ -38,22 +38,11 @@ After=default.target multi-user.target
 [Service]
 Type=exec
 Environment=HOME=/root
-ImportCredential=osloom.test
-ExecStart=/bin/sh ${CREDENTIALS_DIRECTORY}/osloom.test
-"""
-
-_DROPIN = """\
-[Unit]
-Wants=osloom-test.service
 """
 
 
 def credentials() -> Mapping[str, str]:
-    return {
-        "systemd.extra-unit.osloom-test.service": _UNIT,
-        "systemd.unit-dropin.multi-user.target~osloom-test": _DROPIN,
-        "osloom.test": _SCRIPT,
-    }
+    return service_credentials("osloom-test", unit=_UNIT, script=_SCRIPT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

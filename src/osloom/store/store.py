@@ -100,11 +100,16 @@ class Store:
         """Where an unfinished download of `digest` is kept."""
         return self.root / "partial" / to_hex(digest)
 
+    def find_checkout(self, digest: Digest) -> Path | None:
+        """The directory that `checkout` made of a tree, if it did."""
+        place = self.root / "roots" / to_hex(digest)
+        return place if place.exists() else None
+
     def checkout(self, digest: Digest) -> Path:
         """A directory with the tree's files, as hard links to blobs; read-only by agreement.
 
         Owners, special modes, devices and xattrs are not in it: whoever needs them lays them
-        over it (`engine.namespace`).
+        over it (`engine.sandbox`).
         """
         from osloom.store.roots import make_root
 

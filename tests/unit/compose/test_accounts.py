@@ -28,6 +28,14 @@ def test_a_system_user_has_no_home_and_no_shell() -> None:
     assert accounts.homes == []
 
 
+def test_a_password_counts_also_where_base_passwd_made_the_account() -> None:
+    accounts = Accounts.parse({"passwd": "root:*:0:0:root:/root:/bin/bash\n"})
+    accounts.add_user("root", User(password="$6$salt$hash"), epoch=EPOCH)
+    files = accounts.files()
+    assert files["passwd"] == "root:x:0:0:root:/root:/bin/bash\n"
+    assert files["shadow"] == "root:$6$salt$hash:::::::\n"
+
+
 @pytest.mark.parametrize(
     ("user", "message"),
     [

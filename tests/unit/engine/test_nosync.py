@@ -1,26 +1,11 @@
-import struct
+"""The filter under which nothing waits for a disk."""
 
 import pytest
 
-from osloom.engine.nosync import program
+from osloom.engine.nosync import sync_filter
+from support.bpf import verdict
 
-_ALLOW, _SAY_OK = 0x7FFF0000, 0x00050000
-
-
-def verdict(filter_: bytes, architecture: int, number: int) -> int:
-    """What the kernel's interpreter comes to, for the instructions that the filter uses."""
-    rows = list(struct.iter_unpack("=HBBI", filter_))
-    loaded, place = 0, 0
-    while True:
-        code, then, otherwise, value = rows[place]
-        place += 1
-        if code == 0x06:
-            return int(value)
-        if code == 0x20:
-            loaded = {0: number, 4: architecture}[value]
-        else:
-            assert code == 0x15
-            place += then if loaded == value else otherwise
+_ALLOW, _SUCCESS = 0x7FFF0000, 0x00050000
 
 
 @pytest.mark.parametrize(
@@ -30,12 +15,12 @@ def verdict(filter_: bytes, architecture: int, number: int) -> int:
 def test_syncing_is_done_at_once_and_all_else_as_ever(
     machine: str, architecture: int, fsync: int, syncfs: int, write: int
 ) -> None:
-    filter_ = program(machine)
-    assert verdict(filter_, architecture, fsync) == _SAY_OK
-    assert verdict(filter_, architecture, syncfs) == _SAY_OK
-    assert verdict(filter_, architecture, write) == _ALLOW
-    assert verdict(filter_, 0x40000003, fsync) == _ALLOW
+    filter_ = sync_filter(machine)
+    assert verdict(filter_, architecture=architecture, number=fsync) == _SUCCESS
+    assert verdict(filter_, architecture=architecture, number=syncfs) == _SUCCESS
+    assert verdict(filter_, architecture=architecture, number=write) == _ALLOW
+    assert verdict(filter_, architecture=0x40000003, number=fsync) == _ALLOW
 
 
 def test_an_unknown_machine_syncs() -> None:
-    assert verdict(program("riscv64"), 0xC00000F3, 82) == _ALLOW
+    assert verdict(sync_filter("riscv64"), architecture=0xC00000F3, number=82) == _ALLOW

@@ -1,0 +1,224 @@
+"""The process of the sandbox: it makes the namespaces, and runs bubblewrap in them.
+
+    python -m osloom.engine.sandbox_process WORK
+
+WORK holds the request; the response is left there.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+import msgspec
+
+from osloom.base.command import run
+from osloom.base.errors import BuildError
+from osloom.engine import clock, identity, mounts, writable
+from osloom.engine.delta import Delta, Found, read_delta
+from osloom.engine.foreground import TOOLS, Foreground, become, lay_host_files, starter
+from osloom.engine.nosync import no_sync
+from osloom.engine.sandbox import SESSION, Request, Response
+from osloom.engine.terminal import no_typing
+from osloom.engine.tools import start_from
+from osloom.model.tree import Node, Tree
+from osloom.store.roots import is_special
+from osloom.store.store import Store
+
+CAPABILITIES = [
+    "CHOWN",
+    "DAC_OVERRIDE",
+    "DAC_READ_SEARCH",
+    "FOWNER",
+    "FSETID",
+    "KILL",
+    "MKNOD",
+    "SETFCAP",
+    "SETGID",
+    "SETPCAP",
+    "SETUID",
+    "SYS_CHROOT",
+]
+
+
+def _serve(request: Request) -> Response:
+    store = Store(Path(request.store))
+    base = store.load_tree(request.base)
+    who = identity.find_identity()
+    if who == "single":
+        return _serve_single(request, store, base)
+    identity.enter(who)
+    identity.unshare(identity.CLONE_NEWNS)
+    mounts.make_private()
+    scratch = Path(request.work) / "scratch"
+    scratch.mkdir()
+    mounts.mount_tmpfs(scratch)
+    places = {name: scratch / name for name in ("upper", "work", "merged", "session")}
+    for place in places.values():
+        place.mkdir(mode=0o755)
+    merged = places["merged"]
+    lower = store.checkout(request.base)
+    mounts.mount_overlay(merged, lower=lower, upper=places["upper"], work=places["work"])
+    _lay_specials(base, merged)
+    _write_session(request.files, places["session"])
+    words = _bubblewrap(request, store)
+    if request.foreground:
+        _start(words, request, merged, request.foreground)
+    words += _view(request, store, merged, places["session"])
+    status, output = _run(words, request.command, request, scratch)
+    if status != 0:
+        return Response(status=status, output=output)
+    delta = read_delta(places["upper"], base, store.blobs, epoch=request.epoch)
+    return _response(store, delta, output)
+
+
+def _serve_single(request: Request, store: Store, base: Tree) -> Response:
+    """The same with one user id: a copy of the root, and fakeroot for ownership."""
+    scratch = Path(request.work) / "scratch"
+    places = {name: scratch / name for name in ("root", "session", "state")}
+    for place in places.values():
+        place.mkdir(parents=True, mode=0o755)
+    root, state = places["root"], places["state"]
+    before = writable.lay_down(base, root, store.blobs)
+    (state / "in").write_text(writable.initial_state(base, root))
+    _write_session({**request.files, "fakeroot": writable.SCRIPT}, places["session"])
+    words = _bubblewrap(request, store)
+    words += ["--unshare-user", "--uid", "0", "--gid", "0"]
+    if request.foreground:
+        # There is no other user to become.
+        _start(words, request, root, None)
+    words += _view(request, store, root, places["session"])
+    words += ["--bind", os.fspath(state), writable.STATE]
+    # Without a shell there is nothing that could change an owner.
+    shell = [f"{SESSION}/fakeroot"] if base.resolve("bin/sh") in base else []
+    status, output = _run(words, (*shell, *request.command), request, scratch)
+    if status != 0:
+        return Response(status=status, output=output)
+    saved = state / "out"
+    owners = writable.parse_state(saved.read_text() if saved.exists() else "")
+    found = Found(store.blobs, request.epoch)
+    delta = writable.read_changes(root, base, before, owners, found)
+    return _response(store, delta, output)
+
+
+def _run(
+    words: list[str], command: Sequence[str], request: Request, scratch: Path
+) -> tuple[int, str]:
+    with (scratch / "output").open("w+b") as output, no_sync() as seccomp:
+        completed = run(
+            [*words, "--seccomp", str(seccomp), "--", *command],
+            stdout=output,
+            stderr=output,
+            timeout=request.timeout,
+            descriptors=[seccomp],
+            check=False,
+        )
+        output.seek(0)
+        return completed.status, output.read().decode(errors="replace")
+
+
+def _response(store: Store, delta: Delta, output: str) -> Response:
+    changed = store.add_tree(delta.changed)
+    return Response(status=0, output=output, changed=changed, removed=delta.removed)
+
+
+def _bubblewrap(request: Request, store: Store) -> list[str]:
+    words = start_from(store.checkout(request.tools), "usr/bin/bwrap")
+    words += ["--unshare-pid", "--unshare-ipc", "--unshare-uts"]
+    words += [] if request.foreground else ["--unshare-net", "--new-session"]
+    words += ["--hostname", "localhost", "--die-with-parent", "--clearenv"]
+    words += ["--cap-drop", "ALL"]
+    for capability in CAPABILITIES:
+        words += ["--cap-add", f"CAP_{capability}"]
+    return words
+
+
+def _view(request: Request, store: Store, root: Path, session: Path) -> list[str]:
+    """What the command sees: its root, kernel file systems, empty temporary places."""
+    words = _root(root)
+    for place in ("/run", "/tmp", "/var/tmp"):
+        words += ["--tmpfs", place]
+    words += ["--ro-bind", os.fspath(session), SESSION]
+    preloaded = store.checkout(request.fakeroot)
+    words += ["--ro-bind", os.fspath(preloaded), writable.MOUNT, *clock.mounts(preloaded)]
+    fixed = {"LC_ALL": "C.UTF-8", "TZ": "UTC", "SOURCE_DATE_EPOCH": str(request.epoch)}
+    fixed |= clock.environment(preloaded, writable.MOUNT)
+    return [*words, *_settings(request, fixed)]
+
+
+def _start(words: list[str], request: Request, root: Path, who: Foreground | None) -> NoReturn:
+    """Become the command of a person: it sees the image as it is, and the host's network."""
+    lay_host_files(root)
+    tools = Store(Path(request.store)).checkout(request.tools)
+    words += [*_root(root), "--ro-bind", os.fspath(tools), TOOLS, *_settings(request, {})]
+    with no_typing() as seccomp:
+        become([*words, "--seccomp", str(seccomp), "--", *starter(who), *request.command], seccomp)
+
+
+def _root(root: Path) -> list[str]:
+    return ["--bind", os.fspath(root), "/", "--proc", "/proc", "--dev", "/dev"]
+
+
+def _settings(request: Request, fixed: Mapping[str, str]) -> list[str]:
+    """Environment and directory."""
+    environment = {
+        "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "HOME": "/root",
+        **fixed,
+        **request.environment,
+    }
+    words = []
+    for name, value in environment.items():
+        words += ["--setenv", name, value]
+    return [*words, "--chdir", request.directory]
+
+
+def _lay_specials(base: Tree, root: Path) -> None:
+    """Owners, modes and xattrs that hard links to blobs cannot have; they are copied up."""
+    for path, node in base.items():
+        if path and is_special(node):
+            _lay(f"{root}/{path}", node)
+
+
+def _lay(place: str, node: Node) -> None:
+    match node.kind:
+        case "file" | "dir":
+            os.chown(place, node.uid, node.gid)
+            os.chmod(place, node.mode)  # noqa: PTH101
+            for name, value in node.xattrs:
+                os.setxattr(place, name, value)
+        case "symlink" | "hardlink":
+            os.chown(place, node.uid, node.gid, follow_symlinks=False)
+        case "fifo":
+            os.mkfifo(place, node.mode)
+            os.chown(place, node.uid, node.gid)
+        case "char" | "block":
+            # Not allowed in a user namespace, and nothing that runs here needs one.
+            pass
+
+
+def _write_session(files: Mapping[str, str], directory: Path) -> None:
+    for name, text in files.items():
+        path = directory / name
+        path.write_text(text, errors="surrogateescape")
+        path.chmod(0o755 if text.startswith("#!") else 0o644)
+
+
+def main() -> None:
+    os.umask(0o022)
+    # What ends it needs no traceback: whoever started it says what happened.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    work = Path(sys.argv[1])
+    request = msgspec.json.decode((work / "request").read_bytes(), type=Request)
+    response: Response | None = None
+    try:
+        response = _serve(request)
+    except BuildError as error:
+        response = Response(status=-1, output="", problem=error.message, hint=error.hint)
+    (work / "response").write_bytes(msgspec.json.encode(response))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,251 @@
+"""Containers that a person runs: streams, status, signals, terminal, user."""
+
+import os
+import pty
+import select
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from integration.conftest import Workshop
+from support.cli import environment
+
+DEFINITION = """
+[image.small]
+packages = ["dash", "coreutils", "perl-base"]
+configure = "none"
+outputs = ["oci", "tar"]
+
+[image.small.files]
+"/etc/passwd" = { text = "root:x:0:0::/root:/bin/sh\\napp:x:1234:1235::/srv:/bin/sh\\n" }
+"/etc/group" = { text = "root:x:0:\\napp:x:1235:\\nmore:x:1300:app\\n" }
+"/srv" = { directory = true, owner = "1234", group = "1235" }
+
+[image.small.oci]
+entrypoint = ["/bin/sh", "-c"]
+command = ["echo $GREETING; id -un; id -Gn; pwd; echo $HOME"]
+env = { GREETING = "good day" }
+user = "app"
+working-directory = "/usr"
+
+[image.nobody]
+from = "small"
+outputs = ["oci"]
+
+[image.nobody.oci]
+user = "65534:65534"
+"""
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory, store: Path) -> Workshop:
+    workshop = Workshop(tmp_path_factory.mktemp("run"), store)
+    (workshop.directory / "osloom.toml").write_text(DEFINITION)
+    workshop("lock").check()
+    workshop("build").check()
+    return workshop
+
+
+def words(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "osloom", "run", "small", "--", *arguments]
+
+
+@pytest.fixture
+def start(small: Workshop) -> Iterator["Start"]:
+    started = Start(small)
+    yield started
+    for process in started.processes:
+        process.kill()
+        process.wait()
+
+
+class Start:
+    """Runs the container in the background; with what it says, line by line."""
+
+    def __init__(self, small: Workshop) -> None:
+        self._small = small
+        self.processes: list[subprocess.Popen[str]] = []
+
+    def __call__(self, script: str) -> "subprocess.Popen[str]":
+        process = subprocess.Popen(
+            words(script),
+            cwd=self._small.directory,
+            env=environment(OSLOOM_STORE=str(self._small.store)),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.processes.append(process)
+        return process
+
+
+def test_the_definition_says_command_environment_user_and_directory(small: Workshop) -> None:
+    done = small("run", "small").check()
+    assert done.stdout.splitlines() == ["good day", "app", "app more", "/usr", "/srv"]
+
+
+def test_arguments_replace_the_command_and_its_status_is_the_status(small: Workshop) -> None:
+    script = 'echo "$0 $1"; exit 7'
+    done = small("run", "small", "--progress", "plain", "--", script, "a b", "--json")
+    assert (done.status, done.stdout) == (7, "a b --json\n")
+
+
+def test_what_cannot_be_found_is_127(small: Workshop) -> None:
+    assert small("run", "small", "--", "no-such-program").status == 127
+
+
+def test_a_user_without_a_name_is_that_user_and_has_no_capability(small: Workshop) -> None:
+    script = "id -u; id -g; id -G; while read a b; do echo $a $b; done </proc/self/status"
+    lines = small("run", "nobody", "--", script).check().stdout.splitlines()
+    assert lines[:3] == ["65534", "65534", "65534"]
+    status = dict(line.split(": ", 1) for line in lines[3:] if ": " in line)
+    assert {status[name] for name in ("CapEff", "CapPrm", "CapAmb")} == {"0" * 16}
+    # From 32 on they are libc's own, and those of whoever started this test.
+    assert int(status["SigIgn"], 16) & 0x7FFFFFFF == int(status["SigBlk"], 16) == 0
+
+
+def test_what_it_writes_is_its_own_and_is_forgotten(small: Workshop) -> None:
+    script = "echo $$ >>/srv/log; echo hello >/tmp/log; cat /srv/log | wc -l"
+    for _ in range(2):
+        assert small("run", "small", "--", script).check().stdout == "1\n"
+
+
+def test_it_reads_standard_input_to_its_end(start: Start) -> None:
+    process = start("cat; echo end")
+    said, _ = process.communicate("one\ntwo\n", timeout=60)
+    assert (process.returncode, said) == (0, "one\ntwo\nend\n")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_reaches_the_program_which_decides(start: Start, number: signal.Signals) -> None:
+    name = number.name.removeprefix("SIG")
+    process = start(f"trap 'echo caught; exit 9' {name}; echo ready; while :; do sleep 0.1; done")
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(number)
+    assert process.stdout.readline() == "caught\n"
+    assert process.wait(timeout=30) == 9
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_program_that_a_signal_ends_says_which(start: Start, number: signal.Signals) -> None:
+    process = start("echo ready; exec sleep 600")
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(number)
+    assert process.wait(timeout=30) == 128 + number
+
+
+def test_no_process_outlives_a_killed_run(start: Start) -> None:
+    process = start("echo ready; exec sleep 98765")
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    process.kill()
+    # The pipe ends when the last process that has it is gone.
+    assert process.stdout.read() == ""
+
+
+class Terminal:
+    """A terminal with an interactive shell in it."""
+
+    def __init__(self, small: Workshop) -> None:
+        self._said = ""
+        self._process, self._own = pty.fork()
+        if self._process == 0:
+            os.chdir(small.directory)
+            given = environment(OSLOOM_STORE=str(small.store), TERM="vt100", PS1="shell> ")
+            os.execve("/bin/sh", ["sh", "-i"], given)
+
+    def type(self, text: str) -> None:
+        os.write(self._own, text.encode())
+
+    def run(self, script: str) -> None:
+        self.type(shlex.join(words(script)) + "\r")
+
+    def wait_for(self, text: str) -> None:
+        """Until it says `text` after what was waited for before."""
+        deadline = time.monotonic() + 60
+        while text not in self._said:
+            ready, _, _ = select.select([self._own], [], [], deadline - time.monotonic())
+            assert ready, self._said
+            self._said += os.read(self._own, 4096).decode()
+        self._said = self._said.partition(text)[2]
+
+    def close(self) -> None:
+        os.close(self._own)
+        os.waitpid(self._process, 0)
+
+
+@pytest.fixture
+def terminal(small: Workshop) -> Iterator[Terminal]:
+    terminal = Terminal(small)
+    yield terminal
+    terminal.close()
+
+
+def test_it_has_the_terminal_and_what_is_typed(terminal: Terminal) -> None:
+    terminal.run('test -t 0 && test -t 1 && read line && echo "<$line $TERM>"; exit 4')
+    terminal.type("typed\r")
+    terminal.wait_for("<typed vt100>")
+    terminal.type("echo status=$?\r")
+    terminal.wait_for("status=4")
+
+
+def test_it_cannot_type_on_the_terminal(terminal: Terminal) -> None:
+    terminal.run("perl -e '$x = q(x); ioctl(STDIN, 0x5412, $x) or print qq(<@{[$! + 0]}>)'")
+    terminal.wait_for("<1>")
+
+
+def test_ctrl_c_is_for_the_program(terminal: Terminal) -> None:
+    terminal.run('trap "echo cau""ght; exit 9" INT; echo rea"dy"; while :; do sleep 0.1; done')
+    terminal.wait_for("ready")
+    terminal.type("\x03")
+    terminal.wait_for("caught")
+    terminal.wait_for("shell> ")
+    terminal.type("echo status=$?\r")
+    terminal.wait_for("status=9")
+
+
+def test_ctrl_z_stops_it_and_the_shell_continues_it(terminal: Terminal) -> None:
+    terminal.run('echo rea"dy"; read line; echo "<$line>"')
+    terminal.wait_for("ready")
+    terminal.type("\x1a")
+    terminal.wait_for("Stopped")
+    terminal.type("fg\r")
+    terminal.type("typed\r")
+    terminal.wait_for("<typed>")
+
+
+def test_an_nspawn_archive_has_its_console_here_and_ends_with_itself(
+    tmp_path: Path, store: Path
+) -> None:
+    (tmp_path / "osloom.toml").write_text("""
+[image.machine]
+packages = ["systemd-sysv"]
+outputs = ["nspawn"]
+
+[image.machine.files]
+"/etc/systemd/system/bye.service" = { text = '''
+[Unit]
+SuccessAction=poweroff
+[Service]
+Type=oneshot
+ExecStart=sh -c 'systemd-detect-virt >/dev/console'
+[Install]
+WantedBy=multi-user.target
+''' }
+
+[image.machine.systemd]
+enable = ["bye"]
+""")
+    made = Workshop(tmp_path, store)
+    made("lock").check()
+    done = made("run", "machine").check()
+    assert "systemd-nspawn" in done.stdout.replace("\r", "").split("\n")
+    assert "Power down" in done.stdout

@@ -1,0 +1,26 @@
+"""What the virtual hardware tells a machine."""
+
+import base64
+
+from osloom.run.service import service_credentials
+
+
+def test_one_credential_writes_the_script_the_unit_and_what_wants_it() -> None:
+    ((name, lines),) = service_credentials(
+        "greet", unit="[Service]\n", script="echo 100 %\n", masked=("getty.target",)
+    ).items()
+    assert name == "tmpfiles.extra"
+    *files, masked = (line.split(" ") for line in lines.splitlines())
+    assert [[*row[:6], base64.b64decode(row[6], validate=True).decode()] for row in files] == [
+        ["f~", "/run/greet", "0644", "root", "root", "-", "echo 100 %\n"],
+        [
+            *("f~", "/run/systemd/system/greet.service", "0644", "root", "root", "-"),
+            "[Service]\nExecStart=/bin/sh /run/greet\n",
+        ],
+        [
+            *("f~", "/run/systemd/system/multi-user.target.d/greet.conf"),
+            *("0644", "root", "root", "-"),
+            "[Unit]\nWants=greet.service\n",
+        ],
+    ]
+    assert masked == ["L", "/run/systemd/system/getty.target", *"----", "/dev/null"]
