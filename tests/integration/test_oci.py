@@ -32,6 +32,13 @@ outputs = ["oci"]
 
 [image.older.oci]
 compression = "gzip"
+
+[image.plain]
+from = "small"
+outputs = ["oci"]
+
+[image.plain.oci]
+compression = "none"
 """
 
 
@@ -49,13 +56,15 @@ def shop(tmp_path_factory: pytest.TempPathFactory, store: Path) -> Workshop:
     return workshop
 
 
-@pytest.mark.parametrize("image", ["small", "older"])
+@pytest.mark.parametrize("image", ["small", "older", "plain"])
 def test_skopeo_copies_it_whole(
     tmp_path: Path, programs: Programs, shop: Workshop, image: str
 ) -> None:
     layout = shop.directory / f"dist/{image}/{image}.oci"
     copy = tmp_path / "copy"
-    programs("usr/bin/skopeo", "--insecure-policy", "copy", f"oci:{layout}", f"oci:{copy}:again")
+    # Of itself it compresses layers that are not.
+    command = ["--insecure-policy", "copy", "--preserve-digests", f"oci:{layout}"]
+    programs("usr/bin/skopeo", *command, f"oci:{copy}:again")
     (first,) = json.loads((layout / "index.json").read_text())["manifests"]
     (second,) = json.loads((copy / "index.json").read_text())["manifests"]
     assert first["digest"] == second["digest"]

@@ -1,4 +1,4 @@
-"""Formats made of a small image, in this process."""
+"""Formats made of a small image, in this process and without programs: nothing is compressed."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -70,6 +70,7 @@ class Workbench:
             tree=self.output(tree),
             parts=parts,
             tools=self.output(Tree()),
+            compressors=self.output(Tree()),
         )
 
     def make(self, products: tuple[Product, ...]) -> list[Digest]:

@@ -8,7 +8,7 @@ import msgspec
 
 from osloom.api.project import OUTPUT, Project
 from osloom.api.publish import Publisher
-from osloom.api.requests import TOOLS, fakeroot_name, initrd_name, requests
+from osloom.api.requests import COMPRESSORS, TOOLS, fakeroot_name, initrd_name, requests
 from osloom.assemble.formats import FORMATS
 from osloom.assemble.request import Part, Product, Request
 from osloom.base.digest import Digest
@@ -169,6 +169,7 @@ def _assembly(session: Session, name: str, image: Image, planned: ImagePlan, sui
         initrd_tree = plan_merge("initrd", packages, dpkg=False)
     else:
         initrd_tree = None
+    compressors = plan_packages(session.lock.packages_of(COMPRESSORS))
     return Request(
         name=_plain(name),
         project=definition.project,
@@ -182,6 +183,7 @@ def _assembly(session: Session, name: str, image: Image, planned: ImagePlan, sui
             for one in planned.packages
         ),
         tools=planned.programs.tools,
+        compressors=plan_merge("compressors", compressors, dpkg=False),
         initrd=initrd_tree,
     )
 

@@ -8,6 +8,7 @@ from osloom.run.machine import PACKAGES as MACHINE_PACKAGES
 from osloom.sources.debian.lock import Request
 
 TOOLS = ".tools"
+COMPRESSORS = ".compressors"
 _BOOTABLE = {"disk", "uki", "initrd"}
 
 INITRD_PACKAGES = ("systemd", "udev", "kmod", "dash", "mount", "util-linux", "e2fsprogs")
@@ -45,7 +46,10 @@ def nspawn_host_name(architecture: str) -> str:
 def requests(definition: Definition) -> Mapping[str, Request]:
     """One for each image with outputs, and for the tools, initrds and machines they need."""
     suite = definition.debian.suite
-    wanted = {TOOLS: _plain(toolset.PACKAGES, toolset.SUITE, host_architecture())}
+    wanted = {
+        TOOLS: _plain(toolset.PACKAGES, toolset.SUITE, host_architecture()),
+        COMPRESSORS: _plain(toolset.COMPRESSORS, toolset.SUITE, host_architecture()),
+    }
     for name, image in definition.image.items():
         wanted[name] = _request(image, suite)
         wanted |= _beside(image, suite)

@@ -1,60 +1,73 @@
-"""Compress streams to the same bytes everywhere: levels, times and thread counts are fixed."""
+"""Compress what is made, to the same bytes everywhere: by locked programs.
 
-import zlib
-from collections.abc import Iterable, Iterator
+This machine's libraries are good enough to read with, but zlib-ng, another zstd or another liblzma
+write other bytes. The programs use many processors and are told to cut the content at fixed places,
+so that the number of processors does not show.
+"""
+
+import errno
+import os
+from collections.abc import Iterable, Mapping
+
+from osloom.base.digest import Digest
+from osloom.base.errors import CommandError
+from osloom.engine.step import Job, Output
+from osloom.store.blobs import store_error
+
+_MOST_THREADS = 16
+"""More gain nothing: a single process makes the content."""
+_XZ_BLOCK = "24MiB"
+"""What xz takes itself at its default level; smaller loses size, larger takes memory."""
+
+SUFFIXES = {"none": "", "gzip": ".gz", "zstd": ".zst", "xz": ".xz"}
 
 
-def compressed(chunks: Iterable[bytes], method: str, level: int | None = None) -> Iterator[bytes]:
-    """`chunks` compressed with `none`, `gzip`, `zstd` or `xz`."""
+def command(method: str, level: int | None, *, threads: int) -> list[str]:
+    """The program, which compresses its standard input to its standard output.
+
+    Its output is a function of `method` and `level`: one thread is not among the choices, because
+    pigz and xz then do not cut the content.
+    """
+    assert threads > 1
     match method:
-        case "none":
-            return iter(chunks)
         case "gzip":
-            return _gzip(chunks, min(level or 6, 9))
+            # RFC 1952 with neither name nor time.
+            words = ["pigz", "--no-name", "--no-time", "--processes", str(threads)]
+            return [*words, f"-{min(level or 6, 9)}", "--stdout"]
         case "zstd":
-            return _zstd(chunks, level or 3)
+            return ["zstd", "--quiet", f"--threads={threads}", f"-{level or 3}", "--stdout"]
         case "xz":
-            return _xz(chunks, min(level or 6, 9))
+            # `+0`: as many threads as there are processors and a quarter of the memory allows.
+            # When that is one, `+` still makes blocks.
+            words = ["xz", "--threads=+0", f"--block-size={_XZ_BLOCK}", "--check=crc64"]
+            return [*words, f"-{min(level or 6, 9)}", "--stdout"]
         case _:
             raise AssertionError(method)
 
 
-def _gzip(chunks: Iterable[bytes], level: int) -> Iterator[bytes]:
-    """RFC 1952 with no name, no time, and 255 for the system that wrote it."""
-    yield b"\x1f\x8b\x08\0\0\0\0\0\0\xff"
-    compressor = zlib.compressobj(level, zlib.DEFLATED, -15)
-    checksum, size = 0, 0
-    for chunk in chunks:
-        checksum = zlib.crc32(chunk, checksum)
-        size += len(chunk)
-        yield compressor.compress(chunk)
-    yield compressor.flush()
-    yield checksum.to_bytes(4, "little") + (size & 0xFFFFFFFF).to_bytes(4, "little")
+def compress(job: Job, chunks: Iterable[bytes], method: str, level: int | None = None) -> Digest:
+    """Keep `chunks` compressed with `none`, `gzip`, `zstd` or `xz`; gives the blob's digest."""
+    if method == "none":
+        return job.store.blobs.add_chunks(chunks)
+    threads = min(max(len(os.sched_getaffinity(0)), 2), _MOST_THREADS)
+    path = job.work / f"compressed{SUFFIXES[method]}"
+    with path.open("wb") as file:
+        try:
+            job.tools().filter(command(method, level, threads=threads), stdin=chunks, stdout=file)
+        except CommandError as error:
+            _raise_if_full(job, error)
+            raise
+    return job.store.blobs.add_file(path)
 
 
-def _zstd(chunks: Iterable[bytes], level: int) -> Iterator[bytes]:
-    import zstandard
-
-    # With workers the input is cut into jobs of a fixed size: their number does not show in the
-    # bytes, as long as there are any.
-    parameters = zstandard.ZstdCompressionParameters.from_level(
-        level, threads=2, write_checksum=True, write_content_size=False
-    )
-    compressor = zstandard.ZstdCompressor(compression_params=parameters).compressobj()
-    for chunk in chunks:
-        data = compressor.compress(chunk)
-        if data:
-            yield data
-    yield compressor.flush()
+def _raise_if_full(job: Job, error: CommandError) -> None:
+    """All three programs say it in the words of the C library."""
+    for code in (errno.ENOSPC, errno.EDQUOT):
+        words = os.strerror(code)
+        if words in error.detail:
+            raise store_error("write to", job.store.root, OSError(code, words)) from error
 
 
-def _xz(chunks: Iterable[bytes], level: int) -> Iterator[bytes]:
-    import lzma
-
-    compressor = lzma.LZMACompressor(lzma.FORMAT_XZ, lzma.CHECK_CRC64, preset=level)
-    for chunk in chunks:
-        yield compressor.compress(chunk)
-    yield compressor.flush()
-
-
-SUFFIXES = {"none": "", "gzip": ".gz", "zstd": ".zst", "xz": ".xz"}
+def programs(method: str, compressors: Output) -> Mapping[str, Output]:
+    """The inputs that a step needs beside its own to `compress`: `none` takes no program."""
+    return {} if method == "none" else {"tools": compressors}

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from osloom.assemble.compression import compressed
+from osloom.assemble.compression import compress, programs
 from osloom.assemble.kernel import extract_kernel
 from osloom.assemble.request import Product, Request
 from osloom.base.digest import Digest
@@ -93,14 +93,14 @@ def initrd_tree(packages: Tree, modules: Tree, blobs: Blobs, *, epoch: int) -> T
     return Tree(nodes)
 
 
-@action(version=1)
+@action(version=2)
 def pack_initrd(job: Job) -> Mapping[str, Digest]:
     """The packages of `tree` and the kernel's `modules` as a compressed cpio archive."""
     blobs = job.store.blobs
     tree = initrd_tree(job.tree(), job.tree("modules"), blobs, epoch=job.parameters["epoch"])
     chunks = write_cpio(tree, blobs.chunks)
     return {
-        "file": blobs.add_chunks(compressed(chunks, job.parameters["compression"])),
+        "file": compress(job, chunks, job.parameters["compression"]),
         "tree": job.store.add_tree(tree),
     }
 
@@ -118,12 +118,17 @@ def plan_kernel(request: Request, tree: Output) -> Step:
 
 def plan_initrd(request: Request, kernel: Step) -> Output:
     assert request.initrd is not None
+    compression = request.image.initrd.compression
     step = Step(
         action=pack_initrd,
         title=f"write the initrd of {request.name}",
         group=request.name,
-        parameters={"epoch": request.epoch, "compression": request.image.initrd.compression},
-        inputs={"tree": request.initrd, "modules": kernel.output()},
+        parameters={"epoch": request.epoch, "compression": compression},
+        inputs={
+            "tree": request.initrd,
+            "modules": kernel.output(),
+            **programs(compression, request.compressors),
+        },
     )
     return step.output("file")
 

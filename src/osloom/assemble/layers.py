@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
-from osloom.assemble.compression import compressed
+from osloom.assemble.compression import compress
 from osloom.base.digest import Digest
 from osloom.engine.step import Job, action
 from osloom.model.tar import write_tar
@@ -22,6 +22,7 @@ from osloom.model.tree import Node, Tree, parents
 MEDIA_TYPES = {
     "zstd": "application/vnd.oci.image.layer.v1.tar+zstd",
     "gzip": "application/vnd.oci.image.layer.v1.tar+gzip",
+    "none": "application/vnd.oci.image.layer.v1.tar",
 }
 ON_TOP = 2
 """Layers above those of packages."""
@@ -152,7 +153,7 @@ def split_layers(job: Job) -> Mapping[str, Digest]:
     return {f"layer-{number}": job.store.add_tree(layer) for number, layer in enumerate(layers)}
 
 
-@action(version=1)
+@action(version=2)
 def write_layer(job: Job) -> Mapping[str, Digest]:
     """The tree `tree` as a layer blob, and its descriptor and diff ID as `info`."""
     blobs = job.store.blobs
@@ -164,7 +165,7 @@ def write_layer(job: Job) -> Mapping[str, Digest]:
             yield chunk
 
     method = job.parameters["compression"]
-    digest = blobs.add_chunks(compressed(measured(), method))
+    digest = compress(job, measured(), method)
     info = {
         "mediaType": MEDIA_TYPES[method],
         "digest": digest,

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from osloom.assemble.compression import programs
 from osloom.assemble.layers import ON_TOP, group, split_layers, write_layer
 from osloom.assemble.request import Product, Request
 from osloom.base.digest import Digest, to_hex
@@ -151,7 +152,10 @@ def plan(request: Request) -> tuple[Product, ...]:
             title=f"write the layer {title}",
             group="layer",
             parameters={"compression": settings.compression},
-            inputs={"tree": divided.output(f"layer-{number}")},
+            inputs={
+                "tree": divided.output(f"layer-{number}"),
+                **programs(settings.compression, request.compressors),
+            },
         )
         for number, title in enumerate(titles)
     ]

@@ -37,6 +37,8 @@ class Request:
     parts: tuple[Part, ...]
     tools: Output
     """The tree of the tools image."""
+    compressors: Output
+    """The tree with the programs that compress."""
     initrd: Output | None = None
     """The tree of the initrd image, without kernel modules; None when the image has no kernel."""
 

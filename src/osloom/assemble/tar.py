@@ -2,20 +2,19 @@
 
 from collections.abc import Mapping
 
-from osloom.assemble.compression import SUFFIXES, compressed
+from osloom.assemble.compression import SUFFIXES, compress, programs
 from osloom.assemble.request import Product, Request
 from osloom.base.digest import Digest
 from osloom.engine.step import Job, Step, action
 from osloom.model.tar import write_tar
 
 
-@action(version=1)
+@action(version=2)
 def archive(job: Job) -> Mapping[str, Digest]:
     """The tree `tree` as a compressed tar archive."""
-    blobs = job.store.blobs
-    chunks = write_tar(job.tree(), blobs.chunks)
+    chunks = write_tar(job.tree(), job.store.blobs.chunks)
     method, level = job.parameters["compression"], job.parameters["level"]
-    return {"file": blobs.add_chunks(compressed(chunks, method, level))}
+    return {"file": compress(job, chunks, method, level)}
 
 
 def plan_tar(request: Request) -> tuple[Product, ...]:
@@ -35,7 +34,7 @@ def _product(request: Request, compression: str, level: int, suffix: str) -> Pro
         title=f"write {request.name}{suffix}",
         group=request.name,
         parameters={"compression": compression, "level": level},
-        inputs={"tree": request.tree},
+        inputs={"tree": request.tree, **programs(compression, request.compressors)},
     )
     path = f"{request.name}{suffix}{SUFFIXES[compression]}"
     return Product(path=path, output=step.output("file"))

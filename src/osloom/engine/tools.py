@@ -103,10 +103,28 @@ class Tools:
                 command, work=work, reads=reads, environment=environment, seccomp=seccomp
             )
             completed = run(argv, stdin=stdin, stdout=stdout, descriptors=[seccomp], check=False)
-        if check and completed.status != 0:
-            said = (completed.stderr or completed.stdout).decode(errors="replace").strip()
-            raise CommandError(
-                f"`{command[0]}` of the tools image exited with status {completed.status}",
-                detail=said[-4000:],
-            )
+        if check:
+            _check(command[0], completed)
         return completed
+
+    def filter(self, command: Sequence[str], *, stdin: Iterable[bytes], stdout: BinaryIO) -> None:
+        """Run a program of /usr/bin that does nothing but read `stdin` and write `stdout`.
+
+        It is started without bubblewrap, which would take 9 ms where the program takes 3: an OCI
+        image has up to 127 layers to compress. Its environment is made from nothing, it is given no
+        file but its streams, and it is trusted as a library would be that did the same in this
+        process.
+        """
+        argv = [*start_from(self.root, f"usr/bin/{command[0]}"), *command[1:]]
+        environment = clock.environment(self.root, os.fspath(self.root))
+        completed = run(argv, environment=environment, stdin=stdin, stdout=stdout, check=False)
+        _check(command[0], completed)
+
+
+def _check(program: str, completed: Completed) -> None:
+    if completed.status != 0:
+        said = (completed.stderr or completed.stdout).decode(errors="replace").strip()
+        raise CommandError(
+            f"`{program}` of the tools image exited with status {completed.status}",
+            detail=said[-4000:],
+        )

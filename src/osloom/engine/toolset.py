@@ -1,4 +1,4 @@
-"""Which packages hold the programs that osloom runs: the tools image."""
+"""Which packages hold the programs that osloom runs: the tools image, and the compressors."""
 
 SUITE = "trixie"
 
@@ -18,3 +18,7 @@ PACKAGES = (
     "systemd-ukify",
     "qemu-utils",
 )
+
+COMPRESSORS = ("libfaketime", "pigz", "xz-utils", "zstd")
+"""An image of their own: a container without scripts is made with no other tool, and what was
+compressed need not be compressed again when another tool changes."""

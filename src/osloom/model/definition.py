@@ -296,7 +296,7 @@ class Healthcheck(Table, frozen=True, kw_only=True):
 class Oci(Table, frozen=True, kw_only=True):
     """An OCI image layout."""
 
-    compression: Literal["zstd", "gzip"] = "zstd"
+    compression: Literal["zstd", "gzip", "none"] = "zstd"
     """Of the layers."""
     layers: Annotated[int, Meta(ge=1, le=127)] = 64
     """At most so many layers."""

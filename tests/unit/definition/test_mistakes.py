@@ -324,7 +324,7 @@ nam = "x"
         "also wrong:",
         'osloom.toml:3:1: `hostname` has to be a string, not a number (put it in quotes: `"7"`)',
         (
-            "osloom.toml:5:1: `compression` cannot be `zst`: it is `zstd` or `gzip`"
+            "osloom.toml:5:1: `compression` cannot be `zst`: it is `zstd`, `gzip` or `none`"
             " (did you mean `zstd`?)"
         ),
         "osloom.toml:7:1: unknown key `nam` (did you mean `name`?)",
