@@ -3,6 +3,8 @@
     blobs/ab/cdef…      content, mode 0644
     blobs/ab/cdef….x    the same for files that are executable, mode 0755
 
+    blobs/ab/….NAME     one that is being written, or was when its process was killed
+
 Two inodes, so that a directory made of hard links to blobs has the right modes. All blobs have
 the same modification time, so that such a directory is a function of its tree. A blob appears by
 rename and is never written again; it is not synced (see `store.results` for what that asks).
@@ -65,7 +67,8 @@ class Blobs:
         self.root = root
         self._root = os.fspath(root)
         # Of this process alone, also if it is a fork of another one.
-        self._names = (f"{temporary}/{secrets.token_hex(8)}-{n}" for n in itertools.count())
+        self._temporary = os.fspath(temporary)
+        self._names = (f"{secrets.token_hex(8)}-{n}" for n in itertools.count())
 
     def _place(self, digest: Digest, *, executable: bool) -> Path:
         name = to_hex(digest)
@@ -92,7 +95,10 @@ class Blobs:
         """The inode with the wanted mode; made from the other one when it is missing."""
         path = self._place(digest, executable=executable)
         if not path.exists():
-            with self.path(digest).open("rb") as source, self._new(executable) as (file, name):
+            with (
+                self.path(digest).open("rb") as source,
+                self._new(f"{path}.", executable=executable) as (file, name),
+            ):
                 while chunk := source.read(_CHUNK):
                     file.write(chunk)
                 self._keep(file, name, path)
@@ -111,11 +117,12 @@ class Blobs:
 
     def add(self, data: bytes, *, executable: bool = False) -> Digest:
         digest = digest_bytes(data)
-        # Once a file of every package: text instead of paths, and the fewest system calls.
+        # Once a file of every package: text instead of paths, and the fewest system calls. Next
+        # to its place, because processes that make files in one directory wait for each other.
         text = to_hex(digest)
         place = f"{self._root}/{text[:2]}/{text[2:]}{'.x' if executable else ''}"
         if not os.path.exists(place):  # noqa: PTH110
-            with self._new(executable) as (file, name):
+            with self._new(f"{place}.", executable=executable) as (file, name):
                 file.write(data)
                 self._keep(file, name, place)
         return digest
@@ -123,7 +130,7 @@ class Blobs:
     @contextlib.contextmanager
     def writer(self, *, executable: bool = False) -> Iterator[BlobWriter]:
         """A blob whose content comes piece by piece; kept when the block ends well."""
-        with self._new(executable) as (file, name):
+        with self._new(f"{self._temporary}/", executable=executable) as (file, name):
             writer = BlobWriter(file)
             yield writer
             self._keep(file, name, self._place(writer.finish(), executable=executable))
@@ -145,8 +152,9 @@ class Blobs:
         return digest
 
     @contextlib.contextmanager
-    def _new(self, executable: bool) -> Iterator[tuple[BinaryIO, str]]:  # noqa: FBT001
-        name = next(self._names)
+    def _new(self, prefix: str, *, executable: bool) -> Iterator[tuple[BinaryIO, str]]:
+        """A file and its name, which is gone after the block unless it got another one."""
+        name = prefix + next(self._names)
         mode = 0o755 if executable else 0o644
         try:
             descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)

@@ -103,7 +103,9 @@ def _alone(store: Store) -> Iterator[None]:
 def _blob_files(store: Store) -> Iterator[tuple[Path, Digest]]:
     for directory in sorted((store.root / "blobs").iterdir()):
         for path in sorted(directory.iterdir()):
-            yield path, from_hex(directory.name + path.name.removesuffix(".x"))
+            name = path.name.removesuffix(".x")
+            if "." not in name:
+                yield path, from_hex(directory.name + name)
 
 
 def _follow_trees(store: Store, wanted: set[Digest]) -> None:
@@ -129,6 +131,9 @@ def _sweep(store: Store, wanted: set[Digest]) -> tuple[int, int]:
 
 def _clear(store: Store, wanted: set[Digest]) -> None:
     """What killed processes left behind, and roots of trees that are gone."""
+    for path in (store.root / "blobs").glob("??/*.*"):
+        if path.suffix != ".x":
+            path.unlink()
     for name in ("work", "tmp", "locks"):
         for path in (store.root / name).iterdir():
             remove_tree(path) if path.is_dir() else path.unlink()

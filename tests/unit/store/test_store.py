@@ -39,6 +39,16 @@ def test_a_tree_is_read_back_by_its_digest(store: Store) -> None:
     assert store.load_tree(store.add_tree(tree)) == tree
 
 
+def test_what_a_killed_process_was_writing_is_no_blob_and_goes(store: Store) -> None:
+    digest = store.blobs.add(b"whole", executable=True)
+    half = store.blobs.path(digest).with_name("0" * 62 + ".0123456789abcdef-7")
+    half.write_bytes(b"ha")
+    assert collect.verify(store) == []
+    assert collect.usage(store).blobs == 1
+    collect.prune(store, days=1)
+    assert not half.exists()
+
+
 def test_a_blob_that_is_not_there_is_named(store: Store) -> None:
     with pytest.raises(StoreError, match=r"cannot find sha256:0{64} in the store"):
         store.blobs.read(Digest("sha256:" + "0" * 64))
