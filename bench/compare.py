@@ -4,7 +4,6 @@ Everything is downloaded on both sides before the first measured run. Times are 
 """
 
 import argparse
-import contextlib
 import dataclasses
 import json
 import os
@@ -16,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +26,7 @@ from osloom.sources.debian.mirrors import base_address
 
 NOTES = Path(__file__).parent / "notes.md"
 PAGE = Path(__file__).parent.parent / "docs/benchmarks.md"
+USED = "used"
 _REST = 6
 """Seconds."""
 
@@ -150,23 +150,21 @@ class Osloom:
         return target
 
 
-@contextlib.contextmanager
-def copied(seeded: Path) -> Iterator[Path]:
-    """A store with the packages of `seeded` for one build."""
-    fresh = Path(tempfile.mkdtemp(dir=seeded.parent))
+def copied(seeded: Path) -> Path:
+    """A store with the packages of `seeded` for one build; `USED` goes after the row.
+
+    For a minute ext4 does not use again the inodes of files that were removed, and looks for others
+    the harder the more they were.
+    """
+    used = seeded.parent / USED
+    used.mkdir(exist_ok=True)
+    fresh = Path(tempfile.mkdtemp(dir=used))
     shutil.copytree(seeded, fresh, copy_function=os.link, symlinks=True, dirs_exist_ok=True)
-    try:
-        yield fresh
-    finally:
-        clean(fresh)
+    return fresh
 
 
 def timed(work: Callable[[], object]) -> float:
-    """Seconds that `work` takes, once what went on before has come to rest.
-
-    For some seconds ext4 does not use again the inodes of files that were removed, and looks for
-    others the harder the more they were.
-    """
+    """Seconds that `work` takes, once what went on before has come to rest."""
     os.sync()
     time.sleep(_REST)
     start = time.monotonic()
@@ -218,8 +216,8 @@ def compare_disk(osloom: Osloom, peers: Peers, place: Path, runs: int) -> Measur
 
     def ours() -> float:
         clean(osloom.place / "dist")
-        with copied(seeded) as fresh:
-            return timed(lambda: osloom("build", store=fresh))
+        fresh = copied(seeded)
+        return timed(lambda: osloom("build", store=fresh))
 
     def theirs() -> float:
         return timed(lambda: peers.run(["mkosi", *cached, "build"]))
@@ -253,8 +251,8 @@ def compare_tar(osloom: Osloom, peers: Peers, place: Path, runs: int) -> Measure
 
     def ours() -> float:
         clean(osloom.place / "dist")
-        with copied(seeded) as fresh:
-            return timed(lambda: osloom("build", store=fresh))
+        fresh = copied(seeded)
+        return timed(lambda: osloom("build", store=fresh))
 
     def theirs() -> float:
         clean(peers.work / "out.tar")
@@ -299,13 +297,13 @@ def measure_package(osloom: Osloom, place: Path, runs: int) -> Measured:
     ratios, times = [], []
     seeded = osloom.seeded(MORE, place)
     for _ in range(runs):
-        with copied(seeded) as fresh:
-            osloom.define(MINIMAL)
-            osloom("lock", store=osloom.store)
-            first = timed(lambda fresh=fresh: osloom("build", store=fresh))
-            osloom.define(MORE)
-            osloom("lock", store=osloom.store)
-            second = timed(lambda fresh=fresh: osloom("build", store=fresh))
+        fresh = copied(seeded)
+        osloom.define(MINIMAL)
+        osloom("lock", store=osloom.store)
+        first = timed(lambda fresh=fresh: osloom("build", store=fresh))
+        osloom.define(MORE)
+        osloom("lock", store=osloom.store)
+        second = timed(lambda fresh=fresh: osloom("build", store=fresh))
         ratios.append(second / first)
         times.append(second)
     return Measured(
@@ -381,6 +379,7 @@ def main() -> int:
         if arguments.only is None or arguments.only == name:
             print(name, file=sys.stderr)
             row = measure()
+            clean(place / USED)
             rows[name] = dataclasses.asdict(row)
             kept.write_text(json.dumps(rows))
             print(f"{row.work}: {row.figure} ({row.detail})", flush=True)
