@@ -5,6 +5,8 @@ locale, so that what it does depends on its arguments alone. Both streams go to 
 read by hand deadlock or lose the last line.
 """
 
+import contextlib
+import fcntl
 import os
 import shlex
 import signal
@@ -20,6 +22,8 @@ from osloom.base.errors import CommandError
 TIMED_OUT = 124
 
 _TAIL = 2000
+_PIPE = 1 << 20
+"""Bytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +88,9 @@ def run(  # noqa: PLR0913  (as many as a process has)
 
 def _feed(process: "subprocess.Popen[bytes]", chunks: Iterable[bytes]) -> None:
     assert process.stdin is not None
+    # Room for both sides to work at once; more than the user's limit is refused, pipe(7).
+    with contextlib.suppress(OSError):
+        fcntl.fcntl(process.stdin, fcntl.F_SETPIPE_SZ, _PIPE)
     try:
         for chunk in chunks:
             process.stdin.write(chunk)

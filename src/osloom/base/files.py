@@ -1,6 +1,8 @@
 """Files on this machine: written whole or not at all."""
 
 import contextlib
+import errno
+import hashlib
 import os
 import shutil
 import stat
@@ -9,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+_READ = 4 << 20
+"""Bytes that are read and hashed at a time."""
 _PIECE = 32 << 20
 """Bytes that one thread copies at a time."""
 
@@ -84,6 +88,46 @@ def _extents(descriptor: int, size: int) -> Iterator[tuple[int, int]]:
         end = os.lseek(descriptor, start, os.SEEK_HOLE)
         yield start, end
         position = end
+
+
+def sha256_sparse(path: Path) -> str:
+    """The digest of a file, in hex. Holes are not read, and reading goes on while hashing does."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    found = hashlib.sha256()
+    zeros = bytes(_READ)
+    with path.open("rb") as file, ThreadPoolExecutor(max_workers=1) as pool:
+        descriptor = file.fileno()
+        size = os.fstat(descriptor).st_size
+        pieces = [
+            (place, min(_READ, end - place))
+            for start, end in _extents(descriptor, size)
+            for place in range(start, end, _READ)
+        ]
+        buffers = [bytearray(_READ), bytearray(_READ)]
+
+        def read(number: int) -> int:
+            place, count = pieces[number]
+            return os.preadv(descriptor, [memoryview(buffers[number % 2])[:count]], place)
+
+        ready = pool.submit(read, 0) if pieces else None
+        position = 0
+        for number, (place, count) in enumerate(pieces):
+            assert ready is not None
+            if ready.result() != count:
+                raise OSError(errno.EIO, "it changed while it was read", os.fspath(path))
+            if number + 1 < len(pieces):
+                ready = pool.submit(read, number + 1)
+            _hash_zeros(found, zeros, place - position)
+            found.update(memoryview(buffers[number % 2])[:count])
+            position = place + count
+        _hash_zeros(found, zeros, size - position)
+    return found.hexdigest()
+
+
+def _hash_zeros(found: "hashlib._Hash", zeros: bytes, count: int) -> None:
+    for place in range(0, count, len(zeros)):
+        found.update(memoryview(zeros)[: count - place])
 
 
 def remove_tree(path: Path) -> None:

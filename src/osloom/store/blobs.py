@@ -22,6 +22,7 @@ from typing import BinaryIO
 
 from osloom.base.digest import Digest, digest_bytes, from_hex, to_hex
 from osloom.base.errors import StoreError
+from osloom.base.files import sha256_sparse
 
 MTIME = 315532800
 """1980-01-01, the first day that every format can hold."""
@@ -143,8 +144,7 @@ class Blobs:
 
     def add_file(self, path: Path, *, executable: bool = False) -> Digest:
         """Move a file of the store's own working area into the blobs; holes stay holes."""
-        with path.open("rb") as file:
-            digest = from_hex(hashlib.file_digest(file, "sha256").hexdigest())
+        digest = from_hex(sha256_sparse(path))
         place = self._place(digest, executable=executable)
         path.chmod(0o755 if executable else 0o644)
         os.utime(path, (MTIME, MTIME))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from osloom.base.digest import Digest, from_hex
 from osloom.base.errors import StoreError
-from osloom.base.files import remove_tree
+from osloom.base.files import remove_tree, sha256_sparse
 from osloom.model.tree import MAGIC, decode
 from osloom.store.store import Store
 
@@ -70,13 +70,9 @@ def prune(store: Store, *, days: float) -> Pruned:
 
 def verify(store: Store) -> list[Digest]:
     """Read every blob; damaged ones are removed and named."""
-    import hashlib
-
     damaged = []
     for path, digest in _blob_files(store):
-        with path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
-        if from_hex(found) != digest:
+        if from_hex(sha256_sparse(path)) != digest:
             path.unlink()
             damaged.append(digest)
     return sorted(set(damaged))

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import msgspec
 
-from osloom.base.digest import Digest, digest_bytes, to_hex
-from osloom.base.files import write_atomic
+from osloom.base.digest import Digest, digest_bytes, from_hex, to_hex
+from osloom.base.files import sha256_sparse, write_atomic
 from osloom.model.tree import MAGIC, decode
 from osloom.store.blobs import Blobs, store_error
 
@@ -109,7 +109,7 @@ class Results:
             head = file.read(len(MAGIC))
         data = path.read_bytes() if head == MAGIC else None
         if data is None:
-            return _file_digest(path) == digest
+            return from_hex(sha256_sparse(path)) == digest
         if digest_bytes(data) != digest:
             return False
         return all(
@@ -121,10 +121,3 @@ class Results:
     def _has_size(self, digest: Digest, size: int) -> bool:
         path = self._blobs.find(digest)
         return path is not None and path.stat().st_size == size
-
-
-def _file_digest(path: Path) -> Digest:
-    import hashlib
-
-    with path.open("rb") as file:
-        return Digest("sha256:" + hashlib.file_digest(file, "sha256").hexdigest())
