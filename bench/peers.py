@@ -24,7 +24,7 @@ class Peers:
     """A root directory with the programs, and a directory that is /work inside it."""
 
     def __init__(self, root: Path, tools: Path, work: Path) -> None:
-        self._root = root
+        self.root = root
         self._tools = tools
         self.work = work
         work.mkdir(parents=True, exist_ok=True)
@@ -38,13 +38,13 @@ class Peers:
 
     def argv(self, command: Sequence[str]) -> list[str]:
         words = [*start_from(self._tools, "usr/bin/bwrap"), "--die-with-parent", "--unshare-pid"]
-        words += ["--cap-add", "ALL", "--bind", str(self._root), "/", "--proc", "/proc"]
+        words += ["--cap-add", "ALL", "--bind", str(self.root), "/", "--proc", "/proc"]
         words += ["--dev-bind", "/dev", "/dev", "--ro-bind", "/sys", "/sys", "--tmpfs", "/tmp"]
         words += ["--tmpfs", "/run", "--bind", str(self.work), "/work", "--chdir", "/work"]
         for file in ("/etc/resolv.conf", "/etc/hosts"):
             if Path(file).exists():
-                (self._root / file[1:]).unlink(missing_ok=True)
-                (self._root / file[1:]).write_bytes(Path(file).read_bytes())
+                (self.root / file[1:]).unlink(missing_ok=True)
+                (self.root / file[1:]).write_bytes(Path(file).read_bytes())
         words += ["--setenv", "PATH", "/usr/sbin:/usr/bin:/sbin:/bin", "--setenv", "HOME", "/root"]
         return [*words, "--", *command]
 
