@@ -19,10 +19,11 @@ from osloom.engine.tools import Tools
 from osloom.fetch.download import Wanted, client, fetch_blob, fetch_text
 from osloom.model.definition import Debian
 from osloom.sources.debian.index import ParsedIndex, decompress, parse_index
-from osloom.sources.debian.lock import Request, make_lock
+from osloom.sources.debian.lock import make_lock
 from osloom.sources.debian.mirrors import base_address
 from osloom.sources.debian.packages import fetch_packages
 from osloom.sources.debian.release import load_keyring, parse_release
+from osloom.sources.debian.request import Request
 from osloom.sources.debian.resolve import resolve
 from osloom.sources.debian.universe import Ranked, Universe
 from osloom.store.store import Store

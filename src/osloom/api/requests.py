@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from osloom.engine import toolset
 from osloom.model.definition import Definition, Image
 from osloom.run.machine import PACKAGES as MACHINE_PACKAGES
-from osloom.sources.debian.lock import Request
+from osloom.sources.debian.request import Request
 
 TOOLS = ".tools"
 COMPRESSORS = ".compressors"

@@ -11,9 +11,10 @@ from osloom.base.progress import silent
 from osloom.model.definition import Debian
 from osloom.model.definition import Repository as Listed
 from osloom.model.lock import Lock
-from osloom.sources.debian.lock import Previous, Request, make_lock
+from osloom.sources.debian.lock import Previous, make_lock
 from osloom.sources.debian.lockfile import dump, load, parse, save
 from osloom.sources.debian.packages import fetch_packages
+from osloom.sources.debian.request import Request
 from osloom.store.store import Store
 from support.deb import Deb
 from support.repository import Repository, serving

@@ -6,34 +6,15 @@ from pathlib import Path
 
 import msgspec
 
-from osloom.base.digest import Digest, digest_json
 from osloom.base.errors import LockError
 from osloom.base.progress import Reporter
 from osloom.model.definition import Debian
 from osloom.model.lock import Lock, LockedImage, Package, Repository
 from osloom.sources.debian.repositories import Opened, Suite, open_suites, suites
+from osloom.sources.debian.request import Request
 from osloom.sources.debian.resolve import Solution, resolve
 from osloom.sources.debian.universe import Choice, Ranked, Universe
 from osloom.store.store import Store
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """What one image asks for."""
-
-    names: tuple[str, ...]
-    """`NAME` or `NAME=VERSION`."""
-    suite: str
-    architecture: str
-    essential: bool
-    """Take the Essential packages too, as every full system has them."""
-    recommends: bool
-
-    @property
-    def digest(self) -> Digest:
-        return digest_json(
-            [sorted(self.names), self.suite, self.architecture, self.essential, self.recommends]
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,24 @@
+"""What one image asks of the repositories: data only, so that a build needs no more of them."""
+
+from dataclasses import dataclass
+
+from osloom.base.digest import Digest, digest_json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What one image asks for."""
+
+    names: tuple[str, ...]
+    """`NAME` or `NAME=VERSION`."""
+    suite: str
+    architecture: str
+    essential: bool
+    """Take the Essential packages too, as every full system has them."""
+    recommends: bool
+
+    @property
+    def digest(self) -> Digest:
+        return digest_json(
+            [sorted(self.names), self.suite, self.architecture, self.essential, self.recommends]
+        )
