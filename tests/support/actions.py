@@ -1,5 +1,6 @@
 """Actions for tests of the engine."""
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,6 +17,13 @@ def join(job: Job) -> Mapping[str, Digest]:
     parts = [job.store.blobs.read(digest) for digest in job.digests("parts")]
     whole = b"".join(parts) + job.parameters["text"].strip().encode()
     return {"file": job.store.blobs.add(whole)}
+
+
+@action(version=1, needs="userns")
+def late(job: Job) -> Mapping[str, Digest]:
+    """As `join`, after as long as packages' scripts take."""
+    time.sleep(1)
+    return join.run(job)
 
 
 @action(version=1)

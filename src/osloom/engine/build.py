@@ -50,6 +50,9 @@ class Builder:
         with ThreadPoolExecutor(max_workers=self._executor.slots) as pool:
             try:
                 while needed.keys() - self._outcomes.keys():
+                    if ahead and not self._has_slow(needed):
+                        # What they were to be ahead of is there by now.
+                        waiting = {key: one for key, one in waiting.items() if key not in ahead}
                     ready = [step for step in waiting.values() if self._is_ready(step)]
                     ready.sort(key=lambda step: (-urgency[step.key], -step.weight))
                     # No more than can run: what becomes ready meanwhile may be more urgent.
@@ -109,10 +112,17 @@ class Builder:
 
     def _ahead(self, needed: Mapping[Digest, Step]) -> dict[Digest, Step]:
         """The steps that are worth a try while steps of `needed` take their time."""
-        if all(step.action.needs == "data" for step in needed.values()):
+        if not self._has_slow(needed):
             return {}
         steps = [output.step for step in needed.values() for output in step.ahead]
         return {key: step for key, step in self._pending(steps).items() if key not in needed}
+
+    def _has_slow(self, needed: Mapping[Digest, Step]) -> bool:
+        """Whether a step of `needed` that runs programs is still to be done."""
+        return any(
+            step.action.needs != "data" and key not in self._outcomes
+            for key, step in needed.items()
+        )
 
     def _is_ready(self, step: Step) -> bool:
         return all(source.key in self._outcomes for source in step.sources())

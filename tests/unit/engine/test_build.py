@@ -1,5 +1,6 @@
 """Steps are run once, in order, and not again for the same inputs."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from osloom.engine.build import Builder
 from osloom.engine.executor import LocalExecutor
 from osloom.engine.step import Step
 from osloom.store.store import Store
-from support.actions import fail, join
+from support.actions import fail, join, late
 
 
 @pytest.fixture(autouse=True)
@@ -76,3 +77,42 @@ def test_a_hit_whose_blobs_are_gone_is_a_miss(tmp_path: Path) -> None:
     store.blobs.path(result.outputs["file"]).unlink()
     assert make(store, one) == b"1"
     assert log.read_text().split() == ["1", "1"]
+
+
+def expecting(log: Path, guess: Step) -> Step:
+    """A step that takes a late `1`; meanwhile there is time for `guess`."""
+    first = Step(
+        action=late,
+        title="late",
+        parameters={"text": "1", "log": str(log)},
+        inputs={"parts": ()},
+    )
+    return replace(step(log, "2", first), ahead=(guess.output("file"),))
+
+
+def test_what_is_made_ahead_is_not_made_again(tmp_path: Path) -> None:
+    store, log = Store(tmp_path / "store"), tmp_path / "log"
+    guess = step(log, "2", step(log, "1"))
+    assert make(store, expecting(log, guess)) == b"12"
+    assert sorted(log.read_text().split()) == ["1", "1", "2"]
+
+
+def test_what_was_guessed_wrong_is_made_anew(tmp_path: Path) -> None:
+    store, log = Store(tmp_path / "store"), tmp_path / "log"
+    guess = step(log, "2", step(log, "other"))
+    assert make(store, expecting(log, guess)) == b"12"
+    assert sorted(log.read_text().split()) == ["1", "2", "2", "other"]
+
+
+def test_a_guess_that_fails_harms_nothing(tmp_path: Path) -> None:
+    store, log = Store(tmp_path / "store"), tmp_path / "log"
+    failing = Step(action=fail, title="fail", parameters={"text": "said"})
+    assert make(store, expecting(log, failing)) == b"12"
+
+
+def test_nothing_is_guessed_where_nothing_is_slow(tmp_path: Path) -> None:
+    store, log = Store(tmp_path / "store"), tmp_path / "log"
+    make(store, expecting(log, step(log, "guess")))
+    other = replace(step(log, "3"), ahead=(step(log, "never").output("file"),))
+    assert make(store, other) == b"3"
+    assert "never" not in log.read_text().split()
