@@ -110,6 +110,28 @@ def test_the_disk_is_sparse_and_has_an_esp_and_a_root(example: Workshop) -> None
     assert types == ["28732ac11ff8d211ba4b00a0c93ec93b", "e3bc684fcde8b14d96e7fbcaf984b709"]
 
 
+def test_the_kernel_that_was_foretold_is_the_one_that_came(example: Workshop) -> None:
+    """Else a disk is right all the same, but its UKI is made twice, and late."""
+    from osloom.api.build import Session, plan
+    from osloom.api.project import open_project
+    from osloom.base.progress import silent
+    from osloom.engine.step import Output
+    from osloom.store.store import Store
+
+    project = open_project(example.directory / "osloom.toml")
+    store = Store(example.store)
+    try:
+        with Session(project, project.lock(), store, silent) as session:
+            planned = plan(session, {"server": project.image("server")})
+            uki = planned.outputs[0].product.output.step.inputs["uki"]
+            assert isinstance(uki, Output)
+            (foretold,) = uki.step.ahead
+            real, told = session.make([uki, foretold])
+    finally:
+        store.close()
+    assert real == told
+
+
 def test_why_inspect_and_json_agree(example: Workshop) -> None:
     (reason,) = example("why", "libexpat1", "app", "--json").check().json
     assert reason["chain"][0] == "python3-minimal"

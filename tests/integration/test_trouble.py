@@ -76,6 +76,25 @@ run = "echo hello; exit 3"
     assert "hello" in done.stderr
 
 
+def test_what_runs_in_an_image_is_filtered_so_that_it_never_waits_for_a_disk(
+    tmp_path: Path, store: Path
+) -> None:
+    made = project(
+        tmp_path,
+        """
+[image.filtered]
+packages = ["dash", "coreutils", "grep"]
+configure = "none"
+outputs = ["tar"]
+[[image.filtered.script]]
+run = "grep '^Seccomp:.*2$' /proc/self/status"
+""",
+        store,
+    )
+    made("lock").check()
+    made("build").check()
+
+
 def test_a_build_without_a_lock_or_with_an_old_one_says_so(tmp_path: Path, store: Path) -> None:
     made = project(tmp_path, SMALL, store)
     assert made("build").stderr == "error: cannot find osloom.lock\nhint: run `osloom lock`\n"

@@ -179,7 +179,9 @@ def _configured(
     base = base_of([one.package for one in packages])
     first = [one for one in packages if one.package.name in base]
     others = [one for one in packages if one.package.name not in base]
-    automatic = _automatic(image, [one.package for one in others])
+    automatic = _automatic(
+        image, [one.package for one in packages], [one.package for one in others]
+    )
     if not first or not others:
         tree = plan_merge(name, packages, dpkg=True, automatic=automatic)
         return tree, configured(f"configure {name}", tree, packages)
@@ -189,12 +191,14 @@ def _configured(
     return tree, configured(f"configure {name}", tree, others)
 
 
-def _automatic(image: Image, packages: Sequence[Package]) -> dict[str, str]:
-    """The architectures of the packages that the definition does not name, by name."""
+def _automatic(
+    image: Image, packages: Sequence[Package], others: Sequence[Package]
+) -> dict[str, str]:
+    """The architectures of the packages of `others` that the definition does not name, by name."""
     named = {text.partition("=")[0] for text in image.packages}
     # apt keeps marks of packages for all architectures under the system's own, apt-mark(8).
     native = next((one.architecture for one in packages if one.architecture != "all"), "all")
-    return {one.name: native for one in packages if one.name not in named}
+    return {one.name: native for one in others if one.name not in named}
 
 
 def _customised(
