@@ -111,10 +111,6 @@ class LocalExecutor:
             "parameters": dict(step.parameters),
             "inputs": dict(given),
         }
-        if step.action.light:
-            from osloom.engine.worker import run_action
-
-            return _made(run_action(self._store, request))
         worker = self._take()
         try:
             answer = worker.ask(request)

@@ -33,19 +33,17 @@ class Action:
     version: int
     """Raised when the code changes what it makes."""
     needs: Needs
-    light: bool
-    """So little work that it is done in the calling process."""
     run: Callable[["Job"], Mapping[str, Digest]]
 
 
 def action(
-    *, version: int, needs: Needs = "data", light: bool = False
+    *, version: int, needs: Needs = "data"
 ) -> Callable[[Callable[["Job"], Mapping[str, Digest]]], Action]:
     """Make an Action of a function from a job to the digests of what it made, by output name."""
 
     def make(function: Callable[["Job"], Mapping[str, Digest]]) -> Action:
         name = f"{function.__module__}:{function.__qualname__}"
-        return Action(name=name, version=version, needs=needs, light=light, run=function)
+        return Action(name=name, version=version, needs=needs, run=function)
 
     return make
 

@@ -67,9 +67,10 @@ class Blobs:
     def __init__(self, root: Path, temporary: Path) -> None:
         self.root = root
         self._root = os.fspath(root)
-        # Of this process alone, also if it is a fork of another one.
         self._temporary = os.fspath(temporary)
-        self._names = (f"{secrets.token_hex(8)}-{n}" for n in itertools.count())
+        # Names that no other process writes to, and no other thread: next() of a count is atomic.
+        self._token = secrets.token_hex(8)
+        self._numbers = itertools.count()
 
     def _place(self, digest: Digest, *, executable: bool) -> Path:
         name = to_hex(digest)
@@ -154,7 +155,7 @@ class Blobs:
     @contextlib.contextmanager
     def _new(self, prefix: str, *, executable: bool) -> Iterator[tuple[BinaryIO, str]]:
         """A file and its name, which is gone after the block unless it got another one."""
-        name = prefix + next(self._names)
+        name = f"{prefix}{self._token}-{next(self._numbers)}"
         mode = 0o755 if executable else 0o644
         try:
             descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)

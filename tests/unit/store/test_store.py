@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,12 @@ def test_what_a_killed_process_was_writing_is_no_blob_and_goes(store: Store) -> 
     assert collect.usage(store).blobs == 1
     collect.prune(store, days=1)
     assert not half.exists()
+
+
+def test_threads_add_blobs_at_once(store: Store) -> None:
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        found = list(pool.map(lambda number: store.blobs.add(b"%d" % number), range(2000)))
+    assert [store.blobs.read(digest) for digest in found] == [b"%d" % n for n in range(2000)]
 
 
 def test_a_blob_that_is_not_there_is_named(store: Store) -> None:
