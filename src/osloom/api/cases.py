@@ -14,10 +14,16 @@ from osloom.run.report import Case, Verdict
 
 
 def name_of(one: Test) -> str:
-    return one.name or one.run.strip().splitlines()[0]
+    """What the report calls it."""
+    if one.name or one.run:
+        return one.name or (one.run or "").strip().splitlines()[0]
+    said = one.http or one.file or " ".join(["run", *(one.arguments or ())])
+    absent = " is absent" if one.absent else ""
+    return f"{said}{absent}{', read-only' if one.read_only else ''}"
 
 
 def run_test(name: str, output: str, one: Test, run: Callable[..., agent.Answer]) -> Case:
+    """A test that has `run`, by `run`, which takes shell text and a `timeout`."""
     start = time.monotonic()
     try:
         answer = run(one.run, timeout=one.timeout)
@@ -26,15 +32,21 @@ def run_test(name: str, output: str, one: Test, run: Callable[..., agent.Answer]
         return make_case(
             name, output, name_of(one), "failed", seconds, (error.message, error.detail)
         )
+    message = judge(one, answer)
+    verdict: Verdict = "failed" if message else "passed"
     seconds = time.monotonic() - start
-    if answer.status == 0:
-        return make_case(name, output, name_of(one), "passed", seconds, ("", answer.output))
-    message = (
-        f"no end after {one.timeout} seconds"
-        if answer.status == 124
-        else f"exit status {answer.status}"
-    )
-    return make_case(name, output, name_of(one), "failed", seconds, (message, answer.output))
+    return make_case(name, output, name_of(one), verdict, seconds, (message, answer.output))
+
+
+def judge(one: Test, answer: agent.Answer) -> str:
+    """Why what ran was not what the test wants; empty when it was."""
+    if answer.status == 124 != one.status:
+        return f"no end after {one.timeout} seconds"
+    if answer.status != (one.status or 0):
+        return f"exit status {answer.status}" + (f", not {one.status}" if one.status else "")
+    if one.contains is not None and one.contains not in answer.output:
+        return f"the output does not contain `{one.contains}`"
+    return ""
 
 
 def make_case(

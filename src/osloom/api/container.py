@@ -1,17 +1,144 @@
-"""Containers of a project: what they run in."""
+"""Containers of a project: what they are made of, and how a person wants them to run."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from osloom.api.build import Session, plan
+from osloom.api.cases import note
+from osloom.api.requests import CONTAINERS, architecture_of, debug_name, host_architecture
+from osloom.base.digest import Digest
+from osloom.base.errors import UsageError
+from osloom.compose.plan import plan_debug_tools, plan_merge, plan_packages
+from osloom.engine.identity import find_identity
 from osloom.model.definition import Image
-from osloom.run.container import Container
+from osloom.run import network
+from osloom.run.bundle import Mount
+from osloom.run.container import Container, Wishes, user_of
+from osloom.run.machine import Forward
+from osloom.run.runtime import Network
+from osloom.run.settings import load_settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerOptions:
+    """What a command line says of a container, run or looked into."""
+
+    forwards: tuple[Forward, ...] | None = None
+    """None: the ports that the image names, as far as they are free."""
+    mounts: tuple[Mount, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    user: str | None = None
+    network: Network | None = None
+    """None: its own, or the host's where there can be none."""
+    read_only: bool = False
+    init: bool = True
+
+    def given(self) -> dict[str, object]:
+        """By the name of the option, for outputs that have no use for it."""
+        return {
+            "port": self.forwards,
+            "volume": self.mounts,
+            "env": self.environment,
+            "user": self.user,
+            "network": self.network,
+            "read-only": self.read_only,
+            "no-init": not self.init,
+        }
 
 
 def built_container(session: Session, name: str, image: Image) -> Container:
-    """The image tree, which the layers hold, and what the sandbox needs beside it."""
+    """The image tree, which the layers hold, its settings, and what runs it.
+
+    Raises UsageError for an image that is for another machine.
+    """
+    architecture = architecture_of(image)
+    if architecture != host_architecture():
+        raise UsageError(
+            f"cannot run `{name}`: it is for {architecture}, this host is {host_architecture()}"
+        )
     planned = plan(session, {name: image}, ("oci",))
-    own = planned.images[name]
-    outputs = [one.product.output for one in planned.outputs]
-    digests = session.make([*outputs, own.tree, planned.tools, own.programs.fakeroot])
-    tree, tools, fakeroot = digests[-3:]
+    packages = plan_packages(session.lock.packages_of(CONTAINERS))
+    programs = plan_merge("containers", packages, dpkg=False)
+    (layout,) = [one.product.output for one in planned.outputs]
+    made, tree, crun = session.make([layout, planned.images[name].tree, programs])
     return Container(
-        tree=tree, tools=tools, fakeroot=fakeroot, settings=image.oci, epoch=session.epoch
+        name=name, tree=tree, programs=crun, settings=load_settings(session.store, made)
     )
+
+
+def debug_tools(session: Session, image: Image) -> Digest:
+    """The tree that a shell brings into a container."""
+    name = debug_name(session.project.definition.debian.suite, image)
+    packages = session.lock.packages_of(name)
+    tools = plan_debug_tools(packages, architecture=architecture_of(image))
+    (digest,) = session.make([tools])
+    return digest
+
+
+def wishes_for(
+    session: Session, made: Container, options: ContainerOptions, words: Sequence[str]
+) -> Wishes:
+    """How the container will run `words`; what cannot be as it was asked is noted.
+
+    Raises UsageError for ports that cannot be reached.
+    """
+    chosen = _network(session, options)
+    user = user_of(session.store, made, options.user)
+    if find_identity() == "single" and (options.user or made.settings.user):
+        said = "this user has a single id (`osloom doctor`): the program runs as root of a"
+        note(session, f"{said} namespace, not as `{options.user or made.settings.user}`")
+    return Wishes(
+        words=words,
+        user=user,
+        environment=options.environment,
+        mounts=options.mounts,
+        network=chosen,
+        forwards=_forwards(session, made, options) if chosen == "own" else (),
+        read_only=options.read_only,
+        init=options.init,
+    )
+
+
+def _network(session: Session, options: ContainerOptions) -> Network:
+    if options.network not in (None, "own"):
+        if options.forwards and (options.network == "none" or _moved(options.forwards)):
+            raise UsageError(
+                f"cannot map ports with `--network {options.network}`",
+                hint="leave one of the two out",
+            )
+        return options.network
+    problem = network.problem()
+    if problem is None:
+        return "own"
+    if options.network == "own" or _moved(options.forwards or ()):
+        raise UsageError(
+            f"cannot give the container a network of its own: {problem}",
+            hint="let this user open it, or use the host's: `--network host`",
+        )
+    note(session, f"{problem}: the container has this host's network")
+    return "host"
+
+
+def _moved(forwards: Sequence[Forward]) -> bool:
+    """Whether a port has another number outside: that needs a network inside."""
+    return any(one.host != one.guest for one in forwards)
+
+
+def _forwards(session: Session, made: Container, options: ContainerOptions) -> tuple[Forward, ...]:
+    if options.forwards is not None:
+        for one in options.forwards:
+            if not network.is_free(one):
+                raise UsageError(
+                    f"cannot listen on port {one.host} of {one.address}",
+                    hint=f"it is taken or not for this user: choose another, as 18080:{one.guest}",
+                )
+        return options.forwards
+    found = []
+    for port in made.settings.ports:
+        forward = Forward(host=port, guest=port)
+        if network.is_free(forward):
+            note(session, f"port {port} is open at http://{forward.address}:{port}/")
+            found.append(forward)
+        else:
+            note(session, f"port {port} is taken here or not for this user: map it with `--port`")
+    return tuple(found)

@@ -9,6 +9,7 @@ from osloom.sources.debian.request import Request
 
 TOOLS = ".tools"
 COMPRESSORS = ".compressors"
+CONTAINERS = ".containers"
 _BOOTABLE = {"disk", "uki", "initrd"}
 
 INITRD_PACKAGES = ("systemd", "udev", "kmod", "dash", "mount", "util-linux", "e2fsprogs")
@@ -64,6 +65,11 @@ def fakeroot_name(suite: str, image: Image) -> str:
     return f".fakeroot/{suite}/{architecture_of(image)}"
 
 
+def debug_name(suite: str, image: Image) -> str:
+    """Which locked image holds the debug tools for `image`."""
+    return f".debug/{suite}/{architecture_of(image)}"
+
+
 def nspawn_host_name(architecture: str) -> str:
     return f".nspawn/{architecture}"
 
@@ -78,6 +84,10 @@ def requests(definition: Definition) -> Mapping[str, Request]:
     for name, image in definition.image.items():
         wanted[name] = _request(image, suite)
         wanted |= _beside(image, suite)
+        if "oci" in image.outputs:
+            wanted[CONTAINERS] = _plain(toolset.CONTAINERS, toolset.SUITE, host_architecture())
+            debug = _plain(toolset.DEBUG, suite, architecture_of(image))
+            wanted[debug_name(suite, image)] = debug
         if "nspawn" in image.outputs:
             host = nspawn_host(architecture_of(image))
             wanted[nspawn_host_name(architecture_of(image))] = _request(host, toolset.SUITE)

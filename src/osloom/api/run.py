@@ -1,21 +1,18 @@
 """Start an output of an image for a person: the console, or the program, in this terminal."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 from osloom.api.build import Session
-from osloom.api.cases import note
-from osloom.api.container import built_container
+from osloom.api.container import ContainerOptions, built_container, wishes_for
 from osloom.api.machine import built_disk, machine_for, machine_tools
 from osloom.api.nspawn import nspawn_machine
-from osloom.api.requests import architecture_of, host_architecture
+from osloom.api.requests import architecture_of
 from osloom.base.errors import UsageError
-from osloom.engine.identity import find_identity
 from osloom.model.definition import Image
 from osloom.run import console, container
-from osloom.run.machine import Forward
 from osloom.run.qemu import run_machine
 
 RUNNABLE = ("disk", "nspawn", "oci")
@@ -28,9 +25,11 @@ class Options:
 
     memory: int | None = None
     processors: int | None = None
-    forwards: tuple[Forward, ...] = ()
+    entrypoint: str | None = None
+    """A container's program, in the place of the image's."""
     arguments: tuple[str, ...] = ()
-    """For the container's program."""
+    """For a container's program."""
+    container: ContainerOptions = field(default_factory=ContainerOptions)
 
 
 Start = Callable[[], int]
@@ -65,7 +64,9 @@ def prepare(session: Session, name: str, output: str, options: Options, work: Pa
 
 
 def _disk(session: Session, name: str, options: Options, work: Path) -> Start:
-    _refuse(name, "disk", arguments=options.arguments)
+    refused = options.container.given()
+    refused.pop("port", None)
+    _refuse(name, "disk", arguments=options.arguments, entrypoint=options.entrypoint, **refused)
     architecture = architecture_of(session.project.image(name))
     tools = machine_tools(session, architecture)
     machine = machine_for(
@@ -74,7 +75,7 @@ def _disk(session: Session, name: str, options: Options, work: Path) -> Start:
         tools,
         work,
         architecture=architecture,
-        forwards=options.forwards,
+        forwards=options.container.forwards or (),
         **_sizes(options),
     )
     return partial(run_machine, machine, tools, work)
@@ -82,7 +83,8 @@ def _disk(session: Session, name: str, options: Options, work: Path) -> Start:
 
 def _nspawn(session: Session, name: str, options: Options, work: Path) -> Start:
     """The container's console in the machine of its tests: hosts rarely let a user start one."""
-    _refuse(name, "nspawn", arguments=options.arguments, port=options.forwards)
+    refused = options.container.given()
+    _refuse(name, "nspawn", arguments=options.arguments, entrypoint=options.entrypoint, **refused)
     architecture = architecture_of(session.project.image(name))
     tools = machine_tools(session, architecture)
     host = nspawn_machine(session, name, work)
@@ -100,21 +102,11 @@ def _nspawn(session: Session, name: str, options: Options, work: Path) -> Start:
 
 
 def _container(session: Session, name: str, options: Options, work: Path) -> Start:
-    sizes = {"memory": options.memory, "processors": options.processors}
-    _refuse(name, "oci", port=options.forwards, **sizes)
-    image = session.project.image(name)
-    architecture = architecture_of(image)
-    if architecture != host_architecture():
-        raise UsageError(
-            f"cannot run `{name}`: it is for {architecture}, this host is {host_architecture()}"
-        )
-    program = container.program_of(image.oci, options.arguments)
-    made = built_container(session, name, image)
-    who = container.user_of(session.store, made)
-    if find_identity() == "single" and (who.uid, who.gid) != (0, 0):
-        said = "this user has a single id (`osloom doctor`): the program runs as root of a"
-        note(session, f"{said} namespace, not as {who}")
-    return partial(container.start, session.store, made, who, program, work)
+    _refuse(name, "oci", **_sizes(options))
+    made = built_container(session, name, session.project.image(name))
+    words = made.settings.program(options.arguments, entrypoint=options.entrypoint)
+    wishes = wishes_for(session, made, options.container, words)
+    return partial(container.start, session.store, made, wishes, work)
 
 
 def _sizes(options: Options) -> dict[str, int]:
@@ -134,5 +126,5 @@ def _refuse(name: str, output: str, **given: object) -> None:
 _WHY = {
     "disk": "log in on its console, or give the command to a container",
     "nspawn": "log in on its console; to reach its ports, run an output `disk`",
-    "oci": "a container has the network, the memory and the processors of this host",
+    "oci": "a container has the memory and the processors of this host",
 }

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from osloom.api.build import Session
 from osloom.api.cases import keep_console, make_case, name_of, note, run_test
-from osloom.api.container import built_container
+from osloom.api.container_tests import test_container
 from osloom.api.machine import built_disk, machine_for, machine_tools
 from osloom.api.nspawn import test_nspawn
 from osloom.api.requests import architecture_of
 from osloom.base.errors import Error
 from osloom.model.definition import Image, Test
-from osloom.run import agent, container
+from osloom.run import agent
 from osloom.run.qemu import Running, started
 from osloom.run.report import Case, Verdict
 
@@ -44,7 +44,9 @@ def test(session: Session, images: Mapping[str, Image], place: Place) -> list[Ca
 
 
 def tests_for(image: Image, output: str) -> tuple[Test, ...]:
-    return tuple(one for one in image.test if one.outputs is None or output in one.outputs)
+    """Those meant for it, of which some only containers can run."""
+    meant = [one for one in image.test if one.outputs is None or output in one.outputs]
+    return tuple(one for one in meant if output == "oci" or not one.is_for_containers)
 
 
 def _test_output(
@@ -55,7 +57,7 @@ def _test_output(
         case "disk":
             return _test_machine(session, name, wanted, place)
         case "oci":
-            return _test_container(session, name, image, wanted)
+            return test_container(session, name, image, wanted)
         case "nspawn":
             return test_nspawn(session, name, wanted, place.logs)
         case _:
@@ -118,16 +120,3 @@ def _run_in_machine(
 def _failed_units(reached: agent.Agent) -> str:
     command = "systemctl --failed --no-legend; journalctl -b -p warning --no-pager | tail -n 40"
     return reached.run(command, timeout=60).output
-
-
-def _test_container(
-    session: Session, name: str, image: Image, wanted: Sequence[Test]
-) -> list[Case]:
-    """The image tree, which the layers hold, as a container without network."""
-    made = built_container(session, name, image)
-
-    def run(command: str, *, timeout: int) -> agent.Answer:
-        with session.store.working_directory() as work:
-            return container.run_command(session.store, made, command, work, timeout=timeout)
-
-    return [run_test(name, "oci", one, run) for one in wanted]

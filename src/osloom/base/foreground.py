@@ -32,7 +32,7 @@ def run_in_foreground(argv: list[str], *, environment: Mapping[str, str]) -> int
     blocked = {*PASSED_ON, signal.SIGCHLD, signal.SIGTTOU}
     before = signal.pthread_sigmask(signal.SIG_BLOCK, blocked)
     try:
-        if not _has_terminal():
+        if not has_terminal():
             # A session of its own: there is no terminal that it could reach for.
             child = os.posix_spawn(argv[0], argv, environment, setsid=True, setsigmask=())
             return _wait(child, None)
@@ -44,7 +44,7 @@ def run_in_foreground(argv: list[str], *, environment: Mapping[str, str]) -> int
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _has_terminal() -> bool:
+def has_terminal() -> bool:
     """Whether standard input is a terminal, and this process is not in its background."""
     try:
         return os.tcgetpgrp(0) == os.getpgrp()

@@ -13,6 +13,7 @@ from osloom.compose.configure import configure
 from osloom.compose.customise import Settings, customise
 from osloom.compose.foretell import foretell_modules
 from osloom.compose.packages import merge_packages
+from osloom.compose.relocate import relocate
 from osloom.compose.scripts import Work, finish, run_scripts
 from osloom.engine.step import Output, Step
 from osloom.model.definition import File, Image, Project
@@ -89,6 +90,17 @@ def plan_merge(
 def plan_tools(packages: Sequence[Package]) -> Output:
     """The tree of the tools image: files of packages, and nothing run."""
     return plan_merge("tools", plan_packages(packages), dpkg=False)
+
+
+def plan_debug_tools(packages: Sequence[Package], *, architecture: str) -> Output:
+    """The tree of the debug tools, which any container can have beside its own root."""
+    return Step(
+        action=relocate,
+        title="move the debug tools",
+        group="debug",
+        parameters={"architecture": architecture},
+        inputs={"tree": plan_merge("debug", plan_packages(packages), dpkg=False)},
+    ).output()
 
 
 def plan_image(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from osloom.definition.check import Mistake
 from osloom.definition.check import Path as KeyPath
+from osloom.definition.meaning_of_tests import check_tests
 from osloom.model.definition import Debian, Definition, File, Image, User
 
 _CONTENT = ("source", "text", "link", "directory")
@@ -22,7 +23,8 @@ def check_meaning(definition: Definition) -> Iterator[Mistake]:
     for name, image in definition.image.items():
         path = ("image", name)
         yield from _check_files(image, (*path, "files"))
-        yield from _check_runs(image, path)
+        yield from _check_scripts(image, path)
+        yield from check_tests(image, path)
         yield from _check_outputs(image, path)
         yield from _check_users(image, (*path, "users"))
         for number, place in enumerate(image.remove):
@@ -75,25 +77,17 @@ def _check_content(file: File, path: KeyPath) -> Iterator[Mistake]:
         yield Mistake(path, f"the file `{path[-1]}` has no content", hint)
 
 
-def _check_runs(image: Image, path: KeyPath) -> Iterator[Mistake]:
-    texts = [("script", number, one.run) for number, one in enumerate(image.script)]
-    texts += [("test", number, one.run) for number, one in enumerate(image.test)]
-    for key, number, text in texts:
-        if not text.strip():
-            yield Mistake((*path, key, number, "run"), f"the {key} is empty", "say what to run")
+def _check_scripts(image: Image, path: KeyPath) -> Iterator[Mistake]:
+    for number, one in enumerate(image.script):
+        if not one.run.strip():
+            place = (*path, "script", number, "run")
+            yield Mistake(place, "the script is empty", "say what to run")
 
 
 def _check_outputs(image: Image, path: KeyPath) -> Iterator[Mistake]:
     for number, name in enumerate(image.outputs):
         if name in image.outputs[:number]:
             yield Mistake((*path, "outputs", number), f"`{name}` is there twice", "keep one")
-    if not image.outputs:
-        return
-    for number, test in enumerate(image.test):
-        if test.outputs is not None and not set(test.outputs) & set(image.outputs):
-            place = (*path, "test", number, "outputs")
-            said = f"the test would never run: `{path[-1]}` makes {', '.join(image.outputs)}"
-            yield Mistake(place, said, "name one of these, or leave `outputs` out")
 
 
 def _check_users(image: Image, path: KeyPath) -> Iterator[Mistake]:

@@ -17,10 +17,8 @@ import msgspec
 from osloom.base.command import run
 from osloom.base.digest import Digest
 from osloom.base.errors import BuildError
-from osloom.base.foreground import run_in_foreground
 from osloom.engine import clock
 from osloom.engine.delta import Delta
-from osloom.engine.foreground import Foreground
 from osloom.model.tree import Tree
 from osloom.store.store import Store
 
@@ -45,8 +43,6 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     """Where the command starts."""
     timeout: int | None = None
     """Seconds after which the command is ended, with status 124."""
-    foreground: Foreground | None = None
-    """Run it with the caller's streams and the host's network, and forget what it changes."""
     store: str
     """The store's directory."""
     work: str
@@ -72,13 +68,6 @@ def run_in_sandbox(store: Store, request: Request) -> tuple[Response, Delta]:
     assert response is not None
     changed = store.load_tree(response.changed) if response.changed else Tree()
     return response, Delta(changed, response.removed)
-
-
-def run_for_person(store: Store, request: Request) -> int:
-    """Run the request's command in the foreground; gives its exit status."""
-    status = run_in_foreground(_prepare(store, request), environment=_environment())
-    _response_of(request)
-    return status
 
 
 def _prepare(store: Store, request: Request) -> list[str]:

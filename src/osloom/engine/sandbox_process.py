@@ -10,7 +10,6 @@ import signal
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NoReturn
 
 import msgspec
 
@@ -18,13 +17,11 @@ from osloom.base.command import run
 from osloom.base.errors import BuildError
 from osloom.engine import clock, identity, mounts, writable
 from osloom.engine.delta import Delta, Found, read_delta
-from osloom.engine.foreground import TOOLS, Foreground, become, lay_host_files, starter
 from osloom.engine.nosync import no_sync
+from osloom.engine.overlay import mount_root
 from osloom.engine.sandbox import SESSION, Request, Response
-from osloom.engine.terminal import no_typing
 from osloom.engine.tools import start_from
-from osloom.model.tree import Node, Tree
-from osloom.store.roots import is_special
+from osloom.model.tree import Tree
 from osloom.store.store import Store
 
 CAPABILITIES = [
@@ -55,22 +52,15 @@ def _serve(request: Request) -> Response:
     scratch = Path(request.work) / "scratch"
     scratch.mkdir()
     mounts.mount_tmpfs(scratch)
-    places = {name: scratch / name for name in ("upper", "work", "merged", "session")}
-    for place in places.values():
-        place.mkdir(mode=0o755)
-    merged = places["merged"]
-    lower = store.checkout(request.base)
-    mounts.mount_overlay(merged, lower=lower, upper=places["upper"], work=places["work"])
-    _lay_specials(base, merged)
-    _write_session(request.files, places["session"])
-    words = _bubblewrap(request, store)
-    if request.foreground:
-        _start(words, request, merged, request.foreground)
-    words += _view(request, store, merged, places["session"])
+    merged = mount_root(store, request.base, scratch)
+    session = scratch / "session"
+    session.mkdir(mode=0o755)
+    _write_session(request.files, session)
+    words = [*_bubblewrap(request, store), *_view(request, store, merged, session)]
     status, output = _run(words, request.command, request, scratch)
     if status != 0:
         return Response(status=status, output=output)
-    delta = read_delta(places["upper"], base, store.blobs, epoch=request.epoch)
+    delta = read_delta(scratch / "upper", base, store.blobs, epoch=request.epoch)
     return _response(store, delta, output)
 
 
@@ -86,9 +76,6 @@ def _serve_single(request: Request, store: Store, base: Tree) -> Response:
     _write_session({**request.files, "fakeroot": writable.SCRIPT}, places["session"])
     words = _bubblewrap(request, store)
     words += ["--unshare-user", "--uid", "0", "--gid", "0"]
-    if request.foreground:
-        # There is no other user to become.
-        _start(words, request, root, None)
     words += _view(request, store, root, places["session"])
     words += ["--bind", os.fspath(state), writable.STATE]
     # Without a shell there is nothing that could change an owner.
@@ -126,8 +113,7 @@ def _response(store: Store, delta: Delta, output: str) -> Response:
 
 def _bubblewrap(request: Request, store: Store) -> list[str]:
     words = start_from(store.checkout(request.tools), "usr/bin/bwrap")
-    words += ["--unshare-pid", "--unshare-ipc", "--unshare-uts"]
-    words += [] if request.foreground else ["--unshare-net", "--new-session"]
+    words += ["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-net", "--new-session"]
     words += ["--hostname", "localhost", "--die-with-parent", "--clearenv"]
     words += ["--cap-drop", "ALL"]
     for capability in CAPABILITIES:
@@ -148,15 +134,6 @@ def _view(request: Request, store: Store, root: Path, session: Path) -> list[str
     return [*words, *_settings(request, fixed)]
 
 
-def _start(words: list[str], request: Request, root: Path, who: Foreground | None) -> NoReturn:
-    """Become the command of a person: it sees the image as it is, and the host's network."""
-    lay_host_files(root)
-    tools = Store(Path(request.store)).checkout(request.tools)
-    words += [*_root(root), "--ro-bind", os.fspath(tools), TOOLS, *_settings(request, {})]
-    with no_typing() as seccomp:
-        become([*words, "--seccomp", str(seccomp), "--", *starter(who), *request.command], seccomp)
-
-
 def _root(root: Path) -> list[str]:
     return ["--bind", os.fspath(root), "/", "--proc", "/proc", "--dev", "/dev"]
 
@@ -173,30 +150,6 @@ def _settings(request: Request, fixed: Mapping[str, str]) -> list[str]:
     for name, value in environment.items():
         words += ["--setenv", name, value]
     return [*words, "--chdir", request.directory]
-
-
-def _lay_specials(base: Tree, root: Path) -> None:
-    """Owners, modes and xattrs that hard links to blobs cannot have; they are copied up."""
-    for path, node in base.items():
-        if path and is_special(node):
-            _lay(f"{root}/{path}", node)
-
-
-def _lay(place: str, node: Node) -> None:
-    match node.kind:
-        case "file" | "dir":
-            os.chown(place, node.uid, node.gid)
-            os.chmod(place, node.mode)  # noqa: PTH101
-            for name, value in node.xattrs:
-                os.setxattr(place, name, value)
-        case "symlink" | "hardlink":
-            os.chown(place, node.uid, node.gid, follow_symlinks=False)
-        case "fifo":
-            os.mkfifo(place, node.mode)
-            os.chown(place, node.uid, node.gid)
-        case "char" | "block":
-            # Not allowed in a user namespace, and nothing that runs here needs one.
-            pass
 
 
 def _write_session(files: Mapping[str, str], directory: Path) -> None:

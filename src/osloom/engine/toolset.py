@@ -1,4 +1,4 @@
-"""Which packages hold the programs that osloom runs: the tools image, and the compressors."""
+"""Which packages hold the programs that osloom runs: the tools image, and others beside it."""
 
 SUITE = "trixie"
 
@@ -22,3 +22,27 @@ PACKAGES = (
 COMPRESSORS = ("libfaketime", "pigz", "xz-utils", "zstd")
 """An image of their own: a container without scripts is made with no other tool, and what was
 compressed need not be compressed again when another tool changes."""
+
+CONTAINERS = ("catatonit", "crun", "passt")
+"""What runs containers: the runtime, the first process in each, and their network (pasta)."""
+
+DEBUG = (
+    "bash",
+    "ca-certificates",
+    "coreutils",
+    "curl",
+    "findutils",
+    "grep",
+    "iproute2",
+    "iputils-ping",
+    "less",
+    "mawk",
+    "ncurses-base",
+    "procps",
+    "sed",
+    "strace",
+    "tar",
+    "util-linux",
+    "vim-tiny",
+)
+"""What a person who looks into a container needs, whatever the image has itself."""

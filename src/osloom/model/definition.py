@@ -16,6 +16,7 @@ from osloom.model.values import (
     EnvironmentName,
     Format,
     Hostname,
+    HttpUrl,
     Line,
     Locale,
     Mode,
@@ -169,16 +170,41 @@ class Script(Table, frozen=True, kw_only=True):
 
 
 class Test(Table, frozen=True, kw_only=True):
-    """A command that must succeed inside the running image."""
+    """One check of the image: `run`, or in a container `http`, `file` or `arguments`."""
 
-    run: str
-    """Shell text; runs as root."""
+    run: str | None = None
+    """Shell text that must succeed inside the running image; runs as root."""
+    http: HttpUrl | None = None
+    """An address that the container's program must answer: it is started for that, by itself."""
+    file: AbsolutePath | None = None
+    """A path that must be in the image; nothing is started."""
+    arguments: Arguments | None = None
+    """Start the container's program with these in the place of `command`; alone, it must end."""
+    status: Annotated[int, Meta(ge=0, le=599)] | None = None
+    """Of the answer, 200 by default; or the exit status of what runs, 0 by default."""
+    contains: str | None = None
+    """Text that the answer, the file or what the program says has to have in it."""
+    mode: Mode | None = None
+    """Permission bits of the file, in octal."""
+    owner: Word | None = None
+    """User of the file by name or number, with an optional `:group`."""
+    absent: bool = False
+    """The path must not be in the image."""
+    read_only: bool = False
+    """Run it with a root that it cannot write to, and without capabilities; /tmp and the volumes
+    can be written to."""
     name: str | None = None
-    """How the report calls it; the first line of `run` by default."""
+    """How the report calls it; what it checks by default."""
     outputs: tuple[Format, ...] | None = None
-    """Which outputs it is for; all that can run by default."""
+    """Which outputs it is for; all that can run it by default."""
     timeout: Annotated[int, Meta(ge=1)] = 120
     """Seconds."""
+
+    @property
+    def is_for_containers(self) -> bool:
+        """Whether only the output `oci` can run it."""
+        needs = (self.http, self.file, self.arguments)
+        return self.read_only or any(one is not None for one in needs)
 
 
 class Healthcheck(Table, frozen=True, kw_only=True):
@@ -332,7 +358,7 @@ class Image(Table, frozen=True, kw_only=True):
     script: tuple[Script, ...] = ()
     """Scripts run in the sandbox, in order."""
     test: tuple[Test, ...] = ()
-    """Commands that must succeed inside the running image."""
+    """What has to be true of the image, and what must succeed inside it."""
     outputs: Annotated[tuple[Format, ...], Meta(extra={"inherit": "never"})] = ()
     """What to make; nothing for an image that others start from."""
     oci: Oci = Oci()

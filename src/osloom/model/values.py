@@ -117,6 +117,14 @@ Url = Annotated[
         examples=["https://packages.example.com/debian"],
     ),
 ]
+HttpUrl = Annotated[
+    str,
+    Meta(
+        pattern=r"^http://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?(/[^\s]*)?$",
+        description="an address that starts with `http://localhost`",
+        examples=["http://localhost:8080/health"],
+    ),
+]
 Suite = Annotated[
     str,
     Meta(

@@ -1,100 +1,214 @@
-"""Run a command in a container image: its tree under the sandbox, with its own settings."""
+"""Containers of an image: what a person starts, and what tests start."""
 
 import os
 import shlex
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-
-import msgspec
 
 from osloom.base.digest import Digest
 from osloom.base.errors import UsageError
-from osloom.engine.foreground import Foreground
-from osloom.engine.sandbox import SESSION, Request, run_for_person, run_in_sandbox
-from osloom.model.definition import Oci
+from osloom.base.foreground import has_terminal
+from osloom.engine.identity import find_identity
+from osloom.model.tree import Tree
 from osloom.model.user import Identity, find_user
+from osloom.run import network, runtime
 from osloom.run.agent import Answer
+from osloom.run.bundle import INIT, Bundle, Mount, configuration
+from osloom.run.http_check import HttpCheck
+from osloom.run.machine import Forward
+from osloom.run.runtime import HOST_FILES, Network, Request
+from osloom.run.settings import Settings
 from osloom.store.store import Store
+
+DEBUG = "/.osloom"
+"""Where the debug tools are in a container (`compose.relocate`)."""
+
+_ROOT = Identity(uid=0, gid=0, home="/root")
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_CERTIFICATES = "etc/ssl/certs/ca-certificates.crt"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Container:
-    """What to run in."""
+    """What a container is made of."""
 
+    name: str
     tree: Digest
-    tools: Digest
-    fakeroot: Digest
-    settings: Oci
-    epoch: int
+    """The image's."""
+    programs: Digest
+    """crun and what it needs."""
+    settings: Settings
 
 
-def run_command(
-    store: Store, container: Container, command: str, work: Path, *, timeout: int
-) -> Answer:
-    """Run shell text, or a program when the image has no shell; changes are forgotten."""
-    tree = store.load_tree(container.tree)
-    if tree.resolve("bin/sh") in tree:
-        words = ["/bin/sh", "-e", f"{SESSION}/command"]
-    else:
-        words = shlex.split(command)
-    request = msgspec.structs.replace(
-        _request(store, container, words, work), files={"command": command}, timeout=timeout
-    )
-    response, _ = run_in_sandbox(store, request)
-    return Answer(status=response.status, output=response.output)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wishes:
+    """How it shall run where that is not what the image says."""
+
+    words: Sequence[str]
+    user: Identity = _ROOT
+    environment: Mapping[str, str] = field(default_factory=dict)
+    mounts: Sequence[Mount] = ()
+    network: Network = "none"
+    forwards: Sequence[Forward] = ()
+    read_only: bool = False
+    capabilities: bool = True
+    debug: Digest | None = None
+    """The debug tools, to be mounted."""
+    init: bool = True
+    """Start it by a process that passes signals on and waits for orphans, as docker's `--init`."""
 
 
-def program_of(settings: Oci, arguments: Sequence[str]) -> tuple[str, ...]:
-    """The entrypoint with `arguments`, or with the image's own. Raises UsageError if empty."""
-    words = (*settings.entrypoint, *(arguments or settings.command))
-    if not words:
-        raise UsageError(
-            "cannot run the container: it has neither `entrypoint` nor `command`",
-            hint="say what to run: `osloom run IMAGE -- /bin/sh`",
-        )
-    return words
+def user_of(store: Store, container: Container, given: str | None = None) -> Identity:
+    """Who the image says its program runs as, or who `given` is in the image.
 
-
-def user_of(store: Store, container: Container) -> Identity:
-    """Who the image says its program runs as."""
+    Root where the user namespace will have a single id.
+    """
     tree = store.load_tree(container.tree)
 
     def read(path: str) -> str:
         node = tree.get(tree.resolve(path))
+        if node is not None and node.kind == "hardlink":
+            node = tree[node.target]
         return store.blobs.read(node.digest).decode() if node and node.digest else ""
 
-    return find_user(container.settings.user, passwd=read("etc/passwd"), group=read("etc/group"))
+    text = container.settings.user if given is None else given
+    found = find_user(text, passwd=read("etc/passwd"), group=read("etc/group"))
+    return replace(found, uid=0, gid=0, groups=()) if find_identity() == "single" else found
 
 
-def start(
-    store: Store, container: Container, who: Identity, words: Sequence[str], work: Path
-) -> int:
-    """Run a program in the foreground; gives its exit status. What it writes is forgotten."""
-    request = _request(store, container, words, work)
-    own = {"HOME": who.home}
+def start(store: Store, container: Container, wishes: Wishes, work: Path) -> int:
+    """Run it in the foreground; gives its exit status. What it writes is forgotten."""
+    terminal = has_terminal() and os.isatty(1)
     if os.isatty(0) and "TERM" in os.environ:
-        own["TERM"] = os.environ["TERM"]
-    return run_for_person(
-        store,
-        msgspec.structs.replace(
-            request,
-            environment=own | request.environment,
-            foreground=Foreground(uid=who.uid, gid=who.gid, groups=who.groups),
-        ),
+        own = {"TERM": os.environ["TERM"], **wishes.environment}
+        wishes = replace(wishes, environment=own)
+    return runtime.run_for_person(
+        store, _request(store, container, wishes, work, terminal=terminal)
     )
 
 
-def _request(store: Store, container: Container, words: Sequence[str], work: Path) -> Request:
-    settings = container.settings
+def run_command(
+    store: Store, container: Container, wishes: Wishes, work: Path, *, timeout: int
+) -> Answer:
+    """Run it to its end, at most `timeout` seconds: then the status is 124."""
+    answer, _ = runtime.run_to_end(store, _request(store, container, wishes, work), timeout=timeout)
+    return answer
+
+
+def run_http_check(
+    store: Store, container: Container, wishes: Wishes, work: Path, check: HttpCheck
+) -> tuple[str, str]:
+    """Start it and ask: why the check failed, or empty text, and what the program said."""
+    request = _request(store, container, wishes, work, http=check)
+    # The check keeps its own time; this one is for a program that cannot be ended.
+    answer, response = runtime.run_to_end(store, request, timeout=check.timeout + 60)
+    return response.failed, answer.output
+
+
+def shell_words(store: Store, container: Container, text: str) -> list[str]:
+    """Shell text as a command; as a program and its arguments when the image has no shell."""
+    tree = store.load_tree(container.tree)
+    if tree.resolve("bin/sh") in tree:
+        return ["/bin/sh", "-e", "-c", text]
+    return shlex.split(text)
+
+
+def debug_environment(store: Store, container: Container) -> dict[str, str]:
+    """What the debug tools need to be found and to find their own files; nothing of the image's
+    own programs looks at it but at PATH, to which they are added at the end."""
+    tree = store.load_tree(container.tree)
+    path = container.settings.environment.get("PATH", _PATH)
+    own = {
+        "PATH": f"{path}:{DEBUG}/usr/sbin:{DEBUG}/usr/bin",
+        "TERMINFO_DIRS": ":".join(
+            f"{root}/{place}/terminfo"
+            for root in ("", DEBUG)
+            for place in ("etc", "lib", "usr/lib", "usr/share")
+        ),
+    }
+    if tree.resolve(_CERTIFICATES) not in tree:
+        own["CURL_CA_BUNDLE"] = f"{DEBUG}/{_CERTIFICATES}"
+    return own
+
+
+def parse_volume(text: str) -> Mount:
+    """`HOST:CONTAINER` or `HOST:CONTAINER:ro`. Raises UsageError for anything else."""
+    source, _, rest = text.partition(":")
+    destination, _, mode = rest.partition(":")
+    if not source or not destination.startswith("/") or mode not in ("", "ro", "rw"):
+        raise UsageError(
+            f"cannot read the volume `{text}`", hint="write it as ./data:/srv/data, or with `:ro`"
+        )
+    path = Path(source).expanduser().absolute()
+    if not path.exists():
+        raise UsageError(f"cannot mount {path}: there is nothing", hint="make the directory first")
+    return Mount(source=os.fspath(path), destination=destination, read_only=mode == "ro")
+
+
+def _request(
+    store: Store,
+    container: Container,
+    wishes: Wishes,
+    work: Path,
+    *,
+    terminal: bool = False,
+    http: HttpCheck | None = None,
+) -> Request:
+    settings, tree = container.settings, store.load_tree(container.tree)
+    bundle = runtime.places(work).bundle
+    root = bundle / "merged"
+    volumes = {path: tree.resolve(path) for path in settings.volumes or ()}
+    directory = settings.working_dir or "/"
+    names = network.names(wishes.network, container.name)
+    files = dict(zip(HOST_FILES, (names.hosts, f"{container.name}\n", names.resolver), strict=True))
+    mounts = [Mount(source=os.fspath(bundle / name), destination=f"/etc/{name}") for name in files]
+    if wishes.read_only:
+        # A mount of its own stays writable, and has what the image put there.
+        mounts += [
+            Mount(source=os.fspath(root / place), destination=path)
+            for path, place in volumes.items()
+        ]
+    mounts += wishes.mounts
+    words = list(wishes.words)
+    if wishes.init:
+        source = store.checkout(container.programs) / "usr/bin/catatonit"
+        mounts.append(Mount(source=os.fspath(source), destination=INIT, read_only=True))
+        words = [INIT, "--", *words]
+    if wishes.debug is not None:
+        source = store.checkout(wishes.debug)
+        mounts.append(Mount(source=os.fspath(source), destination=DEBUG, read_only=True))
+    environment = {"PATH": _PATH, "HOME": wishes.user.home, **settings.environment}
     return Request(
         base=container.tree,
-        tools=container.tools,
-        fakeroot=container.fakeroot,
-        command=tuple(words),
-        environment=dict(settings.env),
-        epoch=container.epoch,
-        directory=settings.working_directory or "/",
+        programs=container.programs,
+        mounted=(wishes.debug,) if wishes.debug else (),
+        configuration=configuration(
+            Bundle(
+                root=os.fspath(root),
+                words=words,
+                user=wishes.user,
+                environment={**environment, **wishes.environment},
+                directory=directory,
+                hostname=container.name,
+                mounts=mounts,
+                terminal=terminal,
+                read_only=wishes.read_only,
+                capabilities=wishes.capabilities,
+                many_ids=find_identity() != "single",
+            )
+        ),
+        directories=_missing(tree, [directory, *volumes]),
+        files=files,
+        network=wishes.network,
+        forwards=tuple(wishes.forwards),
+        http=http,
         store=str(store.root),
         work=str(work),
     )
+
+
+def _missing(tree: Tree, paths: Sequence[str]) -> tuple[str, ...]:
+    """Those that are not in the image, as container engines make them; without links."""
+    resolved = (tree.resolve(path) for path in paths)
+    return tuple(path for path in resolved if path and path not in tree)

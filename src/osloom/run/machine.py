@@ -27,10 +27,12 @@ TEST_PORT = "org.osloom.test"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forward:
-    """A TCP port of this host that leads into the machine."""
+    """A TCP port of this host that leads into a machine or a container."""
 
     host: int
     guest: int
+    address: str = "127.0.0.1"
+    """On which of the host's addresses."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +97,7 @@ def arguments(machine: Machine) -> list[str]:
             f"virtio-blk-pci,drive=d{number},serial=drive{number}",
         ]
     forwards = "".join(
-        f",hostfwd=tcp:127.0.0.1:{one.host}-:{one.guest}" for one in machine.forwards
+        f",hostfwd=tcp:{one.address}:{one.host}-:{one.guest}" for one in machine.forwards
     )
     words += ["-netdev", f"user,id=net{forwards}", "-device", "virtio-net-pci,netdev=net,romfile="]
     words += ["-device", "virtio-rng-pci"]

@@ -7,12 +7,14 @@ A disk boots in a virtual machine; Ctrl-A X ends it.
 An nspawn archive boots under systemd-nspawn, in a virtual machine that is made for it and ends with
 it, or by Ctrl-A X.
 
-A container runs its entrypoint, without root, with the environment, the user and the directory of
-the definition. It has this terminal, the signals that are sent to osloom, and this host's network:
-what it listens on is open on this host, no port needs mapping. Its exit status is the status here.
+A container runs as the image says: its program, its user, its environment, without root. It has
+this terminal and the signals that are sent to osloom, and its exit status is the status here. The
+ports that the image names are open on this host's loopback; with `--port` those that you name are,
+and no others. Where a container can have no network of its own, it has this host's.
 """
 
 import argparse
+import os
 from typing import TYPE_CHECKING
 
 from osloom.base.errors import UsageError
@@ -20,7 +22,7 @@ from osloom.cli.context import project_of, store_of
 from osloom.cli.progress import make_progress
 
 if TYPE_CHECKING:
-    from osloom.run.machine import Forward
+    from osloom.api.container import ContainerOptions
 
 NAME = "run"
 
@@ -35,15 +37,59 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--format", metavar="OUTPUT", help="which output of the image to run")
     parser.add_argument(
+        "--entrypoint", metavar="PROGRAM", help="a container's program, instead of the image's"
+    )
+    parser.add_argument(
+        "--no-init",
+        action="store_true",
+        help="make a container's program its first process, which must wait for orphans and ask "
+        "for the signals that shall end it",
+    )
+    add_container_arguments(parser)
+    parser.add_argument("--memory", type=int, metavar="MIB", help="of a machine (default: 1024)")
+    parser.add_argument("--processors", type=int, metavar="COUNT", help="of a machine (default: 2)")
+
+
+def add_container_arguments(parser: argparse.ArgumentParser) -> None:
+    """What `run` and `shell` have in common."""
+    parser.add_argument(
         "-p",
         "--port",
         action="append",
-        default=[],
-        metavar="HOST:GUEST",
-        help="forward a TCP port of this host's loopback into a disk; may be repeated",
+        metavar="[[ADDRESS:]HOST:]GUEST",
+        help="open a TCP port of a disk or container on this host's loopback, or on an address; "
+        "may be repeated",
     )
-    parser.add_argument("--memory", type=int, metavar="MIB", help="of a machine (default: 1024)")
-    parser.add_argument("--processors", type=int, metavar="COUNT", help="of a machine (default: 2)")
+    parser.add_argument(
+        "-v",
+        "--volume",
+        action="append",
+        default=[],
+        metavar="HOST:CONTAINER[:ro]",
+        help="mount a file or directory of this host; what is written there is kept; may be "
+        "repeated",
+    )
+    parser.add_argument(
+        "-e",
+        "--env",
+        action="append",
+        default=[],
+        metavar="NAME[=VALUE]",
+        help="set a variable of a container, or pass this shell's on; may be repeated",
+    )
+    parser.add_argument(
+        "--user", metavar="USER[:GROUP]", help="who a container's program is, by name or number"
+    )
+    parser.add_argument(
+        "--network",
+        choices=("own", "host", "none"),
+        help="of a container (default: its own, or the host's where it can have none)",
+    )
+    parser.add_argument(
+        "--read-only",
+        action="store_true",
+        help="let a container write only to /tmp and its volumes",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -53,8 +99,9 @@ def run(arguments: argparse.Namespace) -> int:
     options = Options(
         memory=arguments.memory,
         processors=arguments.processors,
-        forwards=tuple(_forward(text) for text in arguments.port),
+        entrypoint=arguments.entrypoint,
         arguments=tuple(arguments.arguments),
+        container=container_options(arguments),
     )
     project = project_of(arguments)
     name: str = arguments.image
@@ -71,10 +118,28 @@ def run(arguments: argparse.Namespace) -> int:
         return start()
 
 
-def _forward(text: str) -> "Forward":
-    from osloom.run.machine import Forward
+def container_options(arguments: argparse.Namespace) -> "ContainerOptions":
+    """Raises UsageError for what cannot be read."""
+    from osloom.api.container import ContainerOptions
+    from osloom.run.container import parse_volume
+    from osloom.run.network import parse_forward
 
-    host, colon, guest = text.partition(":")
-    if not (colon and host.isdigit() and guest.isdigit()):
-        raise UsageError(f"cannot read the port `{text}`", hint="write it as 8080:80")
-    return Forward(host=int(host), guest=int(guest))
+    ports: list[str] | None = arguments.port
+    return ContainerOptions(
+        forwards=None if ports is None else tuple(parse_forward(text) for text in ports),
+        mounts=tuple(parse_volume(text) for text in arguments.volume),
+        environment=dict(pair for text in arguments.env for pair in _variable(text)),
+        user=arguments.user,
+        network=arguments.network,
+        read_only=arguments.read_only,
+        init=not getattr(arguments, "no_init", False),
+    )
+
+
+def _variable(text: str) -> list[tuple[str, str]]:
+    name, equals, value = text.partition("=")
+    if not name:
+        raise UsageError(f"cannot read the variable `{text}`", hint="write it as NAME=VALUE")
+    if equals:
+        return [(name, value)]
+    return [(name, os.environ[name])] if name in os.environ else []

@@ -1,0 +1,44 @@
+"""Open a shell with debug tools in a container of an image, even in one without a shell.
+
+The container is that of `osloom run`, but its program does not start: you are root in it, and look
+around. Below /.osloom there are bash, coreutils, curl, strace, ps, ip, vim and more, at the end of
+PATH; they bring their own libraries, and what the image has itself stays as it is. With a command
+it runs that, and its exit status is the status here. What is written is forgotten.
+"""
+
+import argparse
+
+from osloom.cli.context import project_of, store_of
+from osloom.cli.progress import make_progress
+from osloom.cli.verbs.run import add_container_arguments, container_options
+
+NAME = "shell"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_container_arguments(parser)
+    parser.add_argument("image", metavar="IMAGE")
+    parser.add_argument(
+        "arguments",
+        nargs="*",
+        metavar="COMMAND",
+        help="what to run in the place of a shell; after `--` when it has options",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from osloom.api.build import Session, check_fresh
+    from osloom.api.shell import prepare_shell
+
+    project = project_of(arguments)
+    lock = project.lock()
+    check_fresh(project, lock)
+    store = store_of(arguments)
+    with store.working_directory() as work:
+        with (
+            make_progress(arguments.progress) as report,
+            Session(project, lock, store, report) as session,
+        ):
+            options = container_options(arguments)
+            start = prepare_shell(session, arguments.image, arguments.arguments, options, work)
+        return start()
