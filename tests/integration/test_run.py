@@ -1,12 +1,17 @@
 """Containers that a person runs: streams, status, signals, terminal, user."""
 
+import fcntl
+import http.client
 import os
 import pty
 import select
 import shlex
 import signal
+import socket
+import struct
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from integration.conftest import Workshop
+from osloom.run import network
 from support.cli import environment
 
 DEFINITION = """
@@ -34,9 +40,43 @@ env = { GREETING = "good day" }
 user = "app"
 working-directory = "/usr"
 
+[image.server]
+packages = ["python3-minimal", "libpython3-stdlib"]
+configure = "none"
+outputs = ["oci"]
+
+[image.server.files]
+"/app.py" = { text = '''
+import http.server
+import os
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(f"served by {os.getuid()} on {os.uname().nodename}".encode())
+
+http.server.HTTPServer(("", 80), Handler).serve_forever()
+''' }
+
+[image.server.oci]
+entrypoint = ["/usr/bin/python3", "/app.py"]
+user = "1234"
+ports = [80]
+
 [image.nobody]
 from = "small"
 outputs = ["oci"]
+
+[image.closed]
+from = "small"
+outputs = ["oci"]
+
+[image.closed.files]
+"/srv/data" = { directory = true, owner = "1234" }
+
+[image.closed.oci]
+volumes = ["/srv/data"]
 
 [image.nobody.oci]
 user = "65534:65534"
@@ -73,8 +113,11 @@ class Start:
         self.processes: list[subprocess.Popen[str]] = []
 
     def __call__(self, script: str) -> "subprocess.Popen[str]":
+        return self.osloom("run", "small", "--", script)
+
+    def osloom(self, *arguments: str) -> "subprocess.Popen[str]":
         process = subprocess.Popen(
-            words(script),
+            [sys.executable, "-m", "osloom", *arguments],
             cwd=self._small.directory,
             env=environment(OSLOOM_STORE=str(self._small.store)),
             stdin=subprocess.PIPE,
@@ -83,6 +126,28 @@ class Start:
         )
         self.processes.append(process)
         return process
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port: int = one.getsockname()[1]
+        return port
+
+
+def answer_of(port: int) -> str:
+    """What the server says, when it does."""
+    deadline = time.monotonic() + 60
+    while True:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        try:
+            connection.request("GET", "/")
+            return connection.getresponse().read().decode()
+        except (OSError, http.client.HTTPException):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        finally:
+            connection.close()
 
 
 def test_the_definition_says_command_environment_user_and_directory(small: Workshop) -> None:
@@ -151,6 +216,61 @@ def test_no_process_outlives_a_killed_run(start: Start) -> None:
     assert process.stdout.read() == ""
 
 
+def test_a_port_leads_into_a_network_of_its_own(small: Workshop, start: Start) -> None:
+    if network.problem() is not None:
+        pytest.skip("this host gives no container a network of its own")
+    port = free_port()
+    start.osloom("run", "server", "--port", f"{port}:80", "--progress", "plain")
+    assert answer_of(port) == "served by 1234 on server"
+    # Of the ports that the image names none is open but those that were asked for.
+    assert small("run", "server", "--port", f"{port}:80").status == 2
+    with pytest.raises(OSError, match="refused"):
+        socket.create_connection(("127.0.0.1", 80)).close()
+
+
+def test_without_a_network_there_is_a_loopback(small: Workshop) -> None:
+    script = "while read a b; do echo $a; done </proc/net/dev"
+    lines = small("run", "small", "--network", "none", "--", script).check().stdout.splitlines()
+    assert lines[2:] == ["lo:"]
+
+
+def test_a_volume_is_kept_and_belongs_to_the_host(small: Workshop, tmp_path: Path) -> None:
+    (tmp_path / "in").write_text("given\n")
+    options = ["--volume", f"{tmp_path}:/data", "--user", "0"]
+    done = small("run", "small", *options, "--", "cat /data/in; echo kept >/data/out").check()
+    assert done.stdout == "given\n"
+    assert (tmp_path / "out").read_text() == "kept\n"
+    closed = ["--volume", f"{tmp_path}:/data:ro", "--user", "0"]
+    assert small("run", "small", *closed, "--", "echo more >/data/out").status != 0
+    assert (tmp_path / "out").read_text() == "kept\n"
+
+
+def test_a_read_only_root_leaves_temporary_files_and_volumes(small: Workshop) -> None:
+    script = """
+    for place in /tmp /srv/data /srv / /usr /etc; do
+        (: >$place/file) 2>/dev/null && echo $place
+    done
+    true
+    """
+    done = small("run", "closed", "--read-only", "--", script).check()
+    assert done.stdout.split() == ["/tmp", "/srv/data"]
+
+
+def test_variables_entrypoint_and_user_of_the_command_line_win(small: Workshop) -> None:
+    options = ["--env", "GREETING=hello", "--env", "PASSED", "--env", "LACKING", "--user", "1:2"]
+    options += ["--entrypoint", "/usr/bin/env"]
+    done = small("run", "small", *options, PASSED="on").check()
+    found = dict(line.split("=", 1) for line in done.stdout.splitlines())
+    assert (found["GREETING"], found["PASSED"], "LACKING" in found) == ("hello", "on", False)
+    script = ["--entrypoint", "/usr/bin/id", "--user", "1:2", "--", "-u"]
+    assert small("run", "small", *script).check().stdout == "1\n"
+
+
+def test_a_port_needs_a_network(small: Workshop) -> None:
+    done = small("run", "small", "--network", "none", "-p", "8080")
+    assert done.stderr.splitlines()[0] == "error: cannot map ports with `--network none`"
+
+
 class Terminal:
     """A terminal with an interactive shell in it."""
 
@@ -177,6 +297,9 @@ class Terminal:
             self._said += os.read(self._own, 4096).decode()
         self._said = self._said.partition(text)[2]
 
+    def resize(self, *, rows: int, columns: int) -> None:
+        fcntl.ioctl(self._own, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
     def close(self) -> None:
         os.close(self._own)
         os.waitpid(self._process, 0)
@@ -193,6 +316,7 @@ def test_it_has_the_terminal_and_what_is_typed(terminal: Terminal) -> None:
     terminal.run('test -t 0 && test -t 1 && read line && echo "<$line $TERM>"; exit 4')
     terminal.type("typed\r")
     terminal.wait_for("<typed vt100>")
+    terminal.wait_for("shell> ")
     terminal.type("echo status=$?\r")
     terminal.wait_for("status=4")
 
@@ -212,14 +336,21 @@ def test_ctrl_c_is_for_the_program(terminal: Terminal) -> None:
     terminal.wait_for("status=9")
 
 
-def test_ctrl_z_stops_it_and_the_shell_continues_it(terminal: Terminal) -> None:
+def test_ctrl_z_stops_nothing_that_no_one_could_continue(terminal: Terminal) -> None:
     terminal.run('echo rea"dy"; read line; echo "<$line>"')
     terminal.wait_for("ready")
     terminal.type("\x1a")
-    terminal.wait_for("Stopped")
-    terminal.type("fg\r")
     terminal.type("typed\r")
     terminal.wait_for("<typed>")
+
+
+def test_it_hears_of_the_size_of_the_terminal(terminal: Terminal) -> None:
+    terminal.run('trap "stty size" WINCH; echo rea"dy"; while :; do sleep 0.1; done')
+    terminal.wait_for("ready")
+    terminal.resize(rows=33, columns=77)
+    terminal.wait_for("33 77")
+    terminal.type("\x03")
+    terminal.wait_for("shell> ")
 
 
 def test_an_nspawn_archive_has_its_console_here_and_ends_with_itself(

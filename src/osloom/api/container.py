@@ -84,9 +84,7 @@ def wishes_for(
     """
     chosen = _network(session, options)
     user = user_of(session.store, made, options.user)
-    if find_identity() == "single" and (options.user or made.settings.user):
-        said = "this user has a single id (`osloom doctor`): the program runs as root of a"
-        note(session, f"{said} namespace, not as `{options.user or made.settings.user}`")
+    note_user(session, options.user or made.settings.user)
     return Wishes(
         words=words,
         user=user,
@@ -97,6 +95,13 @@ def wishes_for(
         read_only=options.read_only,
         init=options.init,
     )
+
+
+def note_user(session: Session, user: str | None) -> None:
+    """Say that the program will not be `user`, where it cannot."""
+    if find_identity() == "single" and user not in (None, "", "0", "root"):
+        said = "this user has a single id (`osloom doctor`): the program runs as root of a"
+        note(session, f"{said} namespace, not as `{user}`")
 
 
 def _network(session: Session, options: ContainerOptions) -> Network:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from osloom.api.build import Session
 from osloom.api.cases import judge, make_case, name_of, note
-from osloom.api.container import built_container
+from osloom.api.container import built_container, note_user
 from osloom.api.requests import architecture_of, host_architecture
 from osloom.base.errors import Error
 from osloom.model.definition import Image, Test
@@ -28,6 +28,7 @@ def test_container(session: Session, name: str, image: Image, wanted: Sequence[T
     if not wanted:
         return []
     made = built_container(session, name, image)
+    note_user(session, made.settings.user)
     cases = []
     for one in wanted:
         note(session, f"test {name}: {name_of(one)}")

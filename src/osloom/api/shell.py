@@ -32,6 +32,14 @@ def prepare_shell(
     own = container.debug_environment(session.store, made)
     if not command and os.isatty(0):
         own["PS1"] = f"{name}:\\w\\$ "
-    chosen = replace(options, user=options.user or "0", environment={**own, **options.environment})
+    # Its program does not start: nothing would answer on the ports that the image names.
+    forwards = options.forwards or ()
+    # An interactive shell waits for its children itself, and stops and continues them.
+    chosen = replace(
+        options,
+        forwards=forwards,
+        user=options.user or "0",
+        environment={**own, **options.environment},
+    )
     wishes = replace(wishes_for(session, made, chosen, words), debug=debug_tools(session, image))
     return partial(container.start, session.store, made, wishes, work)

@@ -6,6 +6,7 @@ What is sent to this process (kill(1), a service manager's stop) is passed on to
 """
 
 import contextlib
+import fcntl
 import os
 import signal
 import sys
@@ -20,6 +21,7 @@ PASSED_ON = (
     signal.SIGUSR1,
     signal.SIGUSR2,
 )
+_STREAMS = (0, 1, 2)
 
 
 def run_in_foreground(argv: list[str], *, environment: Mapping[str, str]) -> int:
@@ -57,6 +59,7 @@ class _Terminal:
 
     def __init__(self) -> None:
         self._modes = termios.tcgetattr(0)
+        self._flags = [fcntl.fcntl(number, fcntl.F_GETFL) for number in _STREAMS]
 
     def __enter__(self) -> "_Terminal":
         return self
@@ -71,6 +74,9 @@ class _Terminal:
         os.tcsetpgrp(0, os.getpgrp())
         # The program may have ended in the middle of modes of its own.
         termios.tcsetattr(0, termios.TCSADRAIN, self._modes)
+        # These are the open file's: the shell would find its own input non-blocking.
+        for number, flags in zip(_STREAMS, self._flags, strict=True):
+            fcntl.fcntl(number, fcntl.F_SETFL, flags)
 
 
 def _wait(child: int, terminal: _Terminal | None) -> int:

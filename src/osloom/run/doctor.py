@@ -9,6 +9,7 @@ from pathlib import Path
 
 from osloom.base.command import run
 from osloom.engine.identity import find_identity
+from osloom.run import network
 
 _SAYS = {
     "root": "root: the sandbox maps the first 65536 ids",
@@ -38,6 +39,7 @@ def examine(store: Path) -> Iterator[Finding]:
         yield _overlay()
     yield _store(store)
     yield _kvm()
+    yield _network()
 
 
 def _machine() -> Finding:
@@ -112,3 +114,9 @@ def _kvm() -> Finding:
     usable = os.access("/dev/kvm", os.R_OK | os.W_OK)
     said = "/dev/kvm can be opened" if usable else "not there: machines are emulated, slowly"
     return Finding(name="kvm", good=True, message=said)
+
+
+def _network() -> Finding:
+    problem = network.problem()
+    said = f"{problem}: containers have this host's" if problem else "containers have their own"
+    return Finding(name="network", good=True, message=said)

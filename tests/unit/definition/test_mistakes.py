@@ -211,6 +211,43 @@ WRONG = {
         '[image.a]\ntest = [{ run = "true" }, { run = "" }]\n',
         "2:29 the test is empty | say what to run",
     ),
+    "test of two things": (
+        '[image.a]\n[[image.a.test]]\nrun = "true"\nhttp = "http://localhost/"\n',
+        "4:1 the test has `run` and `http` | make two tests of it",
+    ),
+    "test of nothing": (
+        "[image.a]\n[[image.a.test]]\ntimeout = 3\n",
+        ("2:11 the test checks nothing | give one of `run`, `http`, `file` and `arguments`"),
+    ),
+    "test over HTTP of another machine": (
+        '[image.a]\n[[image.a.test]]\nhttp = "http://example.com/"\n',
+        (
+            "3:1 `http` cannot be `http://example.com/` | it is an address that starts with"
+            " `http://localhost`, as in `http://localhost:8080/health`"
+        ),
+    ),
+    "test over HTTP of a disk": (
+        '[image.a]\noutputs = ["disk"]\n[[image.a.test]]\nhttp = "http://localhost/"\n',
+        (
+            "4:1 the test would never run: `http` is for the output `oci`"
+            " | test it with `run`, or make the output"
+        ),
+    ),
+    "test of a mode without a file": (
+        '[image.a]\n[[image.a.test]]\nrun = "true"\nmode = "0644"\n',
+        "4:1 `mode` says nothing without `file` | leave it out",
+    ),
+    "test of an absent file's content": (
+        '[image.a]\n[[image.a.test]]\nfile = "/x"\nabsent = true\ncontains = "y"\n',
+        "5:1 `contains` says nothing of an absent file | leave it out",
+    ),
+    "test with arguments for no program": (
+        '[image.a]\n[[image.a.test]]\nrun = "true"\narguments = ["x"]\n',
+        (
+            "4:1 `arguments` says nothing with `run`: the container's program does not start"
+            " | leave it out"
+        ),
+    ),
     "test that never runs": (
         '[image.a]\noutputs = ["oci"]\n[[image.a.test]]\nrun = "true"\noutputs = ["disk"]\n',
         "5:1 the test would never run: `a` makes oci | name one of these, or leave `outputs` out",

@@ -8,6 +8,7 @@ it runs that, and its exit status is the status here. What is written is forgott
 
 import argparse
 
+from osloom.base.errors import UsageError
 from osloom.cli.context import project_of, store_of
 from osloom.cli.progress import make_progress
 from osloom.cli.verbs.run import add_container_arguments, container_options
@@ -20,9 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("image", metavar="IMAGE")
     parser.add_argument(
         "arguments",
-        nargs="*",
+        nargs=argparse.REMAINDER,
         metavar="COMMAND",
-        help="what to run in the place of a shell; after `--` when it has options",
+        help="what to run in the place of a shell, with all that follows it",
     )
 
 
@@ -30,6 +31,12 @@ def run(arguments: argparse.Namespace) -> int:
     from osloom.api.build import Session, check_fresh
     from osloom.api.shell import prepare_shell
 
+    command: list[str] = arguments.arguments
+    if command and command[0].startswith("-"):
+        raise UsageError(
+            f"cannot run `{command[0]}`: what follows the image is the command",
+            hint=f"options go before the image: `osloom shell {command[0]} … {arguments.image}`",
+        )
     project = project_of(arguments)
     lock = project.lock()
     check_fresh(project, lock)
@@ -40,5 +47,5 @@ def run(arguments: argparse.Namespace) -> int:
             Session(project, lock, store, report) as session,
         ):
             options = container_options(arguments)
-            start = prepare_shell(session, arguments.image, arguments.arguments, options, work)
+            start = prepare_shell(session, arguments.image, command, options, work)
         return start()
