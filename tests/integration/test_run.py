@@ -228,6 +228,27 @@ def test_a_port_leads_into_a_network_of_its_own(small: Workshop, start: Start) -
         socket.create_connection(("127.0.0.1", 80)).close()
 
 
+def test_a_user_with_one_id_runs_it_as_root_and_is_told(small: Workshop) -> None:
+    alone = (
+        "import os, sys; from osloom.engine.identity import enter; enter('single');"
+        "os.execv(sys.executable, [sys.executable, '-m', 'osloom', *sys.argv[1:]])"
+    )
+    script = "id -u; cat /proc/net/dev; exit 6"
+    done = subprocess.run(
+        [sys.executable, "-c", alone, "run", "small", "--", script],
+        cwd=small.directory,
+        env=environment(OSLOOM_STORE=str(small.store)),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout.splitlines()[0]) == (6, "0"), done.stderr
+    assert "the program runs as root of a namespace, not as `app`" in done.stderr
+    if network.problem() is None:
+        devices = [line.partition(":")[0].strip() for line in done.stdout.splitlines()[3:]]
+        assert len(devices) == 2
+
+
 def test_without_a_network_there_is_a_loopback(small: Workshop) -> None:
     script = "while read a b; do echo $a; done </proc/net/dev"
     lines = small("run", "small", "--network", "none", "--", script).check().stdout.splitlines()

@@ -20,7 +20,8 @@ from osloom.base.errors import BuildError, CommandError
 
 Identity = Literal["root", "subordinate", "single"]
 
-_COUNT = 65536
+COUNT = 65536
+"""User ids in the namespace, unless it has one."""
 _libc = ctypes.CDLL(None, use_errno=True)
 
 CLONE_NEWNS = 0x00020000
@@ -60,11 +61,11 @@ def onto_itself(text: str) -> str | None:
     for start, _, count in sorted(
         [int(word) for word in line.split()] for line in text.splitlines()
     ):
-        if start != end or end == _COUNT:
+        if start != end or end == COUNT:
             break
-        end = min(start + count, _COUNT)
+        end = min(start + count, COUNT)
         lines.append(f"{start} {start} {end - start}\n")
-    return "".join(lines) if end == _COUNT else None
+    return "".join(lines) if end == COUNT else None
 
 
 def _subordinate(file: str) -> Range | None:
@@ -77,7 +78,7 @@ def _subordinate(file: str) -> Range | None:
         for line in Path(file).read_text().splitlines():
             name, _, numbers = line.partition(":")
             start, _, count = numbers.partition(":")
-            if name in names and count.isdigit() and int(count) >= _COUNT - 1:
+            if name in names and count.isdigit() and int(count) >= COUNT - 1:
                 return Range(int(start), int(count))
     return None
 
@@ -159,6 +160,6 @@ def _write_maps(identity: Identity, target: int, uid: int, gid: int) -> None:
             ):
                 given = _subordinate(file)
                 assert given is not None
-                words = [0, own, 1, 1, given.start, _COUNT - 1]
+                words = [0, own, 1, 1, given.start, COUNT - 1]
                 with contextlib.suppress(CommandError):
                     run([shutil.which(program) or program, str(target), *map(str, words)])

@@ -39,10 +39,6 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     """Text of the files in `SESSION`, by name; those that start with `#!` are executable."""
     environment: dict[str, str] = {}
     epoch: int
-    directory: str = "/"
-    """Where the command starts."""
-    timeout: int | None = None
-    """Seconds after which the command is ended, with status 124."""
     store: str
     """The store's directory."""
     work: str
@@ -62,10 +58,14 @@ class Response(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def run_in_sandbox(store: Store, request: Request) -> tuple[Response, Delta]:
-    """Run the request's command as root over its tree; the response says how it ended."""
+    """Run the request's command as root over its tree; the response says how it ended.
+
+    Raises BuildError if there was no sandbox.
+    """
     run(_prepare(store, request), environment=_environment())
-    response = _response_of(request)
-    assert response is not None
+    response = msgspec.json.decode(Path(request.work, "response").read_bytes(), type=Response)
+    if response.problem:
+        raise BuildError(response.problem, hint=response.hint)
     changed = store.load_tree(response.changed) if response.changed else Tree()
     return response, Delta(changed, response.removed)
 
@@ -85,14 +85,3 @@ def _environment() -> dict[str, str]:
         "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
         **clock.inherited(),
     }
-
-
-def _response_of(request: Request) -> Response | None:
-    """None when the process became the command. Raises BuildError if there was no sandbox."""
-    path = Path(request.work) / "response"
-    if not path.exists():
-        return None
-    response = msgspec.json.decode(path.read_bytes(), type=Response)
-    if response.problem:
-        raise BuildError(response.problem, hint=response.hint)
-    return response

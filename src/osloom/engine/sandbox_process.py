@@ -98,7 +98,6 @@ def _run(
             [*words, "--seccomp", str(seccomp), "--", *command],
             stdout=output,
             stderr=output,
-            timeout=request.timeout,
             descriptors=[seccomp],
             check=False,
         )
@@ -149,7 +148,7 @@ def _settings(request: Request, fixed: Mapping[str, str]) -> list[str]:
     words = []
     for name, value in environment.items():
         words += ["--setenv", name, value]
-    return [*words, "--chdir", request.directory]
+    return [*words, "--chdir", "/"]
 
 
 def _write_session(files: Mapping[str, str], directory: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from osloom.base.digest import Digest
 from osloom.base.errors import UsageError
 from osloom.base.foreground import has_terminal
-from osloom.engine.identity import find_identity
+from osloom.engine.identity import COUNT, find_identity
 from osloom.model.tree import Tree
 from osloom.model.user import Identity, find_user
 from osloom.run import network, runtime
@@ -70,11 +70,19 @@ def user_of(store: Store, container: Container, given: str | None = None) -> Ide
         node = tree.get(tree.resolve(path))
         if node is not None and node.kind == "hardlink":
             node = tree[node.target]
-        return store.blobs.read(node.digest).decode() if node and node.digest else ""
+        data = store.blobs.read(node.digest) if node and node.digest else b""
+        return data.decode(errors="replace")
 
     text = container.settings.user if given is None else given
     found = find_user(text, passwd=read("etc/passwd"), group=read("etc/group"))
-    return replace(found, uid=0, gid=0, groups=()) if find_identity() == "single" else found
+    if find_identity() == "single":
+        return replace(found, uid=0, gid=0, groups=())
+    if max(found.uid, found.gid, *found.groups) >= COUNT:
+        raise UsageError(
+            f"cannot run as {found}: a container has the user ids below {COUNT}",
+            hint="run it as another with `--user`",
+        )
+    return found
 
 
 def start(store: Store, container: Container, wishes: Wishes, work: Path) -> int:
@@ -158,8 +166,8 @@ def _request(
     settings, tree = container.settings, store.load_tree(container.tree)
     bundle = runtime.places(work).bundle
     root = bundle / "merged"
-    volumes = {path: tree.resolve(path) for path in settings.volumes or ()}
-    directory = settings.working_dir or "/"
+    volumes = {_absolute(path): tree.resolve(path) for path in settings.volumes or ()}
+    directory = _absolute(settings.working_dir or "")
     names = network.names(wishes.network, container.name)
     files = dict(zip(HOST_FILES, (names.hosts, f"{container.name}\n", names.resolver), strict=True))
     mounts = [Mount(source=os.fspath(bundle / name), destination=f"/etc/{name}") for name in files]
@@ -206,6 +214,10 @@ def _request(
         store=str(store.root),
         work=str(work),
     )
+
+
+def _absolute(path: str) -> str:
+    return f"/{path.lstrip('/')}"
 
 
 def _missing(tree: Tree, paths: Sequence[str]) -> tuple[str, ...]:

@@ -53,7 +53,7 @@ def _serve(request: Request) -> int:
     mounts.mount_tmpfs(place.bundle)
     root = mount_root(store, request.base, place.bundle, owners=who != "single")
     for directory in request.directories:
-        (root / directory).mkdir(parents=True, exist_ok=True)
+        _make_directory(root, directory)
     for name, text in request.files.items():
         (place.bundle / name).write_text(text)
     (place.bundle / "config.json").write_text(json.dumps(request.configuration))
@@ -97,6 +97,16 @@ def _become_crun(request: Request, programs: Path, bundle: Path, there: int, go:
     words = [*start_from(programs, "usr/bin/crun"), "--cgroup-manager=disabled"]
     words += [f"--root={bundle / 'state'}", "run", f"--bundle={bundle}", "container"]
     os.execve(words[0], words, {"PATH": os.defpath})
+
+
+def _make_directory(root: Path, path: str) -> None:
+    try:
+        (root / path).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BuildError(
+            f"cannot make the directory /{path} in the container: {error.strerror}",
+            hint="check the volumes and the working directory of the image",
+        ) from error
 
 
 def _end_with_parent() -> None:
