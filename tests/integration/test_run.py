@@ -365,8 +365,10 @@ def test_ctrl_z_stops_nothing_that_no_one_could_continue(terminal: Terminal) -> 
     terminal.wait_for("<typed>")
 
 
-def test_it_hears_of_the_size_of_the_terminal(terminal: Terminal) -> None:
-    terminal.run('trap "stty size" WINCH; echo rea"dy"; while :; do sleep 0.1; done')
+def test_it_knows_the_size_of_the_terminal_and_hears_of_another(terminal: Terminal) -> None:
+    terminal.resize(rows=22, columns=66)
+    terminal.run('stty size; trap "stty size" WINCH; echo rea"dy"; while :; do sleep 0.1; done')
+    terminal.wait_for("22 66")
     terminal.wait_for("ready")
     terminal.resize(rows=33, columns=77)
     terminal.wait_for("33 77")

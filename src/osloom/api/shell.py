@@ -34,12 +34,16 @@ def prepare_shell(
         own["PS1"] = f"{name}:\\w\\$ "
     # Its program does not start: nothing would answer on the ports that the image names.
     forwards = options.forwards or ()
-    # An interactive shell waits for its children itself, and stops and continues them.
     chosen = replace(
         options,
         forwards=forwards,
         user=options.user or "0",
         environment={**own, **options.environment},
     )
-    wishes = replace(wishes_for(session, made, chosen, words), debug=debug_tools(session, image))
+    wishes = replace(
+        wishes_for(session, made, chosen, words),
+        debug=debug_tools(session, image),
+        # An interactive shell waits for its children itself, and stops and continues them.
+        init=bool(command),
+    )
     return partial(container.start, session.store, made, wishes, work)

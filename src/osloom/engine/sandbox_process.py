@@ -57,7 +57,7 @@ def _serve(request: Request) -> Response:
     session.mkdir(mode=0o755)
     _write_session(request.files, session)
     words = [*_bubblewrap(request, store), *_view(request, store, merged, session)]
-    status, output = _run(words, request.command, request, scratch)
+    status, output = _run(words, request.command, scratch)
     if status != 0:
         return Response(status=status, output=output)
     delta = read_delta(scratch / "upper", base, store.blobs, epoch=request.epoch)
@@ -80,7 +80,7 @@ def _serve_single(request: Request, store: Store, base: Tree) -> Response:
     words += ["--bind", os.fspath(state), writable.STATE]
     # Without a shell there is nothing that could change an owner.
     shell = [f"{SESSION}/fakeroot"] if base.resolve("bin/sh") in base else []
-    status, output = _run(words, (*shell, *request.command), request, scratch)
+    status, output = _run(words, (*shell, *request.command), scratch)
     if status != 0:
         return Response(status=status, output=output)
     saved = state / "out"
@@ -90,9 +90,7 @@ def _serve_single(request: Request, store: Store, base: Tree) -> Response:
     return _response(store, delta, output)
 
 
-def _run(
-    words: list[str], command: Sequence[str], request: Request, scratch: Path
-) -> tuple[int, str]:
+def _run(words: list[str], command: Sequence[str], scratch: Path) -> tuple[int, str]:
     with (scratch / "output").open("w+b") as output, no_sync() as seccomp:
         completed = run(
             [*words, "--seccomp", str(seccomp), "--", *command],

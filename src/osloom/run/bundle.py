@@ -78,8 +78,8 @@ class Bundle:
     directory: str = "/"
     hostname: str = "localhost"
     mounts: Sequence[Mount] = ()
-    terminal: bool = False
-    """Give it a terminal of its own, which the runtime connects with the caller's."""
+    terminal: tuple[int, int] | None = None
+    """Columns and lines of a terminal of its own, which the runtime connects with the caller's."""
     read_only: bool = False
     capabilities: bool = True
     """Those that container engines give by default, or none."""
@@ -97,7 +97,7 @@ def configuration(bundle: Bundle) -> dict[str, Any]:
         "ociVersion": "1.0.2",
         "hostname": bundle.hostname,
         "process": {
-            "terminal": bundle.terminal,
+            **_terminal(bundle.terminal),
             "user": user,
             "args": list(bundle.words),
             "env": [f"{name}={value}" for name, value in bundle.environment.items()],
@@ -114,6 +114,12 @@ def configuration(bundle: Bundle) -> dict[str, Any]:
             "seccomp": _no_typing(),
         },
     }
+
+
+def _terminal(size: tuple[int, int] | None) -> dict[str, Any]:
+    if size is None:
+        return {"terminal": False}
+    return {"terminal": True, "consoleSize": {"width": size[0], "height": size[1]}}
 
 
 def _kernel_mounts(bundle: Bundle) -> list[dict[str, Any]]:

@@ -87,7 +87,7 @@ def user_of(store: Store, container: Container, given: str | None = None) -> Ide
 
 def start(store: Store, container: Container, wishes: Wishes, work: Path) -> int:
     """Run it in the foreground; gives its exit status. What it writes is forgotten."""
-    terminal = has_terminal() and os.isatty(1)
+    terminal = os.get_terminal_size(1) if has_terminal() and os.isatty(1) else None
     if os.isatty(0) and "TERM" in os.environ:
         own = {"TERM": os.environ["TERM"], **wishes.environment}
         wishes = replace(wishes, environment=own)
@@ -160,7 +160,7 @@ def _request(
     wishes: Wishes,
     work: Path,
     *,
-    terminal: bool = False,
+    terminal: tuple[int, int] | None = None,
     http: HttpCheck | None = None,
 ) -> Request:
     settings, tree = container.settings, store.load_tree(container.tree)

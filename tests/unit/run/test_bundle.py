@@ -23,6 +23,12 @@ def test_the_process_is_what_the_image_says() -> None:
     assert process["noNewPrivileges"] is True
 
 
+def test_a_terminal_has_the_size_of_the_callers() -> None:
+    assert configuration(BUNDLE)["process"]["terminal"] is False
+    process = configuration(replace(BUNDLE, terminal=(80, 24)))["process"]
+    assert (process["terminal"], process["consoleSize"]) == (True, {"width": 80, "height": 24})
+
+
 def test_no_capabilities_are_none_of_any_kind() -> None:
     found = configuration(replace(BUNDLE, capabilities=False))["process"]["capabilities"]
     assert found == {"bounding": [], "effective": [], "permitted": []}
