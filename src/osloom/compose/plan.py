@@ -14,6 +14,7 @@ from osloom.compose.customise import Settings, customise
 from osloom.compose.foretell import foretell_modules
 from osloom.compose.packages import merge_packages
 from osloom.compose.scripts import Work, finish, run_scripts
+from osloom.compose.trim import trim
 from osloom.engine.step import Output, Step
 from osloom.model.definition import File, Image, Project
 from osloom.model.lock import Package
@@ -89,6 +90,12 @@ def plan_merge(
 def plan_tools(packages: Sequence[Package]) -> Output:
     """The tree of the tools image: files of packages, and nothing run."""
     return plan_merge("tools", plan_packages(packages), dpkg=False)
+
+
+def plan_trimmed(name: str, packages: Sequence[Package]) -> Output:
+    """The packages' files without their documentation; nothing run."""
+    tree = plan_merge(name, plan_packages(packages), dpkg=False)
+    return Step(action=trim, title=f"trim {name}", group=name, inputs={"tree": tree}).output()
 
 
 def plan_image(
