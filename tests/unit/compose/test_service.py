@@ -103,15 +103,21 @@ KillSignal=INT
         notes=(
             NO_PORT,
             "to reload the service, send its container the signal: `kill --signal=HUP`",
-            "`knot` may bind to ports below 1024 (AmbientCapabilities=): an image cannot allow "
-            "that, pass `--sysctl=net.ipv4.ip_unprivileged_port_start=0` where the engine does "
-            "not do so itself, or choose a port above",
+            (
+                "`knot` may bind to ports below 1024 (AmbientCapabilities=): an image cannot allow "
+                "that, pass `--sysctl=net.ipv4.ip_unprivileged_port_start=0` where the engine does "
+                "not do so itself, or choose a port above"
+            ),
             "the unit gives `knot` capabilities, an image cannot: pass `--cap-add=NET_ADMIN`",
-            "restarting and limits are the container engine's: "
-            "pass `--restart=on-failure --ulimit=nofile=1048576`",
-            "the unit confines the service: pass `--security-opt=no-new-privileges --read-only "
-            "--cap-drop=all --cap-add=NET_BIND_SERVICE --cap-add=SETPCAP` to the container "
-            "engine; the engine's own confinement stands for `ProtectSystem=` and 1 more",
+            (
+                "restarting and limits are the container engine's: "
+                "pass `--restart=on-failure --ulimit=nofile=1048576`"
+            ),
+            (
+                "the unit confines the service: pass `--security-opt=no-new-privileges --read-only "
+                "--cap-drop=all --cap-add=NET_BIND_SERVICE --cap-add=SETPCAP` to the container "
+                "engine; the engine's own confinement stands for `ProtectSystem=` and 1 more"
+            ),
         ),
     )
     assert found.volumes == ("/var/lib/knot", "/var/lib/knot/keys")
@@ -136,10 +142,14 @@ ExecStop=/usr/bin/mosquitto-stop $MAINPID
     )
     assert found.notes == (
         NO_PORT,
-        "`/usr/libexec/helper unpack` does not run before it starts: "
-        "do in the image, or in the entrypoint, what of it is needed",
-        "`/usr/bin/mosquitto-stop '$MAINPID'` does not run to stop it: "
-        "do in the image, or in the entrypoint, what of it is needed",
+        (
+            "`/usr/libexec/helper unpack` does not run before it starts: "
+            "do in the image, or in the entrypoint, what of it is needed"
+        ),
+        (
+            "`/usr/bin/mosquitto-stop '$MAINPID'` does not run to stop it: "
+            "do in the image, or in the entrypoint, what of it is needed"
+        ),
     )
 
 
@@ -155,10 +165,14 @@ def test_sockets_give_ports() -> None:
     )
     assert found.ports == (22, 443)
     assert found.notes == (
-        "the service can get its sockets from ssh.socket, which no container has: "
-        "see that the program listens itself",
-        "the service can get its sockets from tls.socket, which no container has: "
-        "see that the program listens itself",
+        (
+            "the service can get its sockets from ssh.socket, which no container has: "
+            "see that the program listens itself"
+        ),
+        (
+            "the service can get its sockets from tls.socket, which no container has: "
+            "see that the program listens itself"
+        ),
         "the service requires b.service: run that in a container of its own, or do without",
     )
 
@@ -231,8 +245,10 @@ FutureSetting=1
     assert found.notes == (
         "the environment file /etc/default/a is not in the image: add it, or say `env`",
         "`%H` in `%H` is only known where the service runs: say what depends on it yourself",
-        "`unheard-of` goes to the background (Type=forking) and the container would end at once: "
-        "say the `entrypoint` with its option to stay in the foreground",
+        (
+            "`unheard-of` goes to the background (Type=forking) and the container would end at once: "
+            "say the `entrypoint` with its option to stay in the foreground"
+        ),
         NO_PORT,
         "the unit starts only where /etc/rsyncd.conf is, and the image has no such file: add it",
         "`BindPaths=/srv` is not carried over: mount them with `--volume`",
