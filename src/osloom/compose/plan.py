@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import msgspec
 
 from osloom.base.digest import Digest
-from osloom.compose.application import NONROOT, adapt
 from osloom.compose.application import Settings as Application
+from osloom.compose.application import adapt
 from osloom.compose.base import base_of
 from osloom.compose.configure import configure
 from osloom.compose.customise import Settings, customise
@@ -156,7 +156,8 @@ def _adapted(
         keep=image.keep or (),
         service=image.service,
         entrypoint=not image.oci.entrypoint,
-        user=image.oci.user in (None, NONROOT),
+        user=image.oci.user,
+        own=tuple(sorted({*image.users, *image.groups})),
         home=image.oci.home,
     )
     own = [one for one in packages if one.package == main]

@@ -1,6 +1,7 @@
 """An application: what it leaves out of its packages, and what it finds in them."""
 
 import hashlib
+from collections.abc import Mapping
 
 import msgspec
 import pytest
@@ -125,9 +126,15 @@ def test_the_bundle_holds_the_certificates_of_packages_and_of_the_definition() -
     assert with_bundle(bare, blobs.__getitem__, add) is bare
 
 
-def adapted(store: Store, settings: Settings) -> tuple[Tree, Derived]:
+def adapted(
+    store: Store, settings: Settings, files: Mapping[str, str] | None = None
+) -> tuple[Tree, Derived]:
     control = b"Package: app\nVersion: 1\nDescription: serves things\n and more\n"
-    main = store.add_tree(with_parents({"usr/bin/app": PROGRAM}, mtime=0))
+    written = {
+        path: Node("file", 0o644, size=len(text), digest=store.blobs.add(text.encode()))
+        for path, text in (files or {}).items()
+    }
+    main = store.add_tree(with_parents({"usr/bin/app": PROGRAM, **written}, mtime=0))
     controls = store.add_tree(
         Tree({"control": Node("file", 0o644, size=len(control), digest=store.blobs.add(control))})
     )
@@ -169,7 +176,48 @@ def test_an_application_has_a_user_and_knows_its_program(store: Store) -> None:
 
 
 def test_what_the_definition_says_is_not_looked_for(store: Store) -> None:
-    settings = Settings(epoch=0, main="app", entrypoint=False, user=False)
+    settings = Settings(epoch=0, main="app", entrypoint=False, user="root")
     image, derived = adapted(store, settings)
-    assert derived == Derived(title="app", description="serves things")
-    assert "nonroot" not in text(store, image, "etc/passwd")
+    assert derived.entrypoint == ()
+    assert "etc/passwd" in image
+
+
+UNIT = """
+[Service]
+ExecStart=/usr/bin/app --foreground
+User=appuser
+Environment=MODE=service
+StateDirectory=app
+KillSignal=SIGINT
+"""
+
+
+def test_a_service_says_how_its_program_runs(store: Store) -> None:
+    files = {
+        "usr/lib/systemd/system/app.service": UNIT,
+        "usr/lib/sysusers.d/app.conf": "u appuser 123 - /var/lib/app\ng plain 77\nm appuser plain\n",
+        "usr/lib/tmpfiles.d/app.conf": "d /run/app 0750 appuser www-data\nd /run/gone 0750 who who\n",
+    }
+    settings = Settings(epoch=86400, main="app", service="app", user="www-data")
+    image, derived = adapted(store, settings, files)
+    assert derived.entrypoint == ("/usr/bin/app", "--foreground")
+    assert (derived.environment["MODE"], derived.stop_signal) == ("service", "SIGINT")
+    assert derived.volumes == ("/var/lib/app",)
+    # The definition names another user than the unit: the directories are that user's.
+    assert derived.user == "33:33"
+    state = image["var/lib/app"]
+    assert (state.mode, state.uid, state.gid) == (0o755, 33, 33)
+    passwd = text(store, image, "etc/passwd").splitlines()
+    assert "appuser:x:123:123::/var/lib/app:/usr/sbin/nologin" in passwd
+    assert "www-data:x:33:33::/nonexistent:/usr/sbin/nologin" in passwd
+    assert "plain:x:77:appuser" in text(store, image, "etc/group")
+    assert "appuser:!*:1:" in text(store, image, "etc/shadow")
+    assert "run/gone" not in image
+
+
+def test_the_user_of_the_unit_is_made_when_nobody_declares_it(store: Store) -> None:
+    files = {"usr/lib/systemd/system/app.service": UNIT}
+    image, derived = adapted(store, Settings(epoch=0, main="app", service="app"), files)
+    assert derived.user == "999:999"
+    assert "appuser:x:999:999:" in text(store, image, "etc/passwd")
+    assert image["var/lib/app"].uid == 999
