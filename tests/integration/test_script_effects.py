@@ -45,13 +45,13 @@ def packages(tmp_path_factory: pytest.TempPathFactory, store: Path) -> Packages:
     for command in ("lock", "build"):
         workshop(command).check()
     lock = json.loads((workshop.directory / "osloom.lock").read_text())
-    (image,) = [one for one in lock["images"] if one["name"] == "scripts"]
+    chosen = {one.partition(":")[0] for one in lock["images"]["scripts"]["packages"]}
     blobs = Store(store).blobs
     controls: dict[str, Control] = {}
     paths: set[str] = set()
     wanted = {one["digest"]: one["name"] for one in lock["packages"]}
     for digest, name in wanted.items():
-        if blobs.find(digest) is None or name not in str(image):
+        if blobs.find(digest) is None or name not in chosen:
             continue
         with blobs.open(digest) as file:
             package = read_package(file, blobs, name=name)
