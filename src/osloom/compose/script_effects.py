@@ -25,7 +25,7 @@ class Effects(msgspec.Struct, frozen=True, kw_only=True):
     matters: bool = False
     """Whether something is left that only the scripts can do."""
     reasons: tuple[str, ...] = ()
-    """Those things, each as a phrase that follows “it would”; the weightiest is not known."""
+    """Those things, each as a phrase that follows “it would”."""
     alternatives: tuple[Alternative, ...] = ()
     users: tuple[Declared, ...] = ()
     """Accounts, as sysusers.d(5) would declare them."""
@@ -166,7 +166,7 @@ def notes(
     said = []
     for name, (scripts, triggers) in packages.items():
         found = effects(name, scripts, triggers, paths=paths)
-        reasons = [*_undone(found, done), *found.reasons]
+        reasons = [*found.reasons, *_undone(found, done)]
         if reasons:
             more = f" and do {len(reasons) - 1} more things" if len(reasons) > 2 else ""
             more = f" and {reasons[1]}" if len(reasons) == 2 else more

@@ -199,6 +199,6 @@ def test_notes_are_one_sentence_each() -> None:
         f"the scripts of `web` did not run: they would turn on Apache modules and run `b`; {mend}",
     )
     assert notes(packages)[2] == (
-        f"the scripts of `web` did not run: they would give /srv to web and do 2 more things; "
+        f"the scripts of `web` did not run: they would turn on Apache modules and do 2 more things; "
         f"{mend}"
     )
