@@ -98,7 +98,7 @@ _HANDLED = {
     # Their caches are looked for by the files that they are made of.
     *("hicolor-icon-theme", "fontconfig", "libgdk-pixbuf-2.0-0", "libgtk-3-0t64"),
 }
-"""Packages whose scripts were read by a person: no application needs what they do."""
+"""Packages left unnamed by judgement: an application container hardly needs what they do."""
 
 
 def _commands(
