@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from integration.conftest import Workshop
+from osloom.compose.application.scripts.effects import Effects, effects
+from osloom.compose.application.unrun import script_notes
 from osloom.compose.control import Control
-from osloom.compose.script_effects import Effects, effects, notes
-from osloom.model.tree import Tree
+from osloom.model.tree import Node, Tree
 from osloom.sources.debian.archive import read_package
 from osloom.store.store import Store
 
@@ -79,6 +80,7 @@ def test_what_is_understood(packages: Packages) -> None:
 
 
 def test_the_notes(packages: Packages) -> None:
-    said = notes(packages.read, paths=packages.paths, done={"alternatives", "users", "changes"})
+    found = {name: packages.effects(name) for name in packages.read}
+    said = script_notes(found, Tree(dict.fromkeys(packages.paths, Node("file", 0o644))))
     assert any("`apache2` did not run: they would turn on Apache modules" in one for one in said)
     assert not any("`nginx-common`" in one for one in said)

@@ -9,10 +9,10 @@ import pytest
 from integration.conftest import Workshop
 from osloom.base.digest import digest_bytes
 from osloom.base.errors import BuildError
-from osloom.compose.service import Service, carry_over
-from osloom.compose.sysusers import sysusers
-from osloom.compose.tmpfiles import tmpfiles
-from osloom.compose.unit_search import find_drop_ins, find_sockets, find_unit
+from osloom.compose.application.sysusers import sysusers
+from osloom.compose.application.tmpfiles import tmpfiles
+from osloom.compose.application.units.search import find_drop_ins, find_sockets, find_unit
+from osloom.compose.application.units.service import Service, carry_over
 from osloom.model.tree import Node, Tree
 
 _PACKAGES = (

@@ -6,8 +6,8 @@ import pytest
 
 from osloom.base.digest import digest_bytes
 from osloom.base.errors import BuildError
-from osloom.compose.service import Directory, Service, carry_over
-from osloom.compose.unit_search import find_drop_ins, find_sockets, find_unit
+from osloom.compose.application.units.search import find_drop_ins, find_sockets, find_unit
+from osloom.compose.application.units.service import Directory, Service, carry_over
 from osloom.model.tree import Node, Tree
 
 ROOT = (

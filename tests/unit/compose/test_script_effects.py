@@ -3,10 +3,11 @@
 import pytest
 
 from osloom.base.digest import digest_bytes
-from osloom.compose.file_triggers import file_triggers
-from osloom.compose.script_changes import Change, apply_changes
-from osloom.compose.script_effects import Alternative, Effects, effects, notes
-from osloom.compose.sysusers import Declared
+from osloom.compose.application.scripts.changes import Change, apply_changes
+from osloom.compose.application.scripts.effects import Alternative, Effects, effects
+from osloom.compose.application.scripts.triggers import file_triggers
+from osloom.compose.application.sysusers import Declared
+from osloom.compose.application.unrun import script_notes
 from osloom.model.tree import Node, Tree
 
 START = "#!/bin/sh\nset -e\n"
@@ -194,11 +195,8 @@ def test_notes_are_one_sentence_each() -> None:
             f"{mend}"
         ),
     )
-    assert notes(packages, done={"changes"}) == (
+    found = {name: effects(name, *one) for name, one in packages.items()}
+    assert script_notes(found, Tree()) == (
         *others,
         f"the scripts of `web` did not run: they would turn on Apache modules and run `b`; {mend}",
-    )
-    assert notes(packages)[2] == (
-        f"the scripts of `web` did not run: they would turn on Apache modules and do 2 more things; "
-        f"{mend}"
     )

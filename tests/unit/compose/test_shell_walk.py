@@ -2,8 +2,8 @@
 
 import pytest
 
-from osloom.compose.shell_script import ScriptError, parse_script
-from osloom.compose.shell_walk import Reached, Walk
+from osloom.compose.application.scripts.syntax import ScriptError, parse_script
+from osloom.compose.application.scripts.walk import Reached, Walk
 
 
 def judge(words: tuple[str, ...]) -> bool | None:

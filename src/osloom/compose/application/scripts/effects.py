@@ -10,13 +10,12 @@ from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 
-from osloom.compose.file_triggers import file_triggers
-from osloom.compose.script_changes import Change, change_phrase
-from osloom.compose.script_commands import Alternative, understood
-from osloom.compose.script_phrases import UNKNOWN, phrase
-from osloom.compose.shell_script import ScriptError, parse_script
-from osloom.compose.shell_walk import Reached, Walk
-from osloom.compose.sysusers import Declared
+from osloom.compose.application.scripts.changes import Change
+from osloom.compose.application.scripts.commands import Alternative, understood
+from osloom.compose.application.scripts.phrases import UNKNOWN, phrase
+from osloom.compose.application.scripts.syntax import ScriptError, parse_script
+from osloom.compose.application.scripts.walk import Reached, Walk
+from osloom.compose.application.sysusers import Declared
 
 
 class Effects(msgspec.Struct, frozen=True, kw_only=True):
@@ -150,43 +149,3 @@ def _activated(triggers: str) -> list[str]:
         for name in dict.fromkeys(names)
         if name not in known and not name.startswith("/")
     ]
-
-
-def notes(
-    packages: Mapping[str, tuple[Mapping[str, str], str]],
-    *,
-    paths: Collection[str] | None = None,
-    done: Collection[str] = (),
-) -> tuple[str, ...]:
-    """One sentence for each package whose scripts matter and did not run, sorted.
-
-    `packages` has, by name, the scripts and the text of the triggers. `paths` are those of the
-    image. `done` names what the caller did itself: `alternatives`, `users`, `changes`.
-    """
-    said = []
-    for name, (scripts, triggers) in packages.items():
-        found = effects(name, scripts, triggers, paths=paths)
-        reasons = [*found.reasons, *_undone(found, done)]
-        if reasons:
-            more = f" and do {len(reasons) - 1} more things" if len(reasons) > 2 else ""
-            more = f" and {reasons[1]}" if len(reasons) == 2 else more
-            said.append(
-                f"the scripts of `{name}` did not run: they would {reasons[0]}{more}; {_MEND}"
-            )
-    for path, program in file_triggers(paths or ()):
-        said.append(f"`{program}` did not run for the files in /{path}; {_MEND}")
-    return tuple(sorted(said))
-
-
-_MEND = 'say `configure = "dpkg"` if the image needs that'
-
-
-def _undone(found: Effects, done: Collection[str]) -> list[str]:
-    undone = []
-    if "users" not in done:
-        undone += [f"make the {one.kind} {one.name}" for one in found.users if one.kind != "member"]
-    if "alternatives" not in done:
-        undone += [f"make the link {one.link}" for one in found.alternatives]
-    if "changes" not in done:
-        undone += [change_phrase(one) for one in found.changes]
-    return undone

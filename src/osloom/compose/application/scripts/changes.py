@@ -169,22 +169,6 @@ def _values(words: list[str], named: dict[str, str]) -> tuple[dict[str, str], li
     return values, rest
 
 
-def change_phrase(change: Change) -> str:
-    """What a change does, as a phrase that follows “it would”."""
-    match change.kind:
-        case "owner" if change.user or change.group:
-            owner = ":".join(one for one in (change.user, change.group) if one)
-            return f"give {change.path} to {owner}"
-        case "owner":
-            return f"change the mode of {change.path} to {change.mode or 0:04o}"
-        case "symlink":
-            return f"link {change.path} to {change.source}"
-        case "copy":
-            return f"copy {change.source} to {change.path}"
-        case _:
-            return f"make {change.path}"
-
-
 def apply_changes(
     tree: Tree, changes: Iterable[Change], *, uid: Callable[[str], int], gid: Callable[[str], int]
 ) -> Tree:

@@ -2,7 +2,7 @@
 
 import re
 
-from osloom.compose.shell_walk import Reached, is_unknown
+from osloom.compose.application.scripts.walk import Reached, is_unknown
 
 UNKNOWN = "run a program that is only known then"
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
-from osloom.compose.unit_file import split_words
+from osloom.compose.application.units.file import split_words
 
 _PREFIXES = "@-:+!|"
 

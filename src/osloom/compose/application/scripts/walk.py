@@ -10,7 +10,7 @@ from contextlib import suppress
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
-from osloom.compose.shell_script import (
+from osloom.compose.application.scripts.syntax import (
     AndOr,
     Body,
     Case,

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 import msgspec
 
-from osloom.compose.script_changes import Change, understand
-from osloom.compose.shell_walk import Reached, is_unknown
-from osloom.compose.sysusers import Declared
+from osloom.compose.application.scripts.changes import Change, understand
+from osloom.compose.application.scripts.walk import Reached, is_unknown
+from osloom.compose.application.sysusers import Declared
 
 
 class Alternative(msgspec.Struct, frozen=True, kw_only=True):
