@@ -124,7 +124,7 @@ def plan_image(
         foretold = _finished(name, image, early, epoch=epoch)
     else:
         tree = plan_merge(name, unpacked, dpkg=False)
-    if image.is_application:
+    if image.is_application or (image.service and "oci" in image.outputs):
         adapted = _adapted(name, image, tree, unpacked, epoch=epoch)
         tree, derived = adapted.output(), adapted.output("derived")
     tree = customised(tree)
@@ -153,6 +153,7 @@ def _adapted(
     settings = Application(
         epoch=epoch,
         main=main.name if main else "",
+        configured=image.runs_dpkg,
         keep=image.keep or (),
         service=image.service,
         entrypoint=not image.oci.entrypoint,

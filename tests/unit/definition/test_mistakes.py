@@ -94,9 +94,9 @@ WRONG = {
         '[image.a]\nservice = "nginx"\noutputs = ["nspawn"]\n',
         "2:1 `service` is for a container of an application | leave `nspawn` out of `outputs`",
     ),
-    "a service that dpkg configures": (
-        '[image.a]\nservice = "nginx"\nconfigure = "dpkg"\n',
-        '2:1 `service` is for a container of an application | leave `configure = "dpkg"` out',
+    "documentation that dpkg keeps": (
+        '[image.a]\nkeep = ["doc"]\nconfigure = "dpkg"\n',
+        '2:1 `keep` is for a container of an application | leave `configure = "dpkg"` out',
     ),
     "a debug variant of nothing": (
         '[image.api]\n[image.b]\ndebug-of = "apy"\n',

@@ -4,7 +4,7 @@ No script runs. What of the scripts' work a container needs is done here: accoun
 declared directories; and what the packages say of how their program runs is derived.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -52,6 +52,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     epoch: int
     main: str
     """The package that the application is named for; empty when the definition names none."""
+    configured: bool = False
+    """Whether the packages' scripts have run: then only what is derived is left to do."""
     keep: tuple[str, ...] = ()
     service: str | None = None
     entrypoint: bool = True
@@ -71,16 +73,14 @@ def adapt(job: Job) -> Mapping[str, Digest]:
     trees of all.
     """
     settings = msgspec.convert(job.parameters["settings"], Settings)
-    tree = trimmed(job.tree(), settings.keep)
+    tree = job.tree() if settings.configured else trimmed(job.tree(), settings.keep)
     root = Root(dict(tree.items()), job.store.blobs, settings.epoch)
-    if "etc/nsswitch.conf" not in root.nodes:
-        root.write("etc/nsswitch.conf", _NSSWITCH)
     accounts = read_accounts(root)
-    add_user(accounts, "nobody", epoch=settings.epoch)
-    add_declared_accounts(root, accounts)
-    found = read_scripts((Control(one, job.store.blobs) for one in job.trees("controls")), tree)
-    do_without(root, accounts, found)
-    derived = Derived(notes=script_notes(found, tree))
+    derived = Derived()
+    if not settings.configured:
+        derived = _prepare(
+            root, accounts, tree, [Control(one, root.blobs) for one in job.trees("controls")]
+        )
     if settings.main:
         shipped, files = job.trees("main")
         control = Control(files, job.store.blobs)
@@ -94,15 +94,27 @@ def adapt(job: Job) -> Mapping[str, Digest]:
     if settings.service:
         service = find_service(tree, root, settings.service)
         derived = _with_service(derived, service, root, accounts, settings)
-    _add_users(accounts, settings)
-    if not derived.user:
-        derived = msgspec.structs.replace(derived, user=f"{NONROOT_ID}:{NONROOT_ID}")
-    make_declared_paths(root, accounts)
+    if not settings.configured:
+        _add_users(accounts, settings)
+        make_declared_paths(root, accounts)
+        if not derived.user:
+            derived = msgspec.structs.replace(derived, user=f"{NONROOT_ID}:{NONROOT_ID}")
     write_accounts(root, accounts)
     return {
         "tree": job.store.add_tree(Tree(root.nodes)),
         "derived": job.store.blobs.add(msgspec.json.encode(derived)),
     }
+
+
+def _prepare(root: Root, accounts: Accounts, tree: Tree, controls: Sequence[Control]) -> Derived:
+    """What scripts and the packages of every system would have put into /etc."""
+    if "etc/nsswitch.conf" not in root.nodes:
+        root.write("etc/nsswitch.conf", _NSSWITCH)
+    add_user(accounts, "nobody", epoch=root.epoch)
+    add_declared_accounts(root, accounts)
+    found = read_scripts(controls, tree)
+    do_without(root, accounts, found)
+    return Derived(notes=script_notes(found, tree))
 
 
 def _with_program(derived: Derived, control: Control, shipped: Tree, tree: Tree) -> Derived:
