@@ -23,10 +23,10 @@ def member(name: str, content: bytes | None = None, **fields: object) -> tarfile
 
 
 def archive(
-    *members: tuple[tarfile.TarInfo, bytes | None], format: int = tarfile.PAX_FORMAT
-) -> bytes:  # noqa: A002
+    *members: tuple[tarfile.TarInfo, bytes | None], kind: int = tarfile.PAX_FORMAT
+) -> bytes:
     out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w", format=format) as tar:
+    with tarfile.open(fileobj=out, mode="w", format=kind) as tar:
         for info, content in members:
             tar.addfile(info, io.BytesIO(content) if content is not None else None)
     return out.getvalue()

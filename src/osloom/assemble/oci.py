@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from osloom.assemble.base import base_of, blobs_of_base, said_of_base, with_base
 from osloom.assemble.compression import programs
 from osloom.assemble.layers import ON_TOP, group, split_layers, write_layer
 from osloom.assemble.request import Product, Request
@@ -65,7 +66,8 @@ def write_layout(job: Job) -> Mapping[str, Digest]:
     """Layers, configuration, manifest and index as the tree of a layout."""
     parameters = job.parameters
     blobs = job.store.blobs
-    settings = msgspec.convert(parameters["settings"], Oci)
+    base = base_of(job)
+    settings = base.inherited(msgspec.convert(parameters["settings"], Oci))
     infos = [json.loads(blobs.read(digest)) for digest in job.digests("infos")]
     layers = [
         {**info, "title": title}
@@ -80,19 +82,22 @@ def write_layout(job: Job) -> Mapping[str, Digest]:
         nodes[f"blobs/sha256/{to_hex(digest)}"] = Node("file", 0o644, size=len(data), digest=digest)
         return {"mediaType": media_type, "digest": digest, "size": len(data)}
 
+    architecture = parameters["architecture"]
+    configuration = base.continued(
+        image_config(settings, layers, architecture=architecture, created=created)
+    )
+    layers = [*base.layers, *layers]
     for layer in layers:
         nodes[f"blobs/sha256/{to_hex(layer['digest'])}"] = Node(
             "file", 0o644, size=layer["size"], digest=layer["digest"]
         )
-    architecture = parameters["architecture"]
-    config = add(
-        _json(image_config(settings, layers, architecture=architecture, created=created)), _CONFIG
-    )
+    config = add(_json(configuration), _CONFIG)
     descriptors = [{key: layer[key] for key in ("mediaType", "digest", "size")} for layer in layers]
     annotations = {
         "org.opencontainers.image.created": created,
         "org.opencontainers.image.title": parameters["name"],
         "org.opencontainers.image.version": parameters["version"],
+        **base.annotations,
         **settings.annotations,
     }
     manifest = add(
@@ -126,6 +131,7 @@ def _json(value: Any) -> bytes:
 
 
 def plan(request: Request) -> tuple[Product, ...]:
+    request = with_base(request)
     settings = request.image.oci
     # Too few layers for packages of their own: one for everything, or one below the files.
     parts = request.parts if settings.layers > 1 else ()
@@ -170,10 +176,12 @@ def plan(request: Request) -> tuple[Product, ...]:
             "settings": msgspec.to_builtins(settings),
             "titles": titles,
             "version": request.project.version,
+            **said_of_base(request),
         },
         inputs={
             "layers": tuple(step.output("file") for step in layers),
             "infos": tuple(step.output("info") for step in layers),
+            **blobs_of_base(request),
         },
     )
     product = Product(path=f"{request.name}.oci", output=layout.output(), kind="directory")

@@ -62,11 +62,7 @@ def read_layer(file: BinaryIO, blobs: Blobs, *, limit: int, diff_id: Digest) -> 
         tree = _read_tar(cast(BinaryIO, measured), blobs, limit=limit)
         while measured.read(_CHUNK):
             pass
-    except (
-        # Also what is right in itself, but nested or counted to break its reader.
-        *(tarfile.TarError, OSError, EOFError, ValueError, OverflowError, RecursionError),
-        *(zlib.error, *_zstd_errors()),
-    ) as error:
+    except _damage() as error:
         raise BuildError(str(error) or type(error).__name__) from error
     if measured.digest != diff_id:
         raise BuildError(
@@ -76,10 +72,12 @@ def read_layer(file: BinaryIO, blobs: Blobs, *, limit: int, diff_id: Digest) -> 
     return tree
 
 
-def _zstd_errors() -> tuple[type[Exception], ...]:
+def _damage() -> tuple[type[Exception], ...]:
+    """How readers say that what they read is broken, or made to break them."""
     import zstandard
 
-    return (zstandard.ZstdError,)
+    archive = (tarfile.TarError, ValueError, OverflowError, RecursionError)
+    return (*archive, OSError, EOFError, zlib.error, zstandard.ZstdError)
 
 
 def _decompressed(file: BinaryIO) -> BinaryIO:
@@ -163,7 +161,8 @@ def _read_tar(source: BinaryIO, blobs: Blobs, *, limit: int) -> Tree:
         tarinfo=_Member,
     ) as archive:
         while (member := archive.next()) is not None:
-            archive.members.clear()
+            # It would remember every one.
+            archive.members = []  # type: ignore[attr-defined]
             path = _safe_path(member.name)
             if path:
                 _keep(reading, path, _node(archive, member, reading))

@@ -1,0 +1,192 @@
+"""OCI images on a base image: its layers first and untouched, then what the image adds to it.
+
+The configuration is inherited as a Dockerfile's `FROM` does: what the definition sets wins, and an
+entrypoint of its own forgets the base's command,
+https://docs.docker.com/reference/dockerfile/#understand-how-cmd-and-entrypoint-interact.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from osloom.assemble.request import Request
+from osloom.base.digest import Digest
+from osloom.base.errors import BuildError
+from osloom.engine.step import Input, Job, Step, action
+from osloom.model.changeset import difference
+from osloom.model.definition import Oci
+from osloom.sources.oci.manifest import MOST_LAYERS, oci_type
+
+
+class Settings(msgspec.Struct, frozen=True, rename="pascal"):
+    """`config` of an image configuration, config.md, as far as a definition can say it."""
+
+    user: str | None = None
+    env: tuple[str, ...] | None = None
+    entrypoint: tuple[str, ...] | None = None
+    cmd: tuple[str, ...] | None = None
+    working_dir: str | None = None
+    labels: dict[str, str] | None = None
+    stop_signal: str | None = None
+
+
+class Beyond(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True):
+    """What else is inherited, as it is: ports of UDP, checks by a shell."""
+
+    exposed_ports: dict[str, Any] | None = None
+    volumes: dict[str, Any] | None = None
+    healthcheck: dict[str, Any] | None = None
+    shell: tuple[str, ...] | None = None
+
+
+class _Config(msgspec.Struct, frozen=True):
+    config: Settings | None = None
+
+
+class _Rest(msgspec.Struct, frozen=True):
+    config: Beyond | None = None
+    history: tuple[dict[str, Any], ...] | None = None
+    variant: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaseImage:
+    """What a layout takes of the base; of no base, nothing."""
+
+    layers: tuple[dict[str, Any], ...] = ()
+    """Descriptors, each with its `diffId`."""
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    config: Settings = field(default_factory=Settings)
+    beyond: Beyond = field(default_factory=Beyond)
+    history: tuple[dict[str, Any], ...] = ()
+    variant: str = ""
+
+    def inherited(self, own: Oci) -> Oci:
+        """The definition's settings, with the base's where it has none."""
+        base = self.config
+        pairs = (one.partition("=") for one in base.env or ())
+        env = {name: value for name, equals, value in pairs if name and equals}
+        return msgspec.structs.replace(
+            own,
+            entrypoint=own.entrypoint or base.entrypoint or (),
+            command=own.command or (() if own.entrypoint else base.cmd or ()),
+            user=own.user or base.user,
+            env=env | own.env,
+            working_directory=own.working_directory or base.working_dir,
+            labels={**(base.labels or {}), **own.labels},
+            stop_signal=own.stop_signal or base.stop_signal,
+        )
+
+    def continued(self, configuration: dict[str, Any]) -> dict[str, Any]:
+        """The configuration of the image's own layers, with what is below them."""
+        config = configuration["config"]
+        for name, value in msgspec.to_builtins(self.beyond).items():
+            together = name in ("ExposedPorts", "Volumes")
+            config[name] = (value | config.get(name, {})) if together else config.get(name, value)
+        below = [layer["diffId"] for layer in self.layers]
+        diff_ids = [*below, *configuration["rootfs"]["diff_ids"]]
+        return {
+            **configuration,
+            **({"variant": self.variant} if self.variant else {}),
+            "rootfs": {"type": "layers", "diff_ids": diff_ids},
+            "history": [*self.history, *configuration["history"]],
+        }
+
+
+def base_of(job: Job) -> BaseImage:
+    """What `said_of_base` and `blobs_of_base` gave to the job. Raises BuildError."""
+    said = job.parameters.get("base")
+    if said is None:
+        return BaseImage()
+    data = job.store.blobs.read(job.digest("base-config"))
+    try:
+        config = msgspec.json.decode(data, type=_Config).config
+        rest = msgspec.json.decode(data, type=_Rest)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BuildError(
+            f"cannot read the configuration of {said['reference']}: {error}",
+            hint="do not use this base, or tell who made it",
+        ) from error
+    layers = tuple(said["layers"])
+    history = rest.history or ()
+    if sum(not one.get("empty_layer") for one in history) != len(layers):
+        # None, or one that is not about these layers: engines count them.
+        history = tuple({"created_by": f"a layer of {said['reference']}"} for _ in layers)
+    return BaseImage(
+        layers=layers,
+        annotations={
+            "org.opencontainers.image.base.digest": said["manifest"],
+            "org.opencontainers.image.base.name": said["reference"],
+        },
+        config=config or Settings(),
+        beyond=rest.config or Beyond(),
+        history=history,
+        variant=rest.variant,
+    )
+
+
+def with_base(request: Request) -> Request:
+    """The request for what the image adds to its base alone, in as many layers as are left.
+
+    Raises BuildError when none is.
+    """
+    if request.base is None or request.base_tree is None:
+        return request
+    room = MOST_LAYERS - len(request.base.layers)
+    if room < 1:
+        raise BuildError(
+            f"cannot write {request.name}.oci: its base has {len(request.base.layers)} layers, "
+            f"and container engines take {MOST_LAYERS}",
+            hint="choose another base, or have its layers squashed",
+        )
+    added = Step(
+        action=subtract_base,
+        title=f"subtract the base from {request.name}",
+        group=request.name,
+        parameters={"epoch": request.epoch},
+        inputs={"tree": request.tree, "base": request.base_tree},
+    )
+    oci = request.image.oci
+    limited = msgspec.structs.replace(oci, layers=min(oci.layers, room))
+    image = msgspec.structs.replace(request.image, oci=limited)
+    return dataclasses.replace(request, tree=added.output(), image=image)
+
+
+@action(version=1)
+def subtract_base(job: Job) -> Mapping[str, Digest]:
+    """What has to be put on `base` to have `tree`, with whiteouts."""
+    layer = difference(job.tree("base"), job.tree(), mtime=job.parameters["epoch"])
+    job.store.blobs.add(b"")  # what whiteouts hold
+    return {"tree": job.store.add_tree(layer)}
+
+
+def said_of_base(request: Request) -> dict[str, Any]:
+    """The parameters of a step that asks for `base_of`."""
+    base = request.base
+    if base is None:
+        return {}
+    layers = [
+        {
+            "mediaType": oci_type(layer.media_type),
+            "digest": layer.digest,
+            "size": layer.size,
+            "diffId": layer.diff_id,
+        }
+        for layer in base.layers
+    ]
+    reference = base.reference.removeprefix("oci:")
+    return {"base": {"reference": reference, "manifest": base.manifest, "layers": layers}}
+
+
+def blobs_of_base(request: Request) -> dict[str, Input]:
+    """The inputs of a step that asks for `base_of`: so they are fetched for it."""
+    base = request.base
+    if base is None:
+        return {}
+    return {
+        "base-config": base.config,
+        "base-layers": tuple(layer.digest for layer in base.layers),
+    }
