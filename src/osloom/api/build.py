@@ -31,6 +31,8 @@ from osloom.model.artifact import Artifact
 from osloom.model.definition import Image
 from osloom.model.lock import Lock
 from osloom.sources.debian.packages import fetch_packages
+from osloom.sources.oci.fetch import fetch_bases
+from osloom.sources.oci.steps import plan_base
 from osloom.store.store import Store
 
 
@@ -84,6 +86,9 @@ class Session:
         if packages:
             debian = self.project.definition.debian
             fetch_packages(self.store, self.lock, debian, packages, report=self.report)
+        if missing:
+            definition = self.project.definition
+            fetch_bases(self.store, self.lock.bases, missing, definition, report=self.report)
         return self.builder.make(wanted)
 
 
@@ -95,12 +100,22 @@ def check_fresh(project: Project, lock: Lock) -> None:
         for name, request in wanted.items()
         if name not in lock.images or lock.images[name].request != request.digest
     ]
+    stale += [
+        name
+        for name, image in project.definition.image.items()
+        if name not in stale and image.base != base_reference(lock, name)
+    ]
     if stale:
         own = [name for name in stale if not name.startswith(".")]
         what = ", ".join(f"`{name}`" for name in own) or "what osloom needs itself"
         raise LockError(
             f"the lock is older than the definition of {what}", hint="run `osloom lock`"
         )
+
+
+def base_reference(lock: Lock, image: str) -> str | None:
+    base = lock.base_of(image)
+    return base.reference if base else None
 
 
 def plan(session: Session, images: Mapping[str, Image], formats: Sequence[str] = ()) -> Plan:
@@ -127,6 +142,7 @@ def plan_one(
     """One image of the lock, of the definition or of osloom itself; `base`: tools and suite."""
     tools, suite = base
     fakeroot = session.lock.packages_of(fakeroot_name(suite, image))
+    locked = session.lock.base_of(name)
     own = plan_image(
         _plain(name),
         image,
@@ -137,6 +153,7 @@ def plan_one(
             tools=tools, fakeroot=plan_merge("fakeroot", plan_packages(fakeroot), dpkg=False)
         ),
         sources=_sources(session.project.directory, image, session.store),
+        base=plan_base(locked) if locked else None,
     )
     request = _assembly(session, name, image, own, suite)
     products = [
@@ -184,6 +201,8 @@ def _assembly(session: Session, name: str, image: Image, planned: ImagePlan, sui
         ),
         tools=planned.programs.tools,
         compressors=plan_merge("compressors", compressors, dpkg=False),
+        base=session.lock.base_of(name),
+        base_tree=planned.base,
         initrd=initrd_tree,
     )
 

@@ -39,7 +39,7 @@ class Beyond(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True):
     exposed_ports: dict[str, Any] | None = None
     volumes: dict[str, Any] | None = None
     healthcheck: dict[str, Any] | None = None
-    shell: tuple[str, ...] | None = None
+    shell: list[str] | None = None
 
 
 class _Config(msgspec.Struct, frozen=True):

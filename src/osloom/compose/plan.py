@@ -48,6 +48,8 @@ class ImagePlan:
     foretold: Output | None
     """A tree that will probably have the same kernel, sooner; None when `tree` is as soon there."""
     packages: tuple[Unpacked, ...]
+    base: Output | None = None
+    """The tree of the base image."""
 
 
 def plan_packages(packages: Sequence[Package]) -> tuple[Unpacked, ...]:
@@ -136,6 +138,7 @@ def plan_image(  # noqa: PLR0913  (what an image is made of)
         tree=_finished(name, image, {"tree": tree, **below}, epoch=epoch),
         foretold=foretold,
         packages=unpacked,
+        base=base,
     )
 
 

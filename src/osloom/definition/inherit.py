@@ -4,6 +4,9 @@ Done on the tables as they were read, where it is still known which keys were se
 tables merge key by key, other values replace. A type may say otherwise, with `inherit` beside it:
 `replace` for an array that is one value (a program and its arguments), `never` for what an image
 has for itself alone (`outputs`).
+
+An image that starts from one of a registry (`oci:…`) is inherited the same way, and its `from` is
+that of all that start from it.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,7 +15,7 @@ from typing import Any, get_args, get_origin
 from osloom.base.errors import nearest
 from osloom.definition.check import Mistake
 from osloom.definition.kinds import bare, fields, is_table, said_beside
-from osloom.model.definition import Image
+from osloom.model.definition import Image, is_base
 
 Images = Mapping[str, Mapping[str, Any]]
 
@@ -25,11 +28,11 @@ def check_parents(images: Images) -> Iterator[Mistake]:
         if parent is None:
             continue
         path = ("image", name, "from")
+        if is_base(parent):
+            continue
         if parent not in images:
-            close = nearest(parent, [one for one in images if one != name])
-            others = ", ".join(one for one in images if one != name)
-            hint = f"did you mean `{close[0]}`?" if close else f"there are: {others}"
-            yield Mistake(path, f"cannot find the image `{parent}`", hint if others else None)
+            hint = _hint_for_parent(parent, [one for one in images if one != name])
+            yield Mistake(path, f"cannot find the image `{parent}`", hint)
         elif name not in in_circle:
             circle = _circle(name, images)
             in_circle.update(circle)
@@ -37,6 +40,27 @@ def check_parents(images: Images) -> Iterator[Mistake]:
                 said = " -> ".join([*circle, circle[0]])
                 hint = "take `from` out of one of them"
                 yield Mistake(path, f"`from` goes in a circle: {said}", hint)
+
+
+def _hint_for_parent(parent: str, others: list[str]) -> str | None:
+    if set(parent) & {"/", ":"}:
+        plain = parent.rpartition("://")[2]
+        return f"for an image of a registry: `oci:{plain}`"
+    close = nearest(parent, others)
+    if close:
+        return f"did you mean `{close[0]}`?"
+    return f"there are: {', '.join(others)}" if others else None
+
+
+def check_bases(images: Images) -> Iterator[Mistake]:
+    """What images on one of a registry cannot have. `images` are complete."""
+    for name, image in images.items():
+        if is_base(image.get("from")) and image.get("configure") != "none":
+            yield Mistake(
+                ("image", name, "configure"),
+                f"packages cannot be configured on a base image, and `{name}` has one",
+                "leave `configure` out: the packages' files go on top of the base",
+            )
 
 
 def _circle(name: str, images: Images) -> list[str]:
@@ -69,6 +93,10 @@ def _complete(name: str, images: Images, done: dict[str, dict[str, Any]]) -> dic
             base = _complete(parent, images, done)
             kept = {key: value for key, value in base.items() if _rule(key) != "never"}
             done[name] = _merged(kept, own, Image)
+            if is_base(base.get("from")):
+                done[name]["from"] = base["from"]
+        if is_base(done[name].get("from")):
+            done[name].setdefault("configure", "none")
     return done[name]
 
 

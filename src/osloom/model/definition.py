@@ -376,12 +376,13 @@ class Uki(Table, frozen=True, kw_only=True):
 
 class Image(Table, frozen=True, kw_only=True):
     """One image. `from` takes everything of another image but `outputs`: arrays add up, tables merge
-    key by key, other values replace."""
+    key by key, other values replace. Of an image in a registry it takes files, users and settings;
+    packages go on top of it without running their scripts."""
 
     from_: Annotated[str, Meta(extra={"inherit": "never"})] | None = msgspec.field(
         default=None, name="from"
     )
-    """The image to start from."""
+    """The image to start from: one of this file, or `oci:REGISTRY/NAME:TAG`."""
     packages: tuple[PackageName, ...] = ()
     """Packages to install with what they depend on; `NAME=VERSION` picks a version."""
     recommends: bool | None = None
@@ -428,6 +429,16 @@ class Image(Table, frozen=True, kw_only=True):
     """Settings of the output `initrd` and of what boots with it."""
     uki: Uki = Uki()
     """Settings of the output `uki`."""
+
+    @property
+    def base(self) -> str | None:
+        """The image of a registry that it starts from, of itself or by another image."""
+        return self.from_ if is_base(self.from_) else None
+
+
+def is_base(parent: str | None) -> bool:
+    """Whether `from` names an image of a registry."""
+    return parent is not None and parent.startswith("oci:")
 
 
 class Definition(Table, frozen=True, kw_only=True):
