@@ -13,12 +13,14 @@ from typing import Any
 import msgspec
 
 from osloom.assemble.request import Request
-from osloom.base.digest import Digest
+from osloom.base.digest import Digest, to_hex
 from osloom.base.errors import BuildError
 from osloom.engine.step import Input, Job, Step, action
+from osloom.fetch.registry.descriptor import ImageIndex, ImageManifest
 from osloom.model.changeset import difference
 from osloom.model.definition import Oci
 from osloom.sources.oci.manifest import MOST_LAYERS, oci_type
+from osloom.store.store import Store
 
 
 class Settings(msgspec.Struct, frozen=True, rename="pascal"):
@@ -190,3 +192,25 @@ def blobs_of_base(request: Request) -> dict[str, Input]:
         "base-config": base.config,
         "base-layers": tuple(layer.digest for layer in base.layers),
     }
+
+
+def settings_of(store: Store, layout: Digest, own: Oci) -> Oci:
+    """The settings of an image's layout: `own`, and what it inherited.
+
+    `layout` is the digest of its tree. The base itself need not be in the store any more.
+    """
+    tree = store.load_tree(layout)
+
+    def read(path: str) -> bytes:
+        digest = tree[path].digest
+        assert digest is not None
+        return store.blobs.read(digest)
+
+    named = msgspec.json.decode(read("index.json"), type=ImageIndex).manifests[0].digest
+    manifest = msgspec.json.decode(read(_place(named)), type=ImageManifest)
+    config = msgspec.json.decode(read(_place(manifest.config.digest)), type=_Config).config
+    return BaseImage(config=config or Settings()).inherited(own)
+
+
+def _place(digest: Digest) -> str:
+    return f"blobs/sha256/{to_hex(digest)}"
