@@ -15,9 +15,14 @@ from typing import Any, get_args, get_origin
 from osloom.base.errors import nearest
 from osloom.definition.check import Mistake
 from osloom.definition.kinds import bare, fields, is_table, said_beside
-from osloom.model.definition import Image, is_base
+from osloom.model.definition import Image
 
 Images = Mapping[str, Mapping[str, Any]]
+
+
+def is_base(parent: str | None) -> bool:
+    """Whether `from` names an image of a registry."""
+    return parent is not None and parent.startswith("oci:")
 
 
 def check_parents(images: Images) -> Iterator[Mistake]:
@@ -87,7 +92,7 @@ def _complete(name: str, images: Images, done: dict[str, dict[str, Any]]) -> dic
     if name not in done:
         own = dict(images[name])
         parent = own.get("from")
-        if parent is None:
+        if parent is None or is_base(parent):
             done[name] = own
         else:
             base = _complete(parent, images, done)

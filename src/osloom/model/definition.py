@@ -376,8 +376,7 @@ class Uki(Table, frozen=True, kw_only=True):
 
 class Image(Table, frozen=True, kw_only=True):
     """One image. `from` takes everything of another image but `outputs`: arrays add up, tables merge
-    key by key, other values replace. Of an image in a registry it takes files, users and settings;
-    packages go on top of it without running their scripts."""
+    key by key, other values replace. On an image of a registry packages are files alone."""
 
     from_: Annotated[str, Meta(extra={"inherit": "never"})] | None = msgspec.field(
         default=None, name="from"
@@ -433,12 +432,7 @@ class Image(Table, frozen=True, kw_only=True):
     @property
     def base(self) -> str | None:
         """The image of a registry that it starts from, of itself or by another image."""
-        return self.from_ if is_base(self.from_) else None
-
-
-def is_base(parent: str | None) -> bool:
-    """Whether `from` names an image of a registry."""
-    return parent is not None and parent.startswith("oci:")
+        return self.from_ if self.from_ and self.from_.startswith("oci:") else None
 
 
 class Definition(Table, frozen=True, kw_only=True):
