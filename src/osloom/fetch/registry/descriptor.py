@@ -26,6 +26,9 @@ LARGEST_MANIFEST = 4 << 20
 """Bytes; what registries have to take at least, distribution-spec, Pushing Manifests."""
 
 
+_ABSENT = msgspec.Raw()
+
+
 class Platform(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """`linux/arm64/v8`: operating system, architecture, variant."""
 
@@ -102,23 +105,15 @@ def make_manifest(data: bytes, media_type: str) -> Manifest:
     except msgspec.DecodeError as error:
         raise FetchError(f"cannot read the manifest {digest}: {error}") from error
     # Taken for a manifest by one program and for an index by another: CVE-2021-41190.
-    if said.media_type not in ("", media_type) or (said.has_manifests and said.has_layers):
+    if said.media_type not in ("", media_type) or _ABSENT not in (said.manifests, said.layers):
         raise FetchError(f"cannot use {digest}: it does not say clearly what it is")
     return Manifest(data=data, media_type=media_type, digest=digest)
 
 
 class _Kind(msgspec.Struct, frozen=True, rename="camel"):
     media_type: str = ""
-    manifests: msgspec.Raw | None = None
-    layers: msgspec.Raw | None = None
-
-    @property
-    def has_manifests(self) -> bool:
-        return self.manifests is not None
-
-    @property
-    def has_layers(self) -> bool:
-        return self.layers is not None
+    manifests: msgspec.Raw = _ABSENT
+    layers: msgspec.Raw = _ABSENT
 
 
 def parse_manifest(data: bytes, title: str) -> ImageManifest:
