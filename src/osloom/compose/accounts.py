@@ -64,7 +64,7 @@ class Accounts:
             if row[0] == name:
                 if group.gid is not None and int(row[2]) != group.gid:
                     raise BuildError(
-                        f"cannot make group `{name}`: the packages made it with number {row[2]}",
+                        f"cannot make group `{name}`: it is there already, with number {row[2]}",
                         hint="leave `gid` out, or choose another name",
                     )
                 return int(row[2])
@@ -81,7 +81,7 @@ class Accounts:
             row = rows[0]
             if user.uid is not None and int(row[2]) != user.uid:
                 raise BuildError(
-                    f"cannot make user `{name}`: the packages made it with number {row[2]}",
+                    f"cannot make user `{name}`: it is there already, with number {row[2]}",
                     hint="leave `uid` out, or choose another name",
                 )
         else:

@@ -266,6 +266,20 @@ WRONG = {
         '[image.a]\n[image.b]\n[image.c]\nfrom = "xyz"\n',
         "4:1 cannot find the image `xyz` | there are: a, b",
     ),
+    "parent in a registry, without saying so": (
+        '[image.a]\nfrom = "docker://debian:13"\n',
+        (
+            "2:1 cannot find the image `docker://debian:13`"
+            " | for an image of a registry: `oci:debian:13`"
+        ),
+    ),
+    "configuring packages on a base image": (
+        '[image.a]\nfrom = "oci:debian:13"\n[image.b]\nfrom = "a"\nconfigure = "dpkg"\n',
+        (
+            "5:1 packages cannot be configured on a base image, and `b` has one"
+            " | leave `configure` out: the packages' files go on top of the base"
+        ),
+    ),
     "parent of the only image": ('[image.a]\nfrom = "b"\n', "2:1 cannot find the image `b`"),
     "circle of one": (
         '[image.a]\nfrom = "a"\n',

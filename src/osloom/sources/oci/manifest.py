@@ -118,10 +118,11 @@ def layers_of(
         there = Platform(os=said.os, architecture=said.architecture, variant=said.variant)
         raise _no_platform(what, architecture, [there])
     diff_ids = said.rootfs.diff_ids
-    if len(diff_ids) != len(manifest.layers) or not all(is_digest(one) for one in diff_ids):
+    strange = "" if all(map(is_digest, diff_ids)) else " that are not sha256 digests"
+    if len(diff_ids) != len(manifest.layers) or strange:
         raise LockError(
             f"cannot use {what}: it has {len(manifest.layers)} layers, "
-            f"and its configuration knows {len(diff_ids)}",
+            f"and its configuration knows {len(diff_ids)}{strange}",
             hint="do not use this image: who made it has to mend it",
         )
     return tuple(
