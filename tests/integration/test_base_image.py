@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import re
 import shutil
 import tarfile
 from collections.abc import Iterator
@@ -513,3 +514,26 @@ def test_programs_on_a_base_of_the_same_suite_bring_only_what_is_new(
     done = made("run", "app", "--", "/bin/sh", "-c", "cat /etc/made | grep -o ma").check()
     assert done.stdout == "ma\n"
     assert made("verify").check().stdout == "app/app.oci: identical\n"
+
+
+def test_a_layout_beside_the_definition_needs_no_registry(
+    tmp_path: Path, store: Path, shelf: Shelf, base: Path
+) -> None:
+    made = project(tmp_path, store, on(shelf, "none").replace("oci:", "oci-layout:vendor/#"))
+    text = (made.directory / "osloom.toml").read_text()
+    define(made, re.sub(r"vendor/#\S+", 'vendor/base"', text) + 'hostname = "app"\n')
+    layout = copied(base, made.directory / "vendor/base")
+    made("lock").check()
+    made("build").check()
+    layers = manifest_of(made.directory / "dist/app/app.oci")["layers"]
+    below = manifest_of(base)["layers"]
+    assert layers[:-1] == below
+    config = read(layout, manifest_of(layout)["config"])
+    index(layout, altered(layout, {**config, "author": "another"}))
+    (told,) = made("outdated", "--json").check().json
+    assert (told["package"], told["repository"]) == ("oci-layout:vendor/base", "vendor/base")
+    made("lock", "--upgrade").check()
+    empty = Workshop(made.directory, tmp_path / "store")
+    (layout / "blobs" / below[0]["digest"].replace(":", "/")).write_text("rubbish")
+    said = failed(empty("build"))
+    assert f"its blob {below[0]['digest']} has the digest sha256:" in said

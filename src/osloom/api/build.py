@@ -87,8 +87,14 @@ class Session:
             debian = self.project.definition.debian
             fetch_packages(self.store, self.lock, debian, packages, report=self.report)
         if missing:
-            definition = self.project.definition
-            fetch_bases(self.store, self.lock.bases, missing, definition, report=self.report)
+            fetch_bases(
+                self.store,
+                self.lock.bases,
+                missing,
+                self.project.definition,
+                directory=self.project.directory,
+                report=self.report,
+            )
         return self.builder.make(wanted)
 
 

@@ -43,7 +43,14 @@ def resolve(
         report=report,
         previous=previous,
     )
-    return lock_bases(made, store, project.definition, previous=previous, report=report)
+    return lock_bases(
+        made,
+        store,
+        project.definition,
+        directory=project.directory,
+        previous=previous,
+        report=report,
+    )
 
 
 def lock(

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from osloom.api.lock import resolve
 from osloom.api.project import Project
 from osloom.base.progress import Reporter
-from osloom.fetch.registry.reference import parse_reference
 from osloom.model.lock import Lock
+from osloom.sources.oci.origins import place_of
 from osloom.store.store import Store
 
 
@@ -57,5 +57,4 @@ def _base_version(lock: Lock, image: str) -> dict[str, tuple[str, str]]:
     base = lock.base_of(image)
     if base is None:
         return {}
-    registry = parse_reference(base.reference.removeprefix("oci:")).registry
-    return {base.reference: (base.manifest, registry)}
+    return {base.reference: (base.manifest, place_of(base.reference))}

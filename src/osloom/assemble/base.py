@@ -117,12 +117,12 @@ def base_of(job: Job) -> BaseImage:
     if sum(not one.get("empty_layer") for one in history) != len(layers):
         # None, or one that is not about these layers: engines count them.
         history = tuple({"created_by": f"a layer of {said['reference']}"} for _ in layers)
+    # annotations.md: the name is that of a registry.
+    kind, _, name = said["reference"].partition(":")
+    named = {"org.opencontainers.image.base.name": name} if kind == "oci" else {}
     return BaseImage(
         layers=layers,
-        annotations={
-            "org.opencontainers.image.base.digest": said["manifest"],
-            "org.opencontainers.image.base.name": said["reference"],
-        },
+        annotations={"org.opencontainers.image.base.digest": said["manifest"], **named},
         config=config or Settings(),
         beyond=rest.config or Beyond(),
         history=history,
@@ -179,8 +179,9 @@ def said_of_base(request: Request) -> dict[str, Any]:
         }
         for layer in base.layers
     ]
-    reference = base.reference.removeprefix("oci:")
-    return {"base": {"reference": reference, "manifest": base.manifest, "layers": layers}}
+    return {
+        "base": {"reference": base.reference, "manifest": base.manifest, "layers": layers},
+    }
 
 
 def blobs_of_base(request: Request) -> dict[str, Input]:

@@ -15,14 +15,14 @@ from typing import Any, get_args, get_origin
 from osloom.base.errors import nearest
 from osloom.definition.check import Mistake
 from osloom.definition.kinds import bare, fields, is_table, said_beside
-from osloom.model.definition import Image
+from osloom.model.definition import BASES, Image
 
 Images = Mapping[str, Mapping[str, Any]]
 
 
 def is_base(parent: str | None) -> bool:
     """Whether `from` names an image of a registry."""
-    return parent is not None and parent.startswith("oci:")
+    return parent is not None and parent.startswith(BASES)
 
 
 def check_parents(images: Images) -> Iterator[Mistake]:

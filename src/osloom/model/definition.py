@@ -134,6 +134,8 @@ Suite = Annotated[
 Port = Annotated[int, Meta(ge=1, le=65535)]
 Arguments = Annotated[tuple[str, ...], Meta(extra={"inherit": "replace"})]
 """A program and its arguments: an image that sets it does not add to what it inherits."""
+BASES = ("oci:", "oci-layout:")
+"""How `from` begins where it names an image of a registry, or a layout of one."""
 Format = Literal["oci", "nspawn", "disk", "initrd", "uki", "tar"]
 
 
@@ -381,7 +383,7 @@ class Image(Table, frozen=True, kw_only=True):
     from_: Annotated[str, Meta(extra={"inherit": "never"})] | None = msgspec.field(
         default=None, name="from"
     )
-    """The image to start from: one of this file, or `oci:REGISTRY/NAME:TAG`."""
+    """The image to start from: one of this file, `oci:REGISTRY/NAME:TAG` or `oci-layout:PATH`."""
     packages: tuple[PackageName, ...] = ()
     """Packages to install with what they depend on; `NAME=VERSION` picks a version."""
     recommends: bool | None = None
@@ -432,7 +434,7 @@ class Image(Table, frozen=True, kw_only=True):
     @property
     def base(self) -> str | None:
         """The image of a registry that it starts from, of itself or by another image."""
-        return self.from_ if self.from_ and self.from_.startswith("oci:") else None
+        return self.from_ if self.from_ and self.from_.startswith(BASES) else None
 
 
 class Definition(Table, frozen=True, kw_only=True):

@@ -212,8 +212,8 @@ def test_a_history_that_is_not_about_the_layers_is_told_anew(
         workbench, Oci(compression="none")
     )
     assert [one["created_by"] for one in made["config"]["history"]] == [
-        "a layer of registry.example.com/base:1",
-        "a layer of registry.example.com/base:1",
+        "a layer of oci:registry.example.com/base:1",
+        "a layer of oci:registry.example.com/base:1",
         "configuration",
     ]
 
@@ -228,7 +228,7 @@ def test_a_configuration_that_is_none(workbench: Workbench) -> None:
     with pytest.raises(BuildError) as caught:
         example.make(workbench, Oci(compression="none"))
     assert caught.value.message.startswith(
-        "cannot read the configuration of registry.example.com/base:1: Expected `array | null`"
+        "cannot read the configuration of oci:registry.example.com/base:1: Expected `array | null`"
     )
 
 

@@ -383,6 +383,14 @@ def test_a_source_in_a_table_is_told_at_its_own_key(tmp_path: Path) -> None:
     ]
 
 
+def test_an_image_layout_has_to_be_there(tmp_path: Path) -> None:
+    text = '[image.a]\nfrom = "oci-layout:base.oci"\n'
+    assert mistakes(text, tmp_path) == [
+        "2:1 cannot find the image layout `base.oci`"
+        " | paths start beside the definition, and a layout has a file `index.json`"
+    ]
+
+
 def test_a_key_that_is_not_there_is_told_before_anything_is_fetched(tmp_path: Path) -> None:
     text = (
         '[image.a]\n[debian]\nkeyring = "a.pgp"\n'

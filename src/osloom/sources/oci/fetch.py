@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 
 from osloom.base.digest import Digest
 from osloom.base.errors import FetchError
@@ -22,11 +23,15 @@ def fetch_bases(
     missing: Collection[Digest],
     definition: Definition,
     *,
+    directory: Path,
     report: Reporter,
 ) -> None:
     """Bring those blobs of `bases` that are `missing`. Raises FetchError."""
     # In this order: what fails first closes the connections, and so ends the other threads.
-    with ThreadPoolExecutor(max_workers=_WORKERS) as pool, open_origins(definition) as origins:
+    with (
+        ThreadPoolExecutor(max_workers=_WORKERS) as pool,
+        open_origins(definition, directory) as origins,
+    ):
         coming: list[tuple[Base, Future[None]]] = []
         for base in bases:
             wanted = [one for one in _blobs(base) if one.digest in missing]

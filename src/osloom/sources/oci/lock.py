@@ -1,5 +1,7 @@
 """Lock base images: what their references name today, for one platform each."""
 
+from pathlib import Path
+
 import msgspec
 
 from osloom.base.progress import Reporter
@@ -11,12 +13,16 @@ from osloom.sources.oci.manifest import check_manifest, choose, layers_of
 from osloom.sources.oci.origins import Origin, open_origins
 from osloom.store.store import Store
 
+_MOST_INDEXES = 2
+"""Layouts have one around the list of platforms."""
+
 
 def lock_bases(
     lock: Lock,
     store: Store,
     definition: Definition,
     *,
+    directory: Path,
     previous: Previous | None,
     report: Reporter,
 ) -> Lock:
@@ -27,7 +33,7 @@ def lock_bases(
     known = {base.id: base for base in previous.lock.bases} if previous else {}
     bases: dict[str, Base] = {}
     images = dict(lock.images)
-    with open_origins(definition) as origins:
+    with open_origins(definition, directory) as origins:
         for name, image in definition.image.items():
             if image.base is None:
                 continue
@@ -58,10 +64,10 @@ def _resolve(
 ) -> Base:
     what = f"the base `{reference}`"
     found = origin.manifest()
-    index = None
-    if found.is_index:
-        index = found.digest
-        found = origin.manifest(choose(found.index(), architecture, what=what).digest)
+    index = found.digest if found.is_index else None
+    for _ in range(_MOST_INDEXES):
+        if found.is_index:
+            found = origin.manifest(choose(found.index(), architecture, what=what))
     manifest = found.image()
     check_manifest(manifest, what=what)
     config: Descriptor = manifest.config
