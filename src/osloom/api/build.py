@@ -1,11 +1,13 @@
 """Build images: plan, fetch what is missing, run the steps, put the outputs in place."""
 
+import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
 
+from osloom.api.git import head
 from osloom.api.project import OUTPUT, Project
 from osloom.api.publish import Publisher
 from osloom.api.requests import COMPRESSORS, TOOLS, fakeroot_name, initrd_name, requests
@@ -18,10 +20,12 @@ from osloom.compose.ingest import ingest
 from osloom.compose.plan import (
     ImagePlan,
     Programs,
+    main_package,
     plan_image,
     plan_merge,
     plan_packages,
     plan_tools,
+    plan_trimmed,
 )
 from osloom.engine.build import Builder
 from osloom.engine.decoder import find_decoder
@@ -62,7 +66,6 @@ class Session:
         self.lock = lock
         self.store = store
         self.report = report
-        self.epoch = project.epoch(lock)
         self._executor = LocalExecutor(store, decoder=self._find_decoder)
         self.builder = Builder(store, self._executor, report)
 
@@ -71,6 +74,18 @@ class Session:
 
     def __exit__(self, *_: object) -> None:
         self._executor.stop()
+
+    def epoch(self, image: str) -> int:
+        return self.project.epoch(self.lock, image)
+
+    @functools.cached_property
+    def commit(self) -> tuple[str, int] | None:
+        """The commit to write into images and their time of creation, where that is asked for."""
+        if not self.project.definition.project.revision:
+            return None
+        found = head(self.project.directory)
+        given = self.project.given_epoch()
+        return found.name, found.time if given is None else given
 
     def _find_decoder(self) -> Path | None:
         """In the tools image, if a build before this one has made it."""
@@ -147,6 +162,8 @@ def plan_one(
 ) -> tuple[ImagePlan, list[Planned]]:
     """One image of the lock, of the definition or of osloom itself; `base`: tools and suite."""
     tools, suite = base
+    if image.debug_of is not None:
+        return _plan_variant(session, name, image, formats, base)
     fakeroot = session.lock.packages_of(fakeroot_name(suite, image))
     locked = session.lock.base_of(name)
     own = plan_image(
@@ -154,7 +171,7 @@ def plan_one(
         image,
         session.lock.packages_of(name),
         project=session.project.definition.project,
-        epoch=session.epoch,
+        epoch=session.epoch(name),
         programs=Programs(
             tools=tools, fakeroot=plan_merge("fakeroot", plan_packages(fakeroot), dpkg=False)
         ),
@@ -162,6 +179,27 @@ def plan_one(
         base=plan_base(locked) if locked else None,
     )
     request = _assembly(session, name, image, own, suite)
+    products = [
+        Planned(image=name, format=one, product=product)
+        for one in formats
+        for product in FORMATS[one](request)
+    ]
+    return own, products
+
+
+def _plan_variant(
+    session: Session, name: str, image: Image, formats: Sequence[str], base: tuple[Output, str]
+) -> tuple[ImagePlan, list[Planned]]:
+    """A debug variant: the plan of the image it is of, with tools."""
+    assert image.debug_of is not None
+    original = session.project.image(image.debug_of)
+    own, _ = plan_one(session, image.debug_of, original, (), base)
+    settings = msgspec.structs.replace(original, oci=image.oci)
+    request = replace(
+        _assembly(session, image.debug_of, settings, own, base[1]),
+        name=_plain(name),
+        debug=plan_trimmed(f"the tools of {name}", session.lock.packages_of(name)),
+    )
     products = [
         Planned(image=name, format=one, product=product)
         for one in formats
@@ -198,8 +236,11 @@ def _assembly(session: Session, name: str, image: Image, planned: ImagePlan, sui
         project=definition.project,
         image=image,
         architecture=session.lock.images[name].architecture,
-        epoch=session.epoch,
+        epoch=session.epoch(name),
+        commit=session.commit,
+        version=_version(session, image, planned),
         tree=planned.tree,
+        derived=planned.derived,
         foretold=planned.foretold,
         parts=tuple(
             Part(name=one.package.name, version=one.package.version, tree=one.tree)
@@ -211,6 +252,12 @@ def _assembly(session: Session, name: str, image: Image, planned: ImagePlan, sui
         base_tree=planned.base,
         initrd=initrd_tree,
     )
+
+
+def _version(session: Session, image: Image, planned: ImagePlan) -> str:
+    own = session.project.definition.project.version
+    main = main_package(image, [one.package for one in planned.packages])
+    return main.version if image.is_application and main is not None and own == "0" else own
 
 
 def _sources(directory: Path, image: Image, store: Store) -> dict[str, Digest]:

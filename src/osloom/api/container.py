@@ -13,7 +13,7 @@ def built_container(session: Session, name: str, image: Image) -> Container:
     outputs = [one.product.output for one in planned.outputs]
     digests = session.make([*outputs, own.tree, planned.tools, own.programs.fakeroot])
     tree, tools, fakeroot = digests[-3:]
-    settings = image.oci if own.base is None else settings_of(session.store, digests[0], image.oci)
+    settings = image.oci if own.base is None else settings_of(session.store, digests[0])
     return Container(
-        tree=tree, tools=tools, fakeroot=fakeroot, settings=settings, epoch=session.epoch
+        tree=tree, tools=tools, fakeroot=fakeroot, settings=settings, epoch=session.epoch(name)
     )

@@ -19,6 +19,31 @@ PRELOADED = ("fakeroot", "libfaketime")
 """What is loaded into programs in the sandbox: so it is of the image's own suite."""
 
 
+APPLICATION = ("base-files", "ca-certificates", "tzdata")
+"""What every application has beside its own packages, unless its `without` says otherwise:
+os-release, the licences that others refer to, certificates, time zones."""
+
+SCRIPTS_ONLY = (
+    "adduser",
+    "base-files>awk",
+    "ca-certificates>openssl",
+    "cdebconf",
+    "debconf",
+    "debconf-2.0",
+    "debianutils",
+    "dpkg",
+    "init-system-helpers",
+    "install-info",
+    "lsb-base",
+    "nginx>iproute2",
+    "sysvinit-utils",
+    "ucf",
+    "update-inetd",
+)
+"""Dependencies that packages have for their scripts alone, which do not run in an application.
+Seen in the scripts of trixie and bookworm."""
+
+
 def architecture_of(image: Image) -> str:
     return image.architecture or "amd64"
 
@@ -60,6 +85,14 @@ def requests(definition: Definition) -> Mapping[str, Request]:
     return wanted
 
 
+def needed_by(definition: Definition, name: str) -> tuple[str, ...]:
+    """The locked images that decide what the outputs of the image `name` are."""
+    image = definition.image[name]
+    original = (image.debug_of,) if image.debug_of is not None else ()
+    programs = () if image.is_application and not image.script else (TOOLS,)
+    return (name, *original, *_beside(image, definition.debian.suite), COMPRESSORS, *programs)
+
+
 def nspawn_host(architecture: str) -> Image:
     """The system in which an nspawn output is booted for its tests."""
     kernel = {"amd64": "linux-image-cloud-amd64", "arm64": "linux-image-cloud-arm64"}
@@ -80,12 +113,26 @@ def nspawn_host(architecture: str) -> Image:
 
 
 def _request(image: Image, suite: str) -> Request:
+    names, without = image.packages, image.without
+    if image.debug_of is not None:
+        return Request(
+            names=names or toolset.DEBUG,
+            suite=suite,
+            architecture=architecture_of(image),
+            essential=False,
+            recommends=False,
+            without=(*without, *SCRIPTS_ONLY),
+        )
+    if image.is_application:
+        names += tuple(name for name in APPLICATION if name not in (*names, *without))
+        without += SCRIPTS_ONLY
     return Request(
-        names=image.packages,
+        names=names,
         suite=suite,
         architecture=architecture_of(image),
-        essential=image.configure != "none",
+        essential=image.runs_dpkg,
         recommends=bool(image.recommends),
+        without=without,
     )
 
 

@@ -5,7 +5,6 @@ entrypoint of its own forgets the base's command,
 https://docs.docker.com/reference/dockerfile/#understand-how-cmd-and-entrypoint-interact.
 """
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,7 +14,7 @@ import msgspec
 from osloom.assemble.request import Request
 from osloom.base.digest import Digest, to_hex
 from osloom.base.errors import BuildError
-from osloom.engine.step import Input, Job, Step, action
+from osloom.engine.step import Input, Job, Output, Step, action
 from osloom.fetch.registry.descriptor import ImageIndex, ImageManifest
 from osloom.model.changeset import difference
 from osloom.model.definition import Oci
@@ -66,6 +65,10 @@ class BaseImage:
     history: tuple[dict[str, Any], ...] = ()
     variant: str = ""
 
+    @property
+    def labels(self) -> Mapping[str, str]:
+        return self.config.labels or {}
+
     def inherited(self, own: Oci) -> Oci:
         """The definition's settings, with the base's where it has none."""
         base = self.config
@@ -78,7 +81,6 @@ class BaseImage:
             user=own.user or base.user,
             env=env | own.env,
             working_directory=own.working_directory or base.working_dir,
-            labels={**(base.labels or {}), **own.labels},
             stop_signal=own.stop_signal or base.stop_signal,
         )
 
@@ -130,31 +132,29 @@ def base_of(job: Job) -> BaseImage:
     )
 
 
-def with_base(request: Request) -> Request:
-    """The request for what the image adds to its base alone, in as many layers as are left.
+def added_to_base(request: Request) -> tuple[Output, int]:
+    """The tree of what an image adds to its base, and how many layers that may have.
 
-    Raises BuildError when none is.
+    Of an image without a base it is all there is. Raises BuildError when there is no room.
     """
+    room = MOST_LAYERS - (request.debug is not None)
     if request.base is None or request.base_tree is None:
-        return request
-    room = MOST_LAYERS - len(request.base.layers)
+        return request.tree, room
+    room -= len(request.base.layers)
     if room < 1:
         raise BuildError(
             f"cannot write {request.name}.oci: its base has {len(request.base.layers)} layers, "
             f"and container engines take {MOST_LAYERS}",
             hint="choose another base, or have its layers squashed",
         )
-    added = Step(
+    step = Step(
         action=subtract_base,
         title=f"subtract the base from {request.name}",
         group=request.name,
         parameters={"epoch": request.epoch},
         inputs={"tree": request.tree, "base": request.base_tree},
     )
-    oci = request.image.oci
-    limited = msgspec.structs.replace(oci, layers=min(oci.layers, room))
-    image = msgspec.structs.replace(request.image, oci=limited)
-    return dataclasses.replace(request, tree=added.output(), image=image)
+    return step.output(), room
 
 
 @action(version=1)
@@ -195,11 +195,8 @@ def blobs_of_base(request: Request) -> dict[str, Input]:
     }
 
 
-def settings_of(store: Store, layout: Digest, own: Oci) -> Oci:
-    """The settings of an image's layout: `own`, and what it inherited.
-
-    `layout` is the digest of its tree. The base itself need not be in the store any more.
-    """
+def settings_of(store: Store, layout: Digest) -> Oci:
+    """How the program of an image starts, of the tree of its layout."""
     tree = store.load_tree(layout)
 
     def read(path: str) -> bytes:
@@ -210,7 +207,7 @@ def settings_of(store: Store, layout: Digest, own: Oci) -> Oci:
     named = msgspec.json.decode(read("index.json"), type=ImageIndex).manifests[0].digest
     manifest = msgspec.json.decode(read(_place(named)), type=ImageManifest)
     config = msgspec.json.decode(read(_place(manifest.config.digest)), type=_Config).config
-    return BaseImage(config=config or Settings()).inherited(own)
+    return BaseImage(config=config or Settings()).inherited(Oci())
 
 
 def _place(digest: Digest) -> str:

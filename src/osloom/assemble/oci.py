@@ -5,76 +5,59 @@ https://github.com/opencontainers/image-spec: image-layout.md, manifest.md, conf
 
 import datetime as dt
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
-from osloom.assemble.base import base_of, blobs_of_base, said_of_base, with_base
+from osloom.assemble.base import added_to_base, base_of, blobs_of_base, said_of_base
 from osloom.assemble.compression import programs
+from osloom.assemble.debug import STAY, add_tools
 from osloom.assemble.layers import ON_TOP, group, split_layers, write_layer
+from osloom.assemble.oci_config import check_config, effective, identity, image_config
 from osloom.assemble.request import Product, Request
 from osloom.base.digest import Digest, to_hex
-from osloom.engine.step import Job, Step, action
+from osloom.engine.step import Job, Output, Step, action
+from osloom.model.application import Derived
 from osloom.model.definition import Oci
 from osloom.model.tree import Node, with_parents
 
 _MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 _INDEX = "application/vnd.oci.image.index.v1+json"
 _CONFIG = "application/vnd.oci.image.config.v1+json"
-_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-def image_config(
-    settings: Oci, layers: list[dict[str, Any]], *, architecture: str, created: str
-) -> dict[str, Any]:
-    """The image configuration, config.md; empty values are left out."""
-    environment = [f"{name}={value}" for name, value in sorted(settings.env.items())]
-    if "PATH" not in settings.env:
-        environment.insert(0, _PATH)
-    config: dict[str, Any] = {
-        "User": settings.user,
-        "ExposedPorts": {f"{port}/tcp": {} for port in settings.ports},
-        "Env": environment,
-        "Entrypoint": list(settings.entrypoint),
-        "Cmd": list(settings.command),
-        "Volumes": {path: {} for path in settings.volumes},
-        "WorkingDir": settings.working_directory,
-        "Labels": dict(sorted(settings.labels.items())),
-        "StopSignal": settings.stop_signal,
-    }
-    if settings.healthcheck is not None:
-        check = settings.healthcheck
-        config["Healthcheck"] = {
-            "Test": ["CMD", *check.command],
-            "Interval": check.interval * 10**9,
-            "Timeout": check.timeout * 10**9,
-            "Retries": check.retries,
-        }
-    return {
-        "created": created,
-        "architecture": architecture,
-        "os": "linux",
-        "config": {name: value for name, value in config.items() if value},
-        "rootfs": {"type": "layers", "diff_ids": [layer["diffId"] for layer in layers]},
-        "history": [{"created": created, "created_by": layer["title"]} for layer in layers],
-    }
-
-
-@action(version=1)
+@action(version=2)
 def write_layout(job: Job) -> Mapping[str, Digest]:
     """Layers, configuration, manifest and index as the tree of a layout."""
     parameters = job.parameters
     blobs = job.store.blobs
-    base = base_of(job)
-    settings = base.inherited(msgspec.convert(parameters["settings"], Oci))
+    settings = msgspec.convert(parameters["settings"], Oci)
     infos = [json.loads(blobs.read(digest)) for digest in job.digests("infos")]
     layers = [
         {**info, "title": title}
         for info, title in zip(infos, parameters["titles"], strict=True)
         if info["paths"]
     ]
-    created = dt.datetime.fromtimestamp(parameters["epoch"], dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    derived = msgspec.json.decode(
+        blobs.read(job.digest("derived")) if "derived" in job.inputs else b"{}", type=Derived
+    )
+    base = base_of(job)
+    settings = effective(base.inherited(settings), derived)
+    check_config(settings, job.tree(), blobs.read)
+    if parameters["debug"]:
+        entrypoint = (f"/{STAY}", *settings.entrypoint)
+        settings = msgspec.structs.replace(settings, entrypoint=entrypoint)
+    said = identity(
+        derived,
+        name=parameters["name"],
+        version=parameters["version"],
+        revision=parameters["revision"],
+    )
+    created = dt.datetime.fromtimestamp(parameters["created"], dt.UTC).strftime(
+        "%Y-%m-%dT%H:%M:%SZ"
+    )
     nodes: dict[str, Node] = {}
 
     def add(data: bytes, media_type: str) -> dict[str, Any]:
@@ -83,8 +66,9 @@ def write_layout(job: Job) -> Mapping[str, Digest]:
         return {"mediaType": media_type, "digest": digest, "size": len(data)}
 
     architecture = parameters["architecture"]
+    labels = {**base.labels, **said}
     configuration = base.continued(
-        image_config(settings, layers, architecture=architecture, created=created)
+        image_config(settings, layers, architecture=architecture, created=created, labels=labels)
     )
     layers = [*base.layers, *layers]
     for layer in layers:
@@ -95,8 +79,7 @@ def write_layout(job: Job) -> Mapping[str, Digest]:
     descriptors = [{key: layer[key] for key in ("mediaType", "digest", "size")} for layer in layers]
     annotations = {
         "org.opencontainers.image.created": created,
-        "org.opencontainers.image.title": parameters["name"],
-        "org.opencontainers.image.version": parameters["version"],
+        **said,
         **base.annotations,
         **settings.annotations,
     }
@@ -115,7 +98,7 @@ def write_layout(job: Job) -> Mapping[str, Digest]:
     entry = {
         **manifest,
         "platform": {"architecture": architecture, "os": "linux"},
-        "annotations": {"org.opencontainers.image.ref.name": settings.tag or parameters["version"]},
+        "annotations": {"org.opencontainers.image.ref.name": parameters["tag"]},
     }
     index = _json({"schemaVersion": 2, "mediaType": _INDEX, "manifests": [entry]})
     layout = b'{"imageLayoutVersion":"1.0.0"}'
@@ -123,6 +106,7 @@ def write_layout(job: Job) -> Mapping[str, Digest]:
         nodes[path] = Node("file", 0o644, size=len(data), digest=blobs.add(data))
     job.facts["digest"] = manifest["digest"]
     job.facts["layers"] = len(layers)
+    job.facts["notes"] = "\n".join(derived.notes)
     return {"tree": job.store.add_tree(with_parents(nodes, mtime=0))}
 
 
@@ -131,8 +115,10 @@ def _json(value: Any) -> bytes:
 
 
 def plan(request: Request) -> tuple[Product, ...]:
-    request = with_base(request)
-    settings = request.image.oci
+    added, room = added_to_base(request)
+    settings = msgspec.structs.replace(
+        request.image.oci, layers=min(request.image.oci.layers, room)
+    )
     # Too few layers for packages of their own: one for everything, or one below the files.
     parts = request.parts if settings.layers > 1 else ()
     own = sorted(request.image.files) if settings.layers >= ON_TOP + bool(parts) else []
@@ -145,25 +131,26 @@ def plan(request: Request) -> tuple[Product, ...]:
         title=f"divide {request.name} into layers",
         group=request.name,
         parameters={"groups": dense, "own": own},
-        inputs={"tree": request.tree, "packages": tuple(part.tree for part in parts)},
+        inputs={"tree": added, "packages": tuple(part.tree for part in parts)},
     )
     titles = [
         _title([part.name for part, number in zip(parts, dense, strict=True) if number == one])
         for one in range(len(numbers))
     ]
     titles += ["configuration", "files of the definition"]
+    trees = [divided.output(f"layer-{number}") for number in range(len(titles))]
+    if request.debug is not None:
+        titles.append("debug tools")
+        trees.append(_tools(request, request.debug))
     layers = [
         Step(
             action=write_layer,
             title=f"write the layer {title}",
             group="layer",
             parameters={"compression": settings.compression},
-            inputs={
-                "tree": divided.output(f"layer-{number}"),
-                **programs(settings.compression, request.compressors),
-            },
+            inputs={"tree": tree, **programs(settings.compression, request.compressors)},
         )
-        for number, title in enumerate(titles)
+        for title, tree in zip(titles, trees, strict=True)
     ]
     layout = Step(
         action=write_layout,
@@ -171,14 +158,19 @@ def plan(request: Request) -> tuple[Product, ...]:
         group=request.name,
         parameters={
             "architecture": request.architecture,
-            "epoch": request.epoch,
+            "debug": request.debug is not None,
+            "created": request.commit[1] if request.commit else request.epoch,
             "name": request.name,
+            "revision": request.commit[0] if request.commit else "",
             "settings": msgspec.to_builtins(settings),
             "titles": titles,
-            "version": request.project.version,
+            "tag": settings.tag or plain_tag(request.version),
+            "version": request.version,
             **said_of_base(request),
         },
         inputs={
+            "tree": request.tree,
+            **({"derived": request.derived} if request.derived else {}),
             "layers": tuple(step.output("file") for step in layers),
             "infos": tuple(step.output("info") for step in layers),
             **blobs_of_base(request),
@@ -186,6 +178,21 @@ def plan(request: Request) -> tuple[Product, ...]:
     )
     product = Product(path=f"{request.name}.oci", output=layout.output(), kind="directory")
     return (product,)
+
+
+def _tools(request: Request, tools: Output) -> Output:
+    return Step(
+        action=add_tools,
+        title=f"add the tools of {request.name}",
+        group=request.name,
+        parameters={"epoch": request.epoch},
+        inputs={"tree": request.tree, "tools": tools},
+    ).output()
+
+
+def plain_tag(version: str) -> str:
+    """A package's version as a tag may have it, without its epoch: `1.26.3-3-deb13u1`."""
+    return re.sub(r"[^A-Za-z0-9._-]", "-", version.partition(":")[2] or version)[:128]
 
 
 def _title(names: list[str]) -> str:

@@ -43,8 +43,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @dataclass(slots=True)
-class _Root:
-    """The tree being changed."""
+class Root:
+    """A tree being changed."""
 
     nodes: dict[str, Node]
     blobs: Blobs
@@ -94,9 +94,15 @@ def customise(job: Job) -> Mapping[str, Digest]:
     """
     settings = msgspec.convert(job.parameters["settings"], Settings)
     tree = job.tree()
-    root = _Root(dict(tree.items()), job.store.blobs, settings.epoch)
+    root = Root(dict(tree.items()), job.store.blobs, settings.epoch)
     _write_identity(root, settings)
-    accounts = _make_accounts(root, settings, complete="base" not in job.inputs)
+    accounts = read_accounts(root)
+    before = accounts.files() if "base" in job.inputs else {}
+    for name, group in settings.groups.items():
+        accounts.add_group(name, group)
+    for name, user in settings.users.items():
+        accounts.add_user(name, user, epoch=settings.epoch)
+    write_accounts(root, accounts, before)
     for path, file in settings.files.items():
         source = settings.sources.get(path)
         _put_file(
@@ -106,7 +112,7 @@ def customise(job: Job) -> Mapping[str, Digest]:
     return {"tree": job.store.add_tree(tree.overlaid(Tree(root.nodes)))}
 
 
-def _write_identity(root: _Root, settings: Settings) -> None:
+def _write_identity(root: Root, settings: Settings) -> None:
     unit = "systemd-firstboot.service"
     if f"usr/lib/systemd/system/{unit}" in root.nodes:
         # It would ask at the console of a machine that nobody watches; the definition has answered.
@@ -146,25 +152,25 @@ def _unknown_zone(zone: str, paths: Iterable[str]) -> BuildError:
     )
 
 
-def _make_accounts(root: _Root, settings: Settings, *, complete: bool) -> Accounts:
-    accounts = Accounts.parse({name: root.read(f"etc/{name}") for name in _ACCOUNT_FILES})
-    before = accounts.files()
-    for name, group in settings.groups.items():
-        accounts.add_group(name, group)
-    for name, user in settings.users.items():
-        accounts.add_user(name, user, epoch=settings.epoch)
-    after = accounts.files()
-    for name, (mode, gid) in _ACCOUNT_FILES.items():
-        there = root.find(f"etc/{name}")
-        if after[name] != before[name] or (complete and there is None):
-            owner = (there.mode, there.gid) if there else (mode, gid)
-            root.write(f"etc/{name}", after[name], mode=owner[0], gid=owner[1])
+def read_accounts(root: Root) -> Accounts:
+    return Accounts.parse({name: root.read(f"etc/{name}") for name in _ACCOUNT_FILES})
+
+
+def write_accounts(root: Root, accounts: Accounts, before: Mapping[str, str] | None = None) -> None:
+    """The four files, where they say something else than before, and the home directories.
+
+    `before` has texts that need not be written although they are not there.
+    """
+    for name, text in accounts.files().items():
+        if text not in (root.read(f"etc/{name}"), (before or {}).get(name)):
+            there = root.find(f"etc/{name}")
+            mode, gid = (there.mode, there.gid) if there else _ACCOUNT_FILES[name]
+            root.write(f"etc/{name}", text, mode=mode, gid=gid)
     for path, uid, gid, keys in accounts.homes:
         _make_home(root, path.strip("/"), (uid, gid), keys)
-    return accounts
 
 
-def _make_home(root: _Root, path: str, owner: tuple[int, int], keys: tuple[str, ...]) -> None:
+def _make_home(root: Root, path: str, owner: tuple[int, int], keys: tuple[str, ...]) -> None:
     uid, gid = owner
     directory = Node("dir", 0o700 if path == "root" else 0o755, uid=uid, gid=gid)
     if root.place(path) not in root.nodes:
@@ -177,7 +183,7 @@ def _make_home(root: _Root, path: str, owner: tuple[int, int], keys: tuple[str, 
         root.put(f"{path}/.ssh/authorized_keys", node)
 
 
-def _put_file(root: _Root, path: str, file: File, source: Tree | None, accounts: Accounts) -> None:
+def _put_file(root: Root, path: str, file: File, source: Tree | None, accounts: Accounts) -> None:
     place = path.strip("/")
     uid = accounts.uid(file.owner)
     gid = accounts.gid(file.group if file.group is not None else file.owner)

@@ -6,6 +6,7 @@ from osloom.base.digest import Digest
 from osloom.base.errors import BuildError
 from osloom.compose.control import Control
 from osloom.compose.merge import Claimant, merge, skeleton
+from osloom.compose.trim import trimmed
 from osloom.engine.step import Job, action
 from osloom.model.tree import Tree, parents
 from osloom.sources.debian.deb822 import package_names
@@ -13,11 +14,15 @@ from osloom.sources.debian.deb822 import package_names
 
 @action(version=1)
 def merge_onto(job: Job) -> Mapping[str, Digest]:
-    """`trees` and `controls` of packages on the tree `base`."""
+    """`trees` and `controls` of packages on the tree `base`.
+
+    Of the packages that is left out which applications do without, but `keep` (`compose.trim`):
+    most bases are without it too.
+    """
     claimants = [
         Claimant(
             name=control.name,
-            tree=tree,
+            tree=trimmed(tree, job.parameters["keep"]),
             replaces=package_names(control.fields.get("Replaces", "")),
         )
         for control, tree in zip(

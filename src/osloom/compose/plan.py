@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import msgspec
 
 from osloom.base.digest import Digest
+from osloom.compose.application import Settings as Application
+from osloom.compose.application import adapt
 from osloom.compose.base import base_of
 from osloom.compose.configure import configure
 from osloom.compose.customise import Settings, customise
@@ -13,6 +15,7 @@ from osloom.compose.foretell import foretell_modules
 from osloom.compose.onto import merge_onto
 from osloom.compose.packages import merge_packages
 from osloom.compose.scripts import Work, finish, run_scripts
+from osloom.compose.trim import trim
 from osloom.engine.step import Output, Step
 from osloom.model.definition import File, Image, Project
 from osloom.model.lock import Package
@@ -50,6 +53,8 @@ class ImagePlan:
     packages: tuple[Unpacked, ...]
     base: Output | None = None
     """The tree of the base image."""
+    derived: Output | None = None
+    """What an application's packages say of how it runs, model.application."""
 
 
 def plan_packages(packages: Sequence[Package]) -> tuple[Unpacked, ...]:
@@ -90,6 +95,12 @@ def plan_tools(packages: Sequence[Package]) -> Output:
     return plan_merge("tools", plan_packages(packages), dpkg=False)
 
 
+def plan_trimmed(name: str, packages: Sequence[Package]) -> Output:
+    """The packages' files without their documentation; nothing run."""
+    tree = plan_merge(name, plan_packages(packages), dpkg=False)
+    return Step(action=trim, title=f"trim {name}", group=name, inputs={"tree": tree}).output()
+
+
 def plan_image(  # noqa: PLR0913  (what an image is made of)
     name: str,
     image: Image,
@@ -114,15 +125,18 @@ def plan_image(  # noqa: PLR0913  (what an image is made of)
             name, image, {"tree": tree, **below}, project=project, epoch=epoch, sources=sources
         )
 
-    foretold = None
+    foretold = derived = None
     if base is not None:
-        tree = _onto(name, unpacked, base)
-    elif image.configure != "none":
+        tree = _onto(name, image, unpacked, base)
+    elif image.runs_dpkg:
         merged, tree = _configured(name, image, unpacked, epoch=epoch, programs=programs)
         early = customised(_foretold(name, merged, epoch=epoch, tools=programs.tools))
         foretold = _finished(name, image, {"tree": early}, epoch=epoch)
     else:
         tree = plan_merge(name, unpacked, dpkg=False)
+    if image.is_application:
+        adapted = _adapted(name, image, tree, unpacked, epoch=epoch)
+        tree, derived = adapted.output(), adapted.output("derived")
     tree = customised(tree)
     work = Work(epoch=epoch, locale=image.locale, systemd=image.systemd, script=image.script)
     if not work.is_empty:
@@ -139,7 +153,55 @@ def plan_image(  # noqa: PLR0913  (what an image is made of)
         foretold=foretold,
         packages=unpacked,
         base=base,
+        derived=derived,
     )
+
+
+def _onto(name: str, image: Image, packages: Sequence[Unpacked], base: Output) -> Output:
+    """The base image's tree with the packages' files on it; no script runs."""
+    if not packages:
+        return base
+    return Step(
+        action=merge_onto,
+        title=f"merge {name} onto its base",
+        group=name,
+        parameters={"keep": list(image.keep or ())},
+        inputs={
+            "trees": tuple(one.tree for one in packages),
+            "controls": tuple(one.control for one in packages),
+            "base": base,
+        },
+    ).output()
+
+
+def _adapted(
+    name: str, image: Image, tree: Output, packages: Sequence[Unpacked], *, epoch: int
+) -> Step:
+    main = main_package(image, [one.package for one in packages])
+    settings = Application(
+        epoch=epoch,
+        main=main.name if main else "",
+        keep=image.keep or (),
+        service=image.service,
+        entrypoint=not image.oci.entrypoint,
+        user=image.oci.user,
+        own=tuple(sorted({*image.users, *image.groups})),
+        home=image.oci.home,
+    )
+    own = [one for one in packages if one.package == main]
+    return Step(
+        action=adapt,
+        title=f"make an application of {name}",
+        group=name,
+        parameters={"settings": msgspec.to_builtins(settings)},
+        inputs={"tree": tree, "main": tuple(out for one in own for out in (one.tree, one.control))},
+    )
+
+
+def main_package(image: Image, packages: Sequence[Package]) -> Package | None:
+    """The package that an image is named for: the first that its definition asks for."""
+    names = [text.partition("=")[0].partition(":")[0] for text in image.packages[:1]]
+    return next((one for one in packages if one.name in names), None)
 
 
 def _foretold(name: str, merged: Output, *, epoch: int, tools: Output) -> Output:
@@ -152,28 +214,16 @@ def _foretold(name: str, merged: Output, *, epoch: int, tools: Output) -> Output
     ).output()
 
 
-def _onto(name: str, packages: Sequence[Unpacked], base: Output) -> Output:
-    """The base image's tree with the packages' files on it; no script runs."""
-    if not packages:
-        return base
-    return Step(
-        action=merge_onto,
-        title=f"merge {name} onto its base",
-        group=name,
-        inputs={
-            "trees": tuple(one.tree for one in packages),
-            "controls": tuple(one.control for one in packages),
-            "base": base,
-        },
-    ).output()
-
-
 def _finished(name: str, image: Image, inputs: Mapping[str, Output], *, epoch: int) -> Output:
     return Step(
         action=finish,
         title=f"finish {name}",
         group=name,
-        parameters={"epoch": epoch, "remove": list(image.remove)},
+        parameters={
+            "epoch": epoch,
+            "remove": list(image.remove),
+            "certificates": image.is_application or "base" in inputs,
+        },
         inputs=inputs,
     ).output()
 

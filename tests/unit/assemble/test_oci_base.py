@@ -24,7 +24,7 @@ CONFIG = {
     "architecture": "amd64",
     "os": "linux",
     "config": {
-        "User": "daemon",
+        "User": "1:1",
         "ExposedPorts": {"53/udp": {}, "80/tcp": {}},
         "Env": ["PATH=/opt/bin:/bin", "A=base", "B=base", "broken"],
         "Entrypoint": ["/entry"],
@@ -53,10 +53,9 @@ def test_what_the_definition_does_not_set_is_the_bases() -> None:
     assert base.inherited(Oci()) == Oci(
         entrypoint=("/entry",),
         command=("start",),
-        user="daemon",
+        user="1:1",
         env={"PATH": "/opt/bin:/bin", "A": "base", "B": "base"},
         working_directory="/srv",
-        labels={"a": "base", "b": "base"},
         stop_signal="SIGINT",
     )
 
@@ -75,7 +74,6 @@ def test_what_the_definition_sets_wins() -> None:
         own,
         entrypoint=("/entry",),
         env={"PATH": "/opt/bin:/bin", "A": "own", "B": "base"},
-        labels={"a": "own", "b": "base"},
     )
 
 
@@ -135,9 +133,9 @@ class Example:
                 for blob, digest in zip(self.layers, self.diff_ids, strict=True)
             ),
         )
-        own = Node("file", 0o644, mtime=EPOCH, size=3, digest=self.blobs.add(b"own"))
+        own = Node("file", 0o755, mtime=EPOCH, size=3, digest=self.blobs.add(b"own"))
         self.tree = self.base_tree.without(["etc/gone"]).overlaid(
-            with_parents({"app/run": own}, mtime=EPOCH)
+            with_parents({"app/run": own, "entry": own}, mtime=EPOCH)
         )
 
     def make(self, workbench: Workbench, settings: Oci) -> dict[str, Any]:
@@ -187,14 +185,19 @@ def test_history_and_configuration_go_on(workbench: Workbench) -> None:
     assert [one["created_by"] for one in made["config"]["history"][3:]] == ["configuration"]
     assert made["config"]["variant"] == "v1"
     assert made["config"]["config"] == {
-        "User": "daemon",
+        "User": "1:1",
         "ExposedPorts": {"53/udp": {}, "80/tcp": {}},
-        "Env": ["A=base", "B=base", "PATH=/opt/bin:/bin"],
+        "Env": ["PATH=/opt/bin:/bin", "A=base", "B=base"],
         "Entrypoint": ["/entry"],
         "Cmd": ["start"],
         "Volumes": {"/data": {}},
         "WorkingDir": "/srv",
-        "Labels": {"a": "base", "b": "base"},
+        "Labels": {
+            "a": "base",
+            "b": "base",
+            "org.opencontainers.image.title": "app",
+            "org.opencontainers.image.version": "7",
+        },
         "StopSignal": "SIGINT",
         "Healthcheck": {"Test": ["CMD-SHELL", "true"]},
         "Shell": ["/bin/sh", "-c"],

@@ -76,8 +76,8 @@ WRONG = {
         '3:1 `version` has to be a string, not a number | put it in quotes: `"7"`',
     ),
     "string for a number": (
-        '[image.a.oci]\nports = ["80"]\n',
-        "2:10 item 1 of `ports` has to be a number, not a string | leave the quotes out: `80`",
+        '[image.a.oci]\nlayers = "80"\n',
+        "2:1 `layers` has to be a number, not a string | leave the quotes out: `80`",
     ),
     "truth value for a number": (
         "[image.a.oci]\nlayers = true\n",
@@ -386,8 +386,10 @@ def test_a_source_in_a_table_is_told_at_its_own_key(tmp_path: Path) -> None:
 def test_an_image_layout_has_to_be_there(tmp_path: Path) -> None:
     text = '[image.a]\nfrom = "oci-layout:base.oci"\n'
     assert mistakes(text, tmp_path) == [
-        "2:1 cannot find the image layout `base.oci`"
-        " | paths start beside the definition, and a layout has a file `index.json`"
+        (
+            "2:1 cannot find the image layout `base.oci`"
+            " | paths start beside the definition, and a layout has a file `index.json`"
+        )
     ]
 
 
