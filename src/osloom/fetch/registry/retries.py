@@ -83,9 +83,9 @@ class Retries:
             raise FetchError(f"cannot use {self._host}: stopped")
 
 
-def retry_after(answer: "httpx.Response") -> float:
+def retry_after(headers: "httpx.Headers") -> float:
     """Seconds, from a number or a date, RFC 9110 section 10.2.3; 0 when it does not say."""
-    text = answer.headers.get("Retry-After", "")
+    text = headers.get("Retry-After", "")
     with contextlib.suppress(ValueError):
         seconds = float(text)
         return seconds if math.isfinite(seconds) else 0.0
