@@ -67,6 +67,7 @@ class Workbench:
             image=image,
             architecture="amd64",
             epoch=EPOCH,
+            version="7",
             tree=self.output(tree),
             parts=parts,
             tools=self.output(Tree()),

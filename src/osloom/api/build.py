@@ -18,6 +18,7 @@ from osloom.compose.ingest import ingest
 from osloom.compose.plan import (
     ImagePlan,
     Programs,
+    main_package,
     plan_image,
     plan_merge,
     plan_packages,
@@ -176,7 +177,9 @@ def _assembly(session: Session, name: str, image: Image, planned: ImagePlan, sui
         image=image,
         architecture=session.lock.images[name].architecture,
         epoch=session.epoch,
+        version=_version(session, image, planned),
         tree=planned.tree,
+        derived=planned.derived,
         foretold=planned.foretold,
         parts=tuple(
             Part(name=one.package.name, version=one.package.version, tree=one.tree)
@@ -186,6 +189,12 @@ def _assembly(session: Session, name: str, image: Image, planned: ImagePlan, sui
         compressors=plan_merge("compressors", compressors, dpkg=False),
         initrd=initrd_tree,
     )
+
+
+def _version(session: Session, image: Image, planned: ImagePlan) -> str:
+    own = session.project.definition.project.version
+    main = main_package(image, [one.package for one in planned.packages])
+    return main.version if image.is_application and main is not None and own == "0" else own
 
 
 def _sources(directory: Path, image: Image, store: Store) -> dict[str, Digest]:

@@ -19,6 +19,31 @@ PRELOADED = ("fakeroot", "libfaketime")
 """What is loaded into programs in the sandbox: so it is of the image's own suite."""
 
 
+APPLICATION = ("base-files", "ca-certificates", "tzdata")
+"""What every application has beside its own packages, unless its `without` says otherwise:
+os-release, the licences that others refer to, certificates, time zones."""
+
+SCRIPTS_ONLY = (
+    "adduser",
+    "base-files>awk",
+    "ca-certificates>openssl",
+    "cdebconf",
+    "debconf",
+    "debconf-2.0",
+    "debianutils",
+    "dpkg",
+    "init-system-helpers",
+    "install-info",
+    "lsb-base",
+    "nginx>iproute2",
+    "sysvinit-utils",
+    "ucf",
+    "update-inetd",
+)
+"""Dependencies that packages have for their scripts alone, which do not run in an application.
+Seen in the scripts of trixie and bookworm."""
+
+
 def architecture_of(image: Image) -> str:
     return image.architecture or "amd64"
 
@@ -80,12 +105,17 @@ def nspawn_host(architecture: str) -> Image:
 
 
 def _request(image: Image, suite: str) -> Request:
+    names, without = image.packages, image.without
+    if image.is_application:
+        names += tuple(name for name in APPLICATION if name not in (*names, *without))
+        without += SCRIPTS_ONLY
     return Request(
-        names=image.packages,
+        names=names,
         suite=suite,
         architecture=architecture_of(image),
-        essential=image.configure != "none",
+        essential=image.runs_dpkg,
         recommends=bool(image.recommends),
+        without=without,
     )
 
 

@@ -5,6 +5,7 @@ https://github.com/opencontainers/image-spec: image-layout.md, manifest.md, conf
 
 import datetime as dt
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,55 +13,20 @@ import msgspec
 
 from osloom.assemble.compression import programs
 from osloom.assemble.layers import ON_TOP, group, split_layers, write_layer
+from osloom.assemble.oci_config import check_config, effective, identity, image_config
 from osloom.assemble.request import Product, Request
 from osloom.base.digest import Digest, to_hex
 from osloom.engine.step import Job, Step, action
+from osloom.model.application import Derived
 from osloom.model.definition import Oci
 from osloom.model.tree import Node, with_parents
 
 _MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 _INDEX = "application/vnd.oci.image.index.v1+json"
 _CONFIG = "application/vnd.oci.image.config.v1+json"
-_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-def image_config(
-    settings: Oci, layers: list[dict[str, Any]], *, architecture: str, created: str
-) -> dict[str, Any]:
-    """The image configuration, config.md; empty values are left out."""
-    environment = [f"{name}={value}" for name, value in sorted(settings.env.items())]
-    if "PATH" not in settings.env:
-        environment.insert(0, _PATH)
-    config: dict[str, Any] = {
-        "User": settings.user,
-        "ExposedPorts": {f"{port}/tcp": {} for port in settings.ports},
-        "Env": environment,
-        "Entrypoint": list(settings.entrypoint),
-        "Cmd": list(settings.command),
-        "Volumes": {path: {} for path in settings.volumes},
-        "WorkingDir": settings.working_directory,
-        "Labels": dict(sorted(settings.labels.items())),
-        "StopSignal": settings.stop_signal,
-    }
-    if settings.healthcheck is not None:
-        check = settings.healthcheck
-        config["Healthcheck"] = {
-            "Test": ["CMD", *check.command],
-            "Interval": check.interval * 10**9,
-            "Timeout": check.timeout * 10**9,
-            "Retries": check.retries,
-        }
-    return {
-        "created": created,
-        "architecture": architecture,
-        "os": "linux",
-        "config": {name: value for name, value in config.items() if value},
-        "rootfs": {"type": "layers", "diff_ids": [layer["diffId"] for layer in layers]},
-        "history": [{"created": created, "created_by": layer["title"]} for layer in layers],
-    }
-
-
-@action(version=1)
+@action(version=2)
 def write_layout(job: Job) -> Mapping[str, Digest]:
     """Layers, configuration, manifest and index as the tree of a layout."""
     parameters = job.parameters
@@ -72,6 +38,12 @@ def write_layout(job: Job) -> Mapping[str, Digest]:
         for info, title in zip(infos, parameters["titles"], strict=True)
         if info["paths"]
     ]
+    derived = msgspec.json.decode(
+        blobs.read(job.digest("derived")) if "derived" in job.inputs else b"{}", type=Derived
+    )
+    settings = effective(settings, derived)
+    check_config(settings, job.tree(), blobs.read)
+    said = identity(derived, name=parameters["name"], version=parameters["version"])
     created = dt.datetime.fromtimestamp(parameters["epoch"], dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     nodes: dict[str, Node] = {}
 
@@ -86,13 +58,15 @@ def write_layout(job: Job) -> Mapping[str, Digest]:
         )
     architecture = parameters["architecture"]
     config = add(
-        _json(image_config(settings, layers, architecture=architecture, created=created)), _CONFIG
+        _json(
+            image_config(settings, layers, architecture=architecture, created=created, labels=said)
+        ),
+        _CONFIG,
     )
     descriptors = [{key: layer[key] for key in ("mediaType", "digest", "size")} for layer in layers]
     annotations = {
         "org.opencontainers.image.created": created,
-        "org.opencontainers.image.title": parameters["name"],
-        "org.opencontainers.image.version": parameters["version"],
+        **said,
         **settings.annotations,
     }
     manifest = add(
@@ -110,7 +84,7 @@ def write_layout(job: Job) -> Mapping[str, Digest]:
     entry = {
         **manifest,
         "platform": {"architecture": architecture, "os": "linux"},
-        "annotations": {"org.opencontainers.image.ref.name": settings.tag or parameters["version"]},
+        "annotations": {"org.opencontainers.image.ref.name": parameters["tag"]},
     }
     index = _json({"schemaVersion": 2, "mediaType": _INDEX, "manifests": [entry]})
     layout = b'{"imageLayoutVersion":"1.0.0"}'
@@ -118,6 +92,7 @@ def write_layout(job: Job) -> Mapping[str, Digest]:
         nodes[path] = Node("file", 0o644, size=len(data), digest=blobs.add(data))
     job.facts["digest"] = manifest["digest"]
     job.facts["layers"] = len(layers)
+    job.facts["notes"] = "\n".join(derived.notes)
     return {"tree": job.store.add_tree(with_parents(nodes, mtime=0))}
 
 
@@ -169,15 +144,23 @@ def plan(request: Request) -> tuple[Product, ...]:
             "name": request.name,
             "settings": msgspec.to_builtins(settings),
             "titles": titles,
-            "version": request.project.version,
+            "tag": settings.tag or plain_tag(request.version),
+            "version": request.version,
         },
         inputs={
+            "tree": request.tree,
+            **({"derived": request.derived} if request.derived else {}),
             "layers": tuple(step.output("file") for step in layers),
             "infos": tuple(step.output("info") for step in layers),
         },
     )
     product = Product(path=f"{request.name}.oci", output=layout.output(), kind="directory")
     return (product,)
+
+
+def plain_tag(version: str) -> str:
+    """A package's version as a tag may have it, without its epoch: `1.26.3-3-deb13u1`."""
+    return re.sub(r"[^A-Za-z0-9._-]", "-", version.partition(":")[2] or version)[:128]
 
 
 def _title(names: list[str]) -> str:

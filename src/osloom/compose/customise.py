@@ -43,8 +43,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @dataclass(slots=True)
-class _Root:
-    """The tree being changed."""
+class Root:
+    """A tree being changed."""
 
     nodes: dict[str, Node]
     blobs: Blobs
@@ -84,9 +84,9 @@ class _Root:
 def customise(job: Job) -> Mapping[str, Digest]:
     """The tree `tree` with the settings of `parameters` applied, as a new tree."""
     settings = msgspec.convert(job.parameters["settings"], Settings)
-    root = _Root(dict(job.tree().items()), job.store.blobs, settings.epoch)
+    root = Root(dict(job.tree().items()), job.store.blobs, settings.epoch)
     _write_identity(root, settings)
-    accounts = _make_accounts(root, settings)
+    accounts = write_accounts(root, settings.groups, settings.users, epoch=settings.epoch)
     for path, file in settings.files.items():
         source = settings.sources.get(path)
         _put_file(
@@ -95,7 +95,7 @@ def customise(job: Job) -> Mapping[str, Digest]:
     return {"tree": job.store.add_tree(Tree(root.nodes))}
 
 
-def _write_identity(root: _Root, settings: Settings) -> None:
+def _write_identity(root: Root, settings: Settings) -> None:
     unit = "systemd-firstboot.service"
     if f"usr/lib/systemd/system/{unit}" in root.nodes:
         # It would ask at the console of a machine that nobody watches; the definition has answered.
@@ -135,13 +135,16 @@ def _unknown_zone(zone: str, paths: Iterable[str]) -> BuildError:
     )
 
 
-def _make_accounts(root: _Root, settings: Settings) -> Accounts:
+def write_accounts(
+    root: Root, groups: Mapping[str, Group], users: Mapping[str, User], *, epoch: int
+) -> Accounts:
+    """Make groups and users with their home directories; gives all accounts there are then."""
     accounts = Accounts.parse({name: root.read(f"etc/{name}") for name in _ACCOUNT_FILES})
     before = accounts.files()
-    for name, group in settings.groups.items():
+    for name, group in groups.items():
         accounts.add_group(name, group)
-    for name, user in settings.users.items():
-        accounts.add_user(name, user, epoch=settings.epoch)
+    for name, user in users.items():
+        accounts.add_user(name, user, epoch=epoch)
     after = accounts.files()
     for name, (mode, gid) in _ACCOUNT_FILES.items():
         if after[name] != before[name] or f"etc/{name}" not in root.nodes:
@@ -151,7 +154,7 @@ def _make_accounts(root: _Root, settings: Settings) -> Accounts:
     return accounts
 
 
-def _make_home(root: _Root, path: str, owner: tuple[int, int], keys: tuple[str, ...]) -> None:
+def _make_home(root: Root, path: str, owner: tuple[int, int], keys: tuple[str, ...]) -> None:
     uid, gid = owner
     directory = Node("dir", 0o700 if path == "root" else 0o755, uid=uid, gid=gid)
     if root.place(path) not in root.nodes:
@@ -164,7 +167,7 @@ def _make_home(root: _Root, path: str, owner: tuple[int, int], keys: tuple[str, 
         root.put(f"{path}/.ssh/authorized_keys", node)
 
 
-def _put_file(root: _Root, path: str, file: File, source: Tree | None, accounts: Accounts) -> None:
+def _put_file(root: Root, path: str, file: File, source: Tree | None, accounts: Accounts) -> None:
     place = path.strip("/")
     uid = accounts.uid(file.owner)
     gid = accounts.gid(file.group if file.group is not None else file.owner)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import msgspec
 
 from osloom.base.digest import Digest
+from osloom.compose.application import NONROOT, adapt
+from osloom.compose.application import Settings as Application
 from osloom.compose.base import base_of
 from osloom.compose.configure import configure
 from osloom.compose.customise import Settings, customise
@@ -47,6 +49,8 @@ class ImagePlan:
     foretold: Output | None
     """A tree that will probably have the same kernel, sooner; None when `tree` is as soon there."""
     packages: tuple[Unpacked, ...]
+    derived: Output | None = None
+    """What an application's packages say of how it runs, model.application."""
 
 
 def plan_packages(packages: Sequence[Package]) -> tuple[Unpacked, ...]:
@@ -106,13 +110,16 @@ def plan_image(
     def customised(tree: Output) -> Output:
         return _customised(name, image, tree, project=project, epoch=epoch, sources=sources)
 
-    foretold = None
-    if image.configure != "none":
+    foretold = derived = None
+    if image.runs_dpkg:
         merged, tree = _configured(name, image, unpacked, epoch=epoch, programs=programs)
         early = customised(_foretold(name, merged, epoch=epoch, tools=programs.tools))
         foretold = _finished(name, image, early, epoch=epoch)
     else:
         tree = plan_merge(name, unpacked, dpkg=False)
+    if image.is_application:
+        adapted = _adapted(name, image, tree, unpacked, epoch=epoch)
+        tree, derived = adapted.output(), adapted.output("derived")
     tree = customised(tree)
     work = Work(epoch=epoch, locale=image.locale, systemd=image.systemd, script=image.script)
     if not work.is_empty:
@@ -128,7 +135,37 @@ def plan_image(
         tree=_finished(name, image, tree, epoch=epoch),
         foretold=foretold,
         packages=unpacked,
+        derived=derived,
     )
+
+
+def _adapted(
+    name: str, image: Image, tree: Output, packages: Sequence[Unpacked], *, epoch: int
+) -> Step:
+    main = main_package(image, [one.package for one in packages])
+    settings = Application(
+        epoch=epoch,
+        main=main.name if main else "",
+        keep=image.keep or (),
+        service=image.service,
+        entrypoint=not image.oci.entrypoint,
+        user=image.oci.user in (None, NONROOT),
+        home=image.oci.home,
+    )
+    own = [one for one in packages if one.package == main]
+    return Step(
+        action=adapt,
+        title=f"make an application of {name}",
+        group=name,
+        parameters={"settings": msgspec.to_builtins(settings)},
+        inputs={"tree": tree, "main": tuple(out for one in own for out in (one.tree, one.control))},
+    )
+
+
+def main_package(image: Image, packages: Sequence[Package]) -> Package | None:
+    """The package that an image is named for: the first that its definition asks for."""
+    names = [text.partition("=")[0].partition(":")[0] for text in image.packages[:1]]
+    return next((one for one in packages if one.name in names), None)
 
 
 def _foretold(name: str, merged: Output, *, epoch: int, tools: Output) -> Output:
@@ -146,7 +183,11 @@ def _finished(name: str, image: Image, tree: Output, *, epoch: int) -> Output:
         action=finish,
         title=f"finish {name}",
         group=name,
-        parameters={"epoch": epoch, "remove": list(image.remove)},
+        parameters={
+            "epoch": epoch,
+            "remove": list(image.remove),
+            "certificates": image.is_application,
+        },
         inputs={"tree": tree},
     ).output()
 

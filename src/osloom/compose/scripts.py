@@ -11,6 +11,7 @@ import msgspec
 
 from osloom.base.digest import Digest
 from osloom.base.errors import BuildError
+from osloom.compose.certificates import with_bundle
 from osloom.compose.normalise import matching, normalised
 from osloom.compose.sandboxed import run_over_tree
 from osloom.engine.delta import apply_delta
@@ -100,14 +101,19 @@ def _failure(response: Response) -> BuildError:
     return BuildError(f"cannot run {what}: it failed in the sandbox", detail=detail[-6000:])
 
 
-@action(version=1)
+@action(version=2)
 def finish(job: Job) -> Mapping[str, Digest]:
-    """The tree `tree` without what the definition removes and without what varies."""
+    """The tree `tree` without what the definition removes and without what varies.
+
+    With `certificates` the bundle is made that a script would have made.
+    """
     tree = job.tree()
-    tree = tree.without(matching(tree, job.parameters["remove"]))
     blobs = job.store.blobs
 
     def add(data: bytes) -> Node:
         return Node("file", 0o644, size=len(data), digest=blobs.add(data))
 
+    if job.parameters["certificates"]:
+        tree = with_bundle(tree, blobs.read, add)
+    tree = tree.without(matching(tree, job.parameters["remove"]))
     return {"tree": job.store.add_tree(normalised(tree, epoch=job.parameters["epoch"], add=add))}

@@ -121,7 +121,7 @@ def _check_union(value: Any, kind: Any, path: Path) -> Iterator[Mistake]:
     near = [
         mistakes
         for one, mistakes in zip(real, found, strict=True)
-        if isinstance(value, dict) and is_table(bare(one))
+        if isinstance(value, dict if is_table(bare(one)) else bare(one))
     ]
     yield from near[0] if near else [_wrong_type(value, kind, path)]
 

@@ -113,6 +113,8 @@ def _in_words_many(kind: Any) -> str:
     kind = bare(kind)
     if get_origin(kind) is Literal:
         return listed(get_args(kind))
+    if is_union(kind):
+        return " or ".join(_in_words_many(one) for one in choices(kind))
     return _WORDS[dict if is_table(kind) else kind][1]
 
 

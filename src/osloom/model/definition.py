@@ -10,131 +10,32 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-# `extra` is for this program, not for the JSON schema: `inherit` is read by `definition.inherit`,
-# `hint` and `secret` (never to be shown) by `definition.check`.
-
-Name = Annotated[
-    str,
-    Meta(
-        pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$",
-        description="lower-case letters, digits, `.`, `_` and `-`, a letter or digit first",
-        examples=["web"],
-    ),
-]
-UserName = Annotated[
-    str,
-    Meta(
-        pattern=r"^[a-z_][a-z0-9_.-]{0,31}$",
-        description="lower-case letters, digits, `.`, `_` and `-`, a letter or `_` first",
-        examples=["app"],
-    ),
-]
-PackageName = Annotated[
-    str,
-    Meta(
-        pattern=r"^[a-z0-9][a-z0-9+.-]+(:[a-z0-9-]+)?(=[^\s]+)?$",
-        description="the name of a package, with `=VERSION` where one version is wanted",
-        examples=["nginx-light"],
-    ),
-]
-Version = Annotated[
-    str,
-    Meta(
-        pattern=r"^[0-9A-Za-z][0-9A-Za-z._~^+-]*$",
-        description="letters, digits, `.`, `_`, `~`, `^`, `+` and `-`, a letter or digit first",
-        examples=["7"],
-    ),
-]
-UnitName = Annotated[
-    str,
-    Meta(
-        pattern=r"^[A-Za-z0-9:_.\\@-]+$",
-        description="the name of a unit",
-        examples=["nginx.service"],
-    ),
-]
-AbsolutePath = Annotated[
-    str, Meta(pattern=r"^/", description="a path from the image's root", examples=["/srv/www"])
-]
-Mode = Annotated[
-    str,
-    Meta(
-        pattern=r"^0?[0-7]{3,4}$",
-        description="three or four octal digits",
-        examples=["0644"],
-        extra={"hint": 'write it in octal and in quotes: `"0644"`'},
-    ),
-]
-Size = Annotated[
-    str,
-    Meta(
-        pattern=r"^[0-9]+[KMGT]?$",
-        description="bytes, or a number with K, M, G or T behind it",
-        examples=["512M"],
-    ),
-]
-Password = Annotated[
-    str,
-    Meta(
-        pattern=r"^[$!*]",
-        description="a crypt(5) hash, as `openssl passwd -6` makes it",
-        extra={"secret": "yes"},
-    ),
-]
-Hostname = Annotated[
-    str,
-    Meta(
-        pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]{0,62})$",
-        description="letters, digits, `.` and `-`, 63 at most",
-        examples=["web-1"],
-    ),
-]
-Locale = Annotated[
-    str,
-    Meta(
-        pattern=r"^[A-Za-z0-9_.@-]+$", description="the name of a locale", examples=["de_DE.UTF-8"]
-    ),
-]
-Timezone = Annotated[
-    str,
-    Meta(
-        pattern=r"^[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*$",
-        description="the name of a time zone",
-        examples=["Europe/Vienna"],
-    ),
-]
-SysctlName = Annotated[
-    str,
-    Meta(
-        pattern=r"^-?[A-Za-z0-9_./*-]+$",
-        description="the name of a kernel parameter",
-        examples=["net.ipv4.ip_forward"],
-    ),
-]
-Word = Annotated[
-    str, Meta(pattern=r"^[^\s]+$", description="a word without spaces", examples=["main"])
-]
-Line = Annotated[str, Meta(pattern=r"^[^\n]*$", description="text of one line", examples=["quiet"])]
-Url = Annotated[
-    str,
-    Meta(
-        pattern=r"^https?://",
-        description="an address that starts with `https://` or `http://`",
-        examples=["https://packages.example.com/debian"],
-    ),
-]
-Suite = Annotated[
-    str,
-    Meta(
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$",
-        description="the name of a directory below `dists/`",
-        examples=["trixie"],
-    ),
-]
-Port = Annotated[int, Meta(ge=1, le=65535)]
-Arguments = Annotated[tuple[str, ...], Meta(extra={"inherit": "replace"})]
-"""A program and its arguments: an image that sets it does not add to what it inherits."""
-Format = Literal["oci", "nspawn", "disk", "initrd", "uki", "tar"]
+from osloom.model.values import (
+    AbsolutePath,
+    Arguments,
+    EnvironmentName,
+    Format,
+    Hostname,
+    Line,
+    Locale,
+    Mode,
+    Name,
+    PackageName,
+    Password,
+    Port,
+    PortName,
+    Signal,
+    Size,
+    Suite,
+    SysctlName,
+    Tag,
+    Timezone,
+    UnitName,
+    Url,
+    UserName,
+    Version,
+    Word,
+)
 
 
 class Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="kebab"):
@@ -289,6 +190,8 @@ class Healthcheck(Table, frozen=True, kw_only=True):
     """Seconds between checks."""
     timeout: Annotated[int, Meta(ge=1)] = 30
     """Seconds until a check counts as failed."""
+    start_period: Annotated[int, Meta(ge=0)] = 0
+    """Seconds after the start in which failures do not count."""
     retries: Annotated[int, Meta(ge=1)] = 3
     """Failures in a row until the container is unhealthy."""
 
@@ -301,20 +204,22 @@ class Oci(Table, frozen=True, kw_only=True):
     layers: Annotated[int, Meta(ge=1, le=127)] = 64
     """At most so many layers."""
     entrypoint: Arguments = ()
-    """The program and its first arguments."""
+    """The program and its first arguments; by default the one that the first package is named for."""
     command: Arguments = ()
     """Default arguments."""
-    user: str | None = None
-    """Name or number, with an optional `:group`."""
-    env: dict[str, str] = {}
+    user: Word | None = None
+    """Name or number, with an optional `:group`; by default `nonroot`, 65532, in an application."""
+    home: AbsolutePath | None = None
+    """A home directory that the default user may write to; none by default."""
+    env: dict[EnvironmentName, str] = {}
     """Environment of the program."""
     working_directory: AbsolutePath | None = None
     """Where the program starts."""
-    ports: tuple[Port, ...] = ()
-    """TCP ports that the program listens on."""
+    ports: tuple[Port | PortName, ...] = ()
+    """Ports that the program listens on: `8080`, `"53/udp"`."""
     volumes: tuple[AbsolutePath, ...] = ()
     """Directories that hold data."""
-    stop_signal: str | None = None
+    stop_signal: Signal | None = None
     """What asks the program to end: `SIGTERM`."""
     labels: dict[str, str] = {}
     """Labels of the image configuration."""
@@ -322,8 +227,11 @@ class Oci(Table, frozen=True, kw_only=True):
     """Annotations of the manifest."""
     healthcheck: Healthcheck | None = None
     """How to ask whether the container is well."""
-    tag: str | None = None
-    """The name in the layout's index; the project's version by default."""
+    tag: Tag | None = None
+    """The name in the layout's index; the first package's version by default in an application, or
+    the project's."""
+    debug: bool = False
+    """Also make NAME-debug: the same, with tools, and it stays when the program ends."""
 
 
 class Nspawn(Table, frozen=True, kw_only=True):
@@ -386,10 +294,21 @@ class Image(Table, frozen=True, kw_only=True):
     """Packages to install with what they depend on; `NAME=VERSION` picks a version."""
     recommends: bool | None = None
     """Take recommended packages too; no by default."""
+    without: tuple[PackageName, ...] = ()
+    """Packages not to take though others depend on them, where their scripts do not run."""
+    service: UnitName | None = None
+    """A systemd service of the packages that an application runs: `nginx`. Its program, user,
+    environment, directories and stop signal are carried over."""
+    debug_of: Annotated[Name, Meta(extra={"inherit": "never"})] | None = None
+    """The image to which this one adds tools, in a layer of their own: `packages` says which."""
+    keep: tuple[Literal["doc", "man", "info", "locale", "completions"], ...] | None = None
+    """What applications leave out and this one has: documentation, man and info pages,
+    translations, shell completions."""
     architecture: Literal["amd64", "arm64"] | None = None
     """The machine it is for; amd64 by default."""
     configure: Literal["dpkg", "none"] | None = None
-    """`dpkg` runs the packages' scripts and keeps dpkg's database; `none` takes just the files."""
+    """`dpkg` runs the packages' scripts and keeps dpkg's database; `none` takes just the files, and
+    is the default of an image whose only output is `oci` and that runs no scripts itself."""
     hostname: Hostname | None = None
     """Written to /etc/hostname."""
     locale: Locale | None = None
@@ -428,6 +347,19 @@ class Image(Table, frozen=True, kw_only=True):
     """Settings of the output `initrd` and of what boots with it."""
     uki: Uki = Uki()
     """Settings of the output `uki`."""
+
+    @property
+    def runs_dpkg(self) -> bool:
+        """Whether the packages' scripts run; see `configure`."""
+        if self.configure is not None:
+            return self.configure == "dpkg"
+        needs_programs = self.script or self.locale or self.systemd != Systemd()
+        return self.outputs != ("oci",) or bool(needs_programs)
+
+    @property
+    def is_application(self) -> bool:
+        """Whether osloom makes a container around one program of the packages' files."""
+        return "oci" in self.outputs and not self.runs_dpkg
 
 
 class Definition(Table, frozen=True, kw_only=True):

@@ -97,11 +97,10 @@ class Tree(Mapping[str, Node]):
         if not gone:
             return self
         exact = set(gone)
-        below = tuple(f"{path}/" for path in gone)
         kept = {
             path: node
             for path, node in self._nodes.items()
-            if path not in exact and not path.startswith(below)
+            if path not in exact and exact.isdisjoint(parents(path))
         }
         return Tree(_relinked(kept, self._nodes))
 

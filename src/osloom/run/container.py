@@ -13,8 +13,8 @@ from osloom.base.errors import UsageError
 from osloom.engine.foreground import Foreground
 from osloom.engine.sandbox import SESSION, Request, run_for_person, run_in_sandbox
 from osloom.model.definition import Oci
+from osloom.model.user import Identity, find_user
 from osloom.run.agent import Answer
-from osloom.run.user import Identity, find_user
 from osloom.store.store import Store
 
 

@@ -76,8 +76,8 @@ WRONG = {
         '3:1 `version` has to be a string, not a number | put it in quotes: `"7"`',
     ),
     "string for a number": (
-        '[image.a.oci]\nports = ["80"]\n',
-        "2:10 item 1 of `ports` has to be a number, not a string | leave the quotes out: `80`",
+        '[image.a.oci]\nlayers = "80"\n',
+        "2:1 `layers` has to be a number, not a string | leave the quotes out: `80`",
     ),
     "truth value for a number": (
         "[image.a.oci]\nlayers = true\n",

@@ -104,7 +104,11 @@ def _solve(
     universe = Universe(ranked, preferred=preferred)
     try:
         return resolve(
-            universe, request.names, recommends=request.recommends, essential=request.essential
+            universe,
+            request.names,
+            recommends=request.recommends,
+            essential=request.essential,
+            without=request.without,
         )
     except LockError as error:
         if preferred:

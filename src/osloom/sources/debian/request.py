@@ -16,9 +16,18 @@ class Request:
     essential: bool
     """Take the Essential packages too, as every full system has them."""
     recommends: bool
+    without: tuple[str, ...] = ()
+    """Dependencies not to follow: `NAME`, or `PACKAGE>NAME` where only PACKAGE's does not count."""
 
     @property
     def digest(self) -> Digest:
         return digest_json(
-            [sorted(self.names), self.suite, self.architecture, self.essential, self.recommends]
+            [
+                sorted(self.names),
+                self.suite,
+                self.architecture,
+                self.essential,
+                self.recommends,
+                *([sorted(self.without)] if self.without else []),
+            ]
         )

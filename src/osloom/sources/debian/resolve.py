@@ -7,7 +7,7 @@ tried.
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from osloom.base.errors import LockError, nearest
@@ -38,6 +38,8 @@ class ConflictError(Exception):
 class _State:
     universe: Universe
     recommends: bool
+    without: frozenset[str] = frozenset()
+    """`Request.without`."""
     avoid: frozenset[str] = frozenset()
     """Alternatives that turned out to be in the way of something else."""
     chosen: dict[str, Choice] = field(default_factory=dict)
@@ -59,6 +61,11 @@ class _State:
             for group in parse_relations(choice.candidate.provides):
                 self.providers[group[0].name].remove(choice)
 
+    def leaves_out(self, choice: Choice, group: Group) -> bool:
+        """Whether what `choice` needs here does not count."""
+        names = {relation.name for relation in group}
+        return not self.without.isdisjoint(names | {f"{choice.name}>{name}" for name in names})
+
     def holds(self, relation: Relation) -> Choice | None:
         """A chosen package that satisfies the relation."""
         own = self.chosen.get(relation.name)
@@ -71,9 +78,16 @@ class _State:
 
 
 def resolve(
-    universe: Universe, names: Sequence[str], *, recommends: bool, essential: bool
+    universe: Universe,
+    names: Sequence[str],
+    *,
+    recommends: bool,
+    essential: bool,
+    without: Iterable[str] = (),
 ) -> Solution:
     """The packages for `names` (`NAME` or `NAME=VERSION`), and what they need.
+
+    `without` has the dependencies that do not count, as in `Request`.
 
     Raises LockError with the chain of reasons when there is no such set.
     """
@@ -85,7 +99,12 @@ def resolve(
     sys.setrecursionlimit(max(limit, 20000))
     try:
         while True:
-            state = _State(universe=universe, recommends=recommends, avoid=avoid)
+            state = _State(
+                universe=universe,
+                recommends=recommends,
+                without=frozenset(without),
+                avoid=avoid,
+            )
             try:
                 _choose(state, requested)
             except ConflictError as error:
@@ -166,6 +185,8 @@ def _need(state: _State, choice: Choice) -> None:
 
 
 def _satisfy(state: _State, choice: Choice, group: Group) -> None:
+    if state.leaves_out(choice, group):
+        return
     for relation in group:
         there = state.holds(relation)
         if there is not None:

@@ -6,7 +6,7 @@ names are looked up in the image, and so is the group when there is none.
 
 from dataclasses import dataclass
 
-from osloom.base.errors import UsageError
+from osloom.base.errors import UsageError, nearest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +29,7 @@ def find_user(text: str | None, *, passwd: str, group: str) -> Identity:
     if row is None and not user.isdigit():
         raise UsageError(
             f"cannot run as `{user}`: the image has no such user",
-            hint="check `user` in the table `oci`",
+            hint=_hint(user, [one[0] for one in users]),
         )
     name, uid, gid, home = (row[0], row[2], row[3], row[5]) if row else ("", user, "0", "/")
     if colon:
@@ -43,9 +43,14 @@ def _group(group: str, groups: list[list[str]]) -> int:
     if not found.isdigit():
         raise UsageError(
             f"cannot run with the group `{group}`: the image has no such group",
-            hint="check `user` in the table `oci`",
+            hint=_hint(group, [one[0] for one in groups]),
         )
     return int(found)
+
+
+def _hint(name: str, names: list[str]) -> str:
+    close = nearest(name, names)
+    return f"did you mean `{close[0]}`?" if close else "make it: a table under `users` or `groups`"
 
 
 def _rows(text: str, count: int) -> list[list[str]]:

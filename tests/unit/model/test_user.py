@@ -3,7 +3,7 @@
 import pytest
 
 from osloom.base.errors import UsageError
-from osloom.run.user import Identity, find_user
+from osloom.model.user import Identity, find_user
 
 PASSWD = "root:x:0:0:root:/root:/bin/sh\napp:x:100:101::/srv/app:/bin/sh\nbroken line\n"
 GROUP = "root:x:0:\napp:x:101:\nmore:x:200:other,app\nothers:x:300:apple\n"

@@ -1,0 +1,157 @@
+"""The image configuration of an OCI image, and what of it the image has to hold.
+
+https://github.com/opencontainers/image-spec: config.md, annotations.md
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from osloom.base.digest import Digest
+from osloom.base.errors import BuildError, UsageError, nearest
+from osloom.model.application import Derived
+from osloom.model.definition import Oci
+from osloom.model.tree import Node, Tree
+from osloom.model.user import find_user
+
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+def effective(settings: Oci, derived: Derived) -> Oci:
+    """What the definition says, and where it is silent what the packages say."""
+    return msgspec.structs.replace(
+        settings,
+        entrypoint=settings.entrypoint or derived.entrypoint,
+        user=settings.user or derived.user,
+        env=derived.environment | settings.env,
+        working_directory=settings.working_directory or derived.working_directory,
+        stop_signal=settings.stop_signal or derived.stop_signal,
+        volumes=tuple(dict.fromkeys((*derived.volumes, *settings.volumes))),
+        ports=tuple(dict.fromkeys((*derived.ports, *settings.ports))),
+    )
+
+
+def identity(derived: Derived, *, name: str, version: str) -> dict[str, str]:
+    """What the image is called, annotations.md; labels of the configuration say the same."""
+    said = {"title": name, "version": version, "description": derived.description}
+    return {f"org.opencontainers.image.{key}": value for key, value in said.items() if value}
+
+
+def image_config(
+    settings: Oci,
+    layers: Sequence[Mapping[str, Any]],
+    *,
+    architecture: str,
+    created: str,
+    labels: Mapping[str, str],
+) -> dict[str, Any]:
+    """The image configuration, config.md; empty values are left out."""
+    environment = {"PATH": PATH, **settings.env}
+    config: dict[str, Any] = {
+        "User": settings.user,
+        "ExposedPorts": {_port(port): {} for port in settings.ports},
+        "Env": [f"{name}={value}" for name, value in sorted(environment.items(), key=_path_first)],
+        "Entrypoint": list(settings.entrypoint),
+        "Cmd": list(settings.command),
+        "Volumes": {path: {} for path in settings.volumes},
+        "WorkingDir": settings.working_directory,
+        "Labels": dict(sorted({**labels, **settings.labels}.items())),
+        "StopSignal": settings.stop_signal,
+    }
+    if settings.healthcheck is not None:
+        check = settings.healthcheck
+        config["Healthcheck"] = {
+            "Test": ["CMD", *check.command],
+            "Interval": check.interval * 10**9,
+            "Timeout": check.timeout * 10**9,
+            **({"StartPeriod": check.start_period * 10**9} if check.start_period else {}),
+            "Retries": check.retries,
+        }
+    return {
+        "created": created,
+        "architecture": architecture,
+        "os": "linux",
+        "config": {name: value for name, value in config.items() if value},
+        "rootfs": {"type": "layers", "diff_ids": [layer["diffId"] for layer in layers]},
+        "history": [{"created": created, "created_by": layer["title"]} for layer in layers],
+    }
+
+
+def _port(port: int | str) -> str:
+    text = str(port)
+    return text if "/" in text else f"{text}/tcp"
+
+
+def _path_first(pair: tuple[str, str]) -> tuple[bool, str]:
+    return pair[0] != "PATH", pair[0]
+
+
+def check_config(settings: Oci, tree: Tree, read: Callable[[Digest], bytes]) -> None:
+    """Raises BuildError when the program or the user is not in the image."""
+
+    def text(path: str) -> str:
+        node = tree.get(tree.resolve(path))
+        return read(node.digest).decode(errors="replace") if node and node.digest else ""
+
+    try:
+        find_user(settings.user, passwd=text("etc/passwd"), group=text("etc/group"))
+    except UsageError as error:
+        raise BuildError(error.message, hint=error.hint) from error
+    words = settings.entrypoint or settings.command
+    if words:
+        node = _program(words[0], settings, tree)
+        _check_interpreter(words[0], read(node.digest)[:256] if node.digest else b"", tree)
+
+
+def _program(program: str, settings: Oci, tree: Tree) -> Node:
+    if program.startswith("/"):
+        places = [program]
+    elif "/" in program:
+        places = [f"{settings.working_directory or ''}/{program}"]
+    else:
+        path = settings.env.get("PATH", PATH)
+        places = [f"{directory}/{program}" for directory in path.split(":")]
+    found = [node for place in places if (node := _file(tree, place)) is not None]
+    if not found:
+        raise BuildError(
+            f"cannot find the entrypoint `{program}` in the image", hint=_near(program, tree)
+        )
+    if not found[0].mode & 0o111:
+        raise BuildError(
+            f"cannot run the entrypoint `{program}`: it is not executable",
+            hint='give it a mode: `mode = "0755"` in `files`',
+        )
+    return found[0]
+
+
+def _file(tree: Tree, place: str) -> Node | None:
+    node = tree.get(tree.resolve(place))
+    if node is not None and node.kind == "hardlink":
+        node = tree.get(node.target)
+    return node if node is not None and node.kind == "file" else None
+
+
+def _near(program: str, tree: Tree) -> str | None:
+    """The nearest path: of the same name elsewhere, or written nearly so."""
+    programs = [f"/{path}" for path in tree if (node := _file(tree, path)) and node.mode & 0o111]
+    name = program.rpartition("/")[2]
+    close = [path for path in programs if path.rpartition("/")[2] == name]
+    close = close or nearest(program, programs)
+    if not close:
+        names = {path.rpartition("/")[2]: path for path in programs}
+        close = [names[one] for one in nearest(name, list(names))]
+    return f"did you mean `{close[0]}`?" if close else None
+
+
+def _check_interpreter(program: str, start: bytes, tree: Tree) -> None:
+    if not start.startswith(b"#!"):
+        return
+    words = start[2:].partition(b"\n")[0].split()
+    interpreter = words[0].decode(errors="replace") if words else ""
+    if _file(tree, interpreter) is None:
+        raise BuildError(
+            f"cannot run the entrypoint `{program}`: it is a script for `{interpreter}`, "
+            "which the image does not have",
+            hint="add the package that has it (`dash` for /bin/sh), or name another program",
+        )

@@ -1,0 +1,22 @@
+"""What an application's packages say of how it runs: data between composing and assembling."""
+
+import msgspec
+
+
+class Derived(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Defaults of the image configuration. What the definition says goes before them."""
+
+    entrypoint: tuple[str, ...] = ()
+    user: str | None = None
+    """`UID:GID`."""
+    environment: dict[str, str] = {}
+    working_directory: str | None = None
+    stop_signal: str | None = None
+    volumes: tuple[str, ...] = ()
+    ports: tuple[int, ...] = ()
+    title: str = ""
+    """The package."""
+    description: str = ""
+    """Its one-line description."""
+    notes: tuple[str, ...] = ()
+    """What the user should know: a sentence each."""

@@ -1,0 +1,163 @@
+"""The values that a definition's keys may have: texts and numbers with their limits."""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+# `extra` is for this program, not for the JSON schema: `inherit` is read by `definition.inherit`,
+# `hint` and `secret` (never to be shown) by `definition.check`.
+
+Name = Annotated[
+    str,
+    Meta(
+        pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$",
+        description="lower-case letters, digits, `.`, `_` and `-`, a letter or digit first",
+        examples=["web"],
+    ),
+]
+UserName = Annotated[
+    str,
+    Meta(
+        pattern=r"^[a-z_][a-z0-9_.-]{0,31}$",
+        description="lower-case letters, digits, `.`, `_` and `-`, a letter or `_` first",
+        examples=["app"],
+    ),
+]
+PackageName = Annotated[
+    str,
+    Meta(
+        pattern=r"^[a-z0-9][a-z0-9+.-]+(:[a-z0-9-]+)?(=[^\s]+)?$",
+        description="the name of a package, with `=VERSION` where one version is wanted",
+        examples=["nginx-light"],
+    ),
+]
+Version = Annotated[
+    str,
+    Meta(
+        pattern=r"^[0-9A-Za-z][0-9A-Za-z._~^+-]*$",
+        description="letters, digits, `.`, `_`, `~`, `^`, `+` and `-`, a letter or digit first",
+        examples=["7"],
+    ),
+]
+UnitName = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Za-z0-9:_.\\@-]+$",
+        description="the name of a unit",
+        examples=["nginx.service"],
+    ),
+]
+AbsolutePath = Annotated[
+    str, Meta(pattern=r"^/", description="a path from the image's root", examples=["/srv/www"])
+]
+Mode = Annotated[
+    str,
+    Meta(
+        pattern=r"^0?[0-7]{3,4}$",
+        description="three or four octal digits",
+        examples=["0644"],
+        extra={"hint": 'write it in octal and in quotes: `"0644"`'},
+    ),
+]
+Size = Annotated[
+    str,
+    Meta(
+        pattern=r"^[0-9]+[KMGT]?$",
+        description="bytes, or a number with K, M, G or T behind it",
+        examples=["512M"],
+    ),
+]
+Password = Annotated[
+    str,
+    Meta(
+        pattern=r"^[$!*]",
+        description="a crypt(5) hash, as `openssl passwd -6` makes it",
+        extra={"secret": "yes"},
+    ),
+]
+Hostname = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]{0,62})$",
+        description="letters, digits, `.` and `-`, 63 at most",
+        examples=["web-1"],
+    ),
+]
+Locale = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Za-z0-9_.@-]+$", description="the name of a locale", examples=["de_DE.UTF-8"]
+    ),
+]
+Timezone = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*$",
+        description="the name of a time zone",
+        examples=["Europe/Vienna"],
+    ),
+]
+SysctlName = Annotated[
+    str,
+    Meta(
+        pattern=r"^-?[A-Za-z0-9_./*-]+$",
+        description="the name of a kernel parameter",
+        examples=["net.ipv4.ip_forward"],
+    ),
+]
+Word = Annotated[
+    str, Meta(pattern=r"^[^\s]+$", description="a word without spaces", examples=["main"])
+]
+Line = Annotated[str, Meta(pattern=r"^[^\n]*$", description="text of one line", examples=["quiet"])]
+Url = Annotated[
+    str,
+    Meta(
+        pattern=r"^https?://",
+        description="an address that starts with `https://` or `http://`",
+        examples=["https://packages.example.com/debian"],
+    ),
+]
+Suite = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$",
+        description="the name of a directory below `dists/`",
+        examples=["trixie"],
+    ),
+]
+Port = Annotated[int, Meta(ge=1, le=65535)]
+PortName = Annotated[
+    str,
+    Meta(
+        pattern=r"^([1-9]\d{0,3}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d{2}|655[0-2]\d|6553[0-5])(/(tcp|udp|sctp))?$",
+        description="a port from 1 to 65535, with a protocol behind it",
+        examples=["53/udp"],
+    ),
+]
+Tag = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$",
+        description="letters, digits, `.`, `_` and `-`, 128 at most, no `.` or `-` first",
+        examples=["1.2"],
+    ),
+]
+Signal = Annotated[
+    str,
+    Meta(
+        pattern=r"^(SIG[A-Z0-9+-]+|[0-9]{1,2})$",
+        description="the name of a signal, or its number",
+        examples=["SIGQUIT"],
+    ),
+]
+EnvironmentName = Annotated[
+    str,
+    Meta(
+        pattern=r"^[^=\0]+$",
+        description="a name without `=`",
+        examples=["LANG"],
+    ),
+]
+Arguments = Annotated[tuple[str, ...], Meta(extra={"inherit": "replace"})]
+"""A program and its arguments: an image that sets it does not add to what it inherits."""
+Format = Literal["oci", "nspawn", "disk", "initrd", "uki", "tar"]
