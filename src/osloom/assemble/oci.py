@@ -101,7 +101,8 @@ def _json(value: Any) -> bytes:
 
 
 def plan(request: Request) -> tuple[Product, ...]:
-    settings = request.image.oci
+    # Where it goes is no part of what it is.
+    settings = msgspec.structs.replace(request.image.oci, repository=None, tags=())
     # Too few layers for packages of their own: one for everything, or one below the files.
     parts = request.parts if settings.layers > 1 else ()
     own = sorted(request.image.files) if settings.layers >= ON_TOP + bool(parts) else []

@@ -52,9 +52,7 @@ def docker_archive(images: Sequence[Named], architecture: str) -> Iterator[bytes
     for one in images:
         manifest = for_platform(one.layout.content, architecture)
         if manifest is None:
-            raise Error(
-                f"cannot load {one.layout.directory}: it holds no image for {architecture}"
-            )
+            raise Error(f"cannot load {one.layout.directory}: it holds no image for {architecture}")
         image = manifest.image()
         config = one.layout.path(image.config.digest).read_bytes()
         texts[image.config.digest] = config

@@ -11,7 +11,6 @@ from pathlib import Path
 from osloom.base.digest import Digest, digest_bytes, to_hex
 from osloom.base.errors import Error, FetchError
 from osloom.fetch.registry.descriptor import (
-    INDEXES,
     LARGEST_MANIFEST,
     OCI_INDEX,
     TAG_ANNOTATION,

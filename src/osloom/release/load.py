@@ -73,7 +73,7 @@ def sockets(engine: str, environment: Mapping[str, str]) -> list[Path]:
     return [Path(address.path)]
 
 
-def load(engine: str, socket: Path, archive: Iterator[bytes]) -> None:
+def load_archive(engine: str, socket: Path, archive: Iterator[bytes]) -> None:
     """Send a docker-archive. Raises Error with what the engine says."""
     import httpx
 

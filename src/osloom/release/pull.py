@@ -167,4 +167,3 @@ def _write(store: Store, content: Content, tag: str | None, layout: Path) -> Non
     )
     for path, data in files:
         path.write_bytes(data)
-
