@@ -19,7 +19,7 @@ from osloom.base.errors import Error
 from osloom.fetch.registry.descriptor import Descriptor
 from osloom.model.tar import write_tar
 from osloom.model.tree import Node, Tree, with_parents
-from osloom.release.layout import LAYOUT_FILE, Layout, blob_path, for_platform, index_json
+from osloom.release.layout import LAYOUT_FILE, Layout, blob_path, for_platform
 
 _READ = 1 << 20
 
@@ -87,7 +87,7 @@ def oci_archive(layout: Layout) -> Iterator[bytes]:
     for one in content.manifests:
         nodes[f"blobs/sha256/{to_hex(one.digest)}"] = _file(one.digest, len(one.data))
     for path, data in (
-        ("index.json", index_json(content.root, layout.tag)),
+        ("index.json", layout.index),
         ("oci-layout", LAYOUT_FILE),
     ):
         texts[digest_bytes(data)] = data

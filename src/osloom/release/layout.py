@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from osloom.base.digest import Digest, digest_bytes, to_hex
 from osloom.base.errors import Error, FetchError
 from osloom.fetch.registry.descriptor import (
@@ -16,6 +18,7 @@ from osloom.fetch.registry.descriptor import (
     TAG_ANNOTATION,
     Descriptor,
     Manifest,
+    Platform,
     make_manifest,
     parse_index,
 )
@@ -52,6 +55,8 @@ class Layout:
     tag: str | None
     """Its name in the index, when it has one."""
     content: Content
+    index: bytes
+    """Its index.json."""
 
     def path(self, digest: Digest) -> Path:
         return blob_path(self.directory, digest)
@@ -109,7 +114,7 @@ def load_layout(directory: Path) -> Layout:
     content = follow(root, lambda one: _manifest(directory, one))
     for blob in content.blobs:
         _check_size(directory, blob)
-    return Layout(directory=directory, tag=next(iter(tags), None), content=content)
+    return Layout(directory=directory, tag=next(iter(tags), None), content=content, index=data)
 
 
 def _manifest(directory: Path, one: Descriptor) -> Manifest:
@@ -156,12 +161,12 @@ def for_platform(content: Content, architecture: str) -> Manifest | None:
     return None
 
 
-def index_json(root: Manifest, tag: str | None) -> bytes:
-    """The index of a layout with one image."""
-    import msgspec
-
+def index_json(root: Manifest, tag: str | None, platform: Platform | None) -> bytes:
+    """The index of a layout with one image; `platform` is that of a manifest."""
     entry = msgspec.structs.replace(
-        root.descriptor, annotations={TAG_ANNOTATION: tag} if tag else {}
+        root.descriptor,
+        annotations={TAG_ANNOTATION: tag} if tag else {},
+        platform=platform,
     )
     index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [entry]}
     return msgspec.json.encode(index, order="sorted")

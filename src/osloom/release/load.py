@@ -98,8 +98,8 @@ def load_archive(engine: str, socket: Path, archive: Iterator[bytes]) -> None:
     if status != 200 or problem:
         said = problem or next((line.message for line in _lines(bytes(body))), "")
         raise Error(
-            f"cannot load into {engine}: "
-            + (printable(said) if said else f"it answered with status {status}")
+            f"cannot load into {engine}: it does not take the images, status {status}",
+            detail="\n".join(printable(line) for line in said.splitlines()[:20]),
         )
 
 

@@ -12,7 +12,7 @@ from osloom.base.errors import Error, FetchError, UsageError
 from osloom.base.files import copy_sparse, remove_tree
 from osloom.base.progress import Reporter, silent
 from osloom.fetch.registry.descriptor import LARGEST_MANIFEST, Manifest, Platform, choose, matches
-from osloom.fetch.registry.reference import Reference
+from osloom.fetch.registry.reference import DEFAULT_TAG, Reference
 from osloom.fetch.registry.registry import Registry
 from osloom.release.layout import (
     LAYOUT_FILE,
@@ -72,7 +72,9 @@ def pull(
             registry.client.stopped.set()
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    _put(store, content, reference.tag or ("latest" if reference.digest is None else None), target)
+    tag = reference.tag or (DEFAULT_TAG if reference.digest is None else None)
+    index = index_json(root, tag, _own_platform(store, root, reference))
+    _put(store, content, index, target)
     return Pulled(
         reference=str(reference),
         digest=root.digest,
@@ -112,23 +114,28 @@ def _narrow(
             return registry.manifest(reference.repository, found.digest)
         there = [str(one.platform) for one in index.manifests if one.platform]
     else:
-        config = root.image().config
-        if config.size > LARGEST_MANIFEST:
-            raise FetchError(f"cannot use {reference}: its configuration is too large")
-        registry.fetch_blob(store, reference.repository, config, silent)
-        own = _platform_of(store.blobs.read(config.digest), reference)
-        if matches(own, wanted):
+        registry.fetch_blob(store, reference.repository, root.image().config, silent)
+        own = _own_platform(store, root, reference)
+        if own is not None and matches(own, wanted):
             return root
-        there = [str(own)]
+        there = [str(own)] if own is not None else []
     raise FetchError(
         f"cannot find {reference} for {wanted}",
         hint=f"there {'is' if len(there) == 1 else 'are'}: {', '.join(there)}" if there else None,
     )
 
 
-def _platform_of(config: bytes, reference: Reference) -> Platform:
+def _own_platform(store: Store, root: Manifest, reference: Reference) -> Platform | None:
+    """What the configuration of an image says; it is in the store. None for an index."""
+    if root.is_index:
+        return None
+    config = root.image().config
+    if config.size > LARGEST_MANIFEST:
+        raise FetchError(f"cannot use {reference}: its configuration is too large")
     try:
-        return msgspec.json.decode(config, type=Platform)
+        return msgspec.json.decode(store.blobs.read(config.digest), type=Platform)
+    except msgspec.ValidationError:
+        return None  # An artifact that is no image, and has none.
     except msgspec.DecodeError as error:
         raise FetchError(f"cannot read the configuration of {reference}: {error}") from error
 
@@ -139,13 +146,13 @@ def _platforms(content: Content) -> tuple[str, ...]:
     return tuple(str(one.platform) for one in content.root.index().manifests if one.platform)
 
 
-def _put(store: Store, content: Content, tag: str | None, target: Path) -> None:
+def _put(store: Store, content: Content, index: bytes, target: Path) -> None:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
         try:
             layout = scratch / "layout"
-            _write(store, content, tag, layout)
+            _write(store, content, index, layout)
             # Not at one stroke: for a moment there is none. Never half of one.
             if target.exists():
                 target.rename(scratch / "old")
@@ -156,13 +163,13 @@ def _put(store: Store, content: Content, tag: str | None, target: Path) -> None:
         raise Error(f"cannot write {target}: {error.strerror}") from error
 
 
-def _write(store: Store, content: Content, tag: str | None, layout: Path) -> None:
+def _write(store: Store, content: Content, index: bytes, layout: Path) -> None:
     (layout / "blobs/sha256").mkdir(parents=True)
     for blob in content.blobs:
         copy_sparse(store.blobs.path(blob.digest), blob_path(layout, blob.digest))
     files: Sequence[tuple[Path, bytes]] = (
         *((blob_path(layout, one.digest), one.data) for one in content.manifests),
-        (layout / "index.json", index_json(content.root, tag)),
+        (layout / "index.json", index),
         (layout / "oci-layout", LAYOUT_FILE),
     )
     for path, data in files:

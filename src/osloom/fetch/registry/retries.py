@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import re
 import ssl
 import threading
 from collections.abc import Iterator
@@ -109,7 +110,7 @@ def explain(error: "httpx.TransportError", host: str) -> FetchError:
             f"cannot reach {host}: it does not speak TLS as it should",
             hint="`--insecure` is for registries that speak plain HTTP: never outside your own net",
         )
-    said = str(error) or type(error).__name__
+    said = re.sub(r"^\[Errno -?\d+\] ", "", str(error)) or type(error).__name__
     what = "no answer in time" if isinstance(error, httpx.TimeoutException) else said
     return FetchError(
         f"cannot reach {host}: {what}", hint="check the network and the registry's name and port"
