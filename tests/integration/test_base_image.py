@@ -182,7 +182,12 @@ def test_skopeo_and_umoci_read_it(tmp_path: Path, shelf: Shelf, small: Workshop)
     config = json.loads(shelf.skopeo("inspect", "--config", f"oci:{layout}"))["config"]
     assert config["User"] == "web"
     assert config["WorkingDir"] == "/srv"
-    assert config["Labels"] == {"one": "base", "two": "image"}
+    assert config["Labels"] == {
+        "one": "base",
+        "two": "image",
+        "org.opencontainers.image.title": "small",
+        "org.opencontainers.image.version": "0",
+    }
     assert {"GREETING=good day", "PLACE=image"} <= set(config["Env"])
     bundle = tmp_path / "bundle"
     shelf.umoci("unpack", "--rootless", "--image", f"{layout}:0", bundle)
@@ -511,7 +516,7 @@ def test_programs_on_a_base_of_the_same_suite_bring_only_what_is_new(
     own = {name for one in layers[len(below) :] for name in names_in(blob(layout, one))}
     assert {"usr/bin/grep", "etc/made"} <= own
     assert not any("libc.so.6" in name or name == "usr/bin/cat" for name in own)
-    done = made("run", "app", "--", "/bin/sh", "-c", "cat /etc/made | grep -o ma").check()
+    done = made("run", "app", "--", "-c", "cat /etc/made | grep -o ma").check()
     assert done.stdout == "ma\n"
     assert made("verify").check().stdout == "app/app.oci: identical\n"
 

@@ -22,6 +22,11 @@ from osloom.sources.oci.manifest import MOST_LAYERS, oci_type
 from osloom.store.store import Store
 
 
+_ITS_OWN = [
+    f"org.opencontainers.image.{name}" for name in ("title", "description", "version", "revision")
+]
+
+
 class Settings(msgspec.Struct, frozen=True, rename="pascal"):
     """`config` of an image configuration, config.md, as far as a definition can say it."""
 
@@ -67,7 +72,9 @@ class BaseImage:
 
     @property
     def labels(self) -> Mapping[str, str]:
-        return self.config.labels or {}
+        """Those of the base, but not what it is called itself."""
+        own = self.config.labels or {}
+        return {name: value for name, value in own.items() if name not in _ITS_OWN}
 
     def inherited(self, own: Oci) -> Oci:
         """The definition's settings, with the base's where it has none."""

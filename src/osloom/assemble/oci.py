@@ -116,8 +116,10 @@ def _json(value: Any) -> bytes:
 
 def plan(request: Request) -> tuple[Product, ...]:
     added, room = added_to_base(request)
+    given = request.image.oci
+    # Where it goes is no part of what it is.
     settings = msgspec.structs.replace(
-        request.image.oci, layers=min(request.image.oci.layers, room)
+        given, layers=min(given.layers, room), repository=None, tags=()
     )
     # Too few layers for packages of their own: one for everything, or one below the files.
     parts = request.parts if settings.layers > 1 else ()

@@ -121,6 +121,10 @@ def check_paths(definition: Definition, directory: Path) -> Iterator[Mistake]:
         yield from _check_key(debian.keyring, directory, ("debian", "keyring"))
     for number, one in enumerate(debian.repository):
         yield from _check_key(one.key, directory, ("debian", "repository", number, "key"))
+    authority = definition.registry.ca
+    if authority is not None and not _holds(authority, (directory / authority).is_file):
+        said, hint = f"cannot find the file `{authority}`", "paths start beside the definition"
+        yield Mistake(("registry", "ca"), said, hint)
     for name, image in definition.image.items():
         yield from _check_layout(image, directory, ("image", name, "from"))
         for place, file in image.files.items():

@@ -25,6 +25,8 @@ from osloom.model.values import (
     Password,
     Port,
     PortName,
+    RegistryAddress,
+    RepositoryName,
     Signal,
     Size,
     Suite,
@@ -234,6 +236,10 @@ class Oci(Table, frozen=True, kw_only=True):
     tag: Tag | None = None
     """The name in the layout's index; the first package's version by default in an application, or
     the project's."""
+    repository: RepositoryName | None = None
+    """Where `osloom push` puts it, below the registry's address; the image's name by default."""
+    tags: tuple[Tag, ...] = ()
+    """More tags in the registry, beside `tag`."""
     debug: bool = False
     """Also make NAME-debug: the same, with tools, and it stays when the program ends."""
 
@@ -371,6 +377,17 @@ class Image(Table, frozen=True, kw_only=True):
         return self.from_ if self.from_ and self.from_.startswith(BASES) else None
 
 
+class Registry(Table, frozen=True, kw_only=True):
+    """Where `osloom push` puts images."""
+
+    address: RegistryAddress | None = None
+    """The registry, and what stands before the names of the images there."""
+    insecure: bool = False
+    """Allow plain HTTP and passwords over it; a registry on this machine needs no leave."""
+    ca: str | None = None
+    """A file with the certificates of a private authority."""
+
+
 class Definition(Table, frozen=True, kw_only=True):
     """The whole file."""
 
@@ -378,5 +395,7 @@ class Definition(Table, frozen=True, kw_only=True):
     """What all images of the file share."""
     debian: Debian = Debian()
     """Where Debian packages come from."""
+    registry: Registry = Registry()
+    """Where images are pushed to."""
     image: Annotated[dict[Name, Image], Meta(min_length=1)]
     """The images, by name."""

@@ -142,6 +142,22 @@ Tag = Annotated[
         examples=["1.2"],
     ),
 ]
+RegistryAddress = Annotated[
+    str,
+    Meta(
+        pattern=r"^(localhost|[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+|[A-Za-z0-9-]+(?=:)|\[[0-9A-Fa-f:]+\])(:[0-9]{1,5})?(/[a-z0-9]+(([._]|__|-+)[a-z0-9]+)*)*$",
+        description="a registry's host, with the beginning of the repositories' names behind it",
+        examples=["registry.example.com/team"],
+    ),
+]
+RepositoryName = Annotated[
+    str,
+    Meta(
+        pattern=r"^[a-z0-9]+(([._]|__|-+)[a-z0-9]+)*(/[a-z0-9]+(([._]|__|-+)[a-z0-9]+)*)*$",
+        description="lower-case letters and digits, divided by `/`, `.`, `-`, `_` or `__`",
+        examples=["tools/app"],
+    ),
+]
 Signal = Annotated[
     str,
     Meta(

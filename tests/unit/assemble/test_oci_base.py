@@ -31,7 +31,12 @@ CONFIG = {
         "Cmd": ["start"],
         "Volumes": {"/data": {}},
         "WorkingDir": "/srv",
-        "Labels": {"a": "base", "b": "base"},
+        "Labels": {
+            "a": "base",
+            "b": "base",
+            "org.opencontainers.image.description": "the base",
+            "org.opencontainers.image.title": "base",
+        },
         "StopSignal": "SIGINT",
         "Healthcheck": {"Test": ["CMD-SHELL", "true"]},
         "Shell": ["/bin/sh", "-c"],

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlencode, urljoin, urlsplit
+from urllib.parse import SplitResult, urlencode, urljoin, urlsplit
 
 import msgspec
 
@@ -100,14 +100,16 @@ class Client:
         while True:
             with retries.transport(), self.stream(request) as answer:
                 if answer.status_code not in AGAIN:
-                    return Answer(
-                        status=answer.status_code,
-                        headers=answer.headers,
-                        body=read(answer, limit),
-                        url=str(answer.url),
-                    )
-                retries.failed(f"it answered with status {answer.status_code}", retry_after(answer))
+                    return read(answer, limit)
+                retries.failed(
+                    f"it answered with status {answer.status_code}", retry_after(answer.headers)
+                )
             retries.wait()
+
+    def ask_once(self, request: Request) -> Answer:
+        """Send it a single time. Raises httpx.TransportError."""
+        with self.stream(request) as answer:
+            return read(answer, SMALL)
 
     @contextlib.contextmanager
     def stream(self, request: Request) -> Iterator["httpx.Response"]:
@@ -165,9 +167,12 @@ class Client:
         http = self._client(url)
         content = request.content() if callable(request.content) else request.content
         timeout = httpx.Timeout(request.patience, connect=15, pool=None)
-        made = http.build_request(
-            request.method, url, headers=headers, content=content, timeout=timeout
-        )
+        try:
+            made = http.build_request(
+                request.method, url, headers=headers, content=content, timeout=timeout
+            )
+        except httpx.InvalidURL as error:
+            raise FetchError(f"cannot use {self.host}: it refers to `{printable(url)}`") from error
         return http.send(made, stream=True, follow_redirects=False)
 
     def _client(self, url: str) -> "httpx.Client":
@@ -213,7 +218,9 @@ class Client:
                     continue
                 raise
             if answer.status_code in AGAIN:
-                retries.failed(f"it answered with status {answer.status_code}", retry_after(answer))
+                retries.failed(
+                    f"it answered with status {answer.status_code}", retry_after(answer.headers)
+                )
                 return
             # What a TLS server says to plain HTTP.
             if answer.status_code == 400 and base in bases:
@@ -225,7 +232,7 @@ class Client:
 
     def _check_target(self, url: str) -> None:
         """Nothing goes from TLS to plain HTTP, or to an address with a name and password in it."""
-        parts = urlsplit(url)
+        parts = _split(url, self.host)
         schemes = ("https", "http") if self._base.startswith("http:") else ("https",)
         if parts.scheme not in schemes or not parts.hostname or parts.username is not None:
             raise FetchError(
@@ -256,27 +263,43 @@ class Client:
                 answer = self._send(request, url, headers)
                 with contextlib.closing(answer):
                     if answer.status_code not in AGAIN:
-                        return answer.status_code, read(answer, SMALL)
+                        said = read(answer, SMALL)
+                        return said.status, said.body
                     retries.failed(
                         f"its token server answered with status {answer.status_code}",
-                        retry_after(answer),
+                        retry_after(answer.headers),
                     )
             retries.wait()
 
 
-def read(answer: "httpx.Response", limit: int) -> bytes:
-    """At most `limit` bytes of the body and one more, which says that there are more."""
+def read(answer: "httpx.Response", limit: int) -> Answer:
+    """At most `limit` bytes of the body, and one more that says that there are more."""
     data = bytearray()
     for chunk in answer.iter_raw():
         data += chunk
         if len(data) > limit:
             break
-    return bytes(data[: limit + 1])
+    return Answer(
+        status=answer.status_code,
+        headers=answer.headers,
+        body=bytes(data[: limit + 1]),
+        url=str(answer.url),
+    )
 
 
 def printable(text: str) -> str:
     """Text of a server for a terminal: no control characters, not too much."""
     return "".join(one if one.isprintable() else "?" for one in text[:200])
+
+
+def _split(url: str, host: str) -> SplitResult:
+    """Raises FetchError for an address that is none: a server may say anything."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError as error:
+        raise FetchError(f"cannot use {host}: it refers to `{printable(url)}`") from error
+    return parts
 
 
 def _origin(url: str) -> tuple[str, str, int]:

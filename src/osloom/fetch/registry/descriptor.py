@@ -147,14 +147,16 @@ def _check(one: Descriptor, title: str) -> None:
         raise FetchError(f"cannot use {title}: {one.digest} has the size {one.size}")
 
 
+def matches(found: Platform, wanted: Platform) -> bool:
+    """Any variant will do when none is wanted."""
+    return (found.os, found.architecture) == (wanted.os, wanted.architecture) and (
+        wanted.variant in ("", found.variant)
+    )
+
+
 def choose(index: ImageIndex, wanted: Platform) -> Descriptor | None:
-    """The first manifest for a platform; any variant when none is wanted."""
+    """The first manifest for a platform."""
     for one in index.manifests:
-        found = one.platform
-        if (
-            found is not None
-            and (found.os, found.architecture) == (wanted.os, wanted.architecture)
-            and wanted.variant in ("", found.variant)
-        ):
+        if one.platform is not None and matches(one.platform, wanted):
             return one
     return None

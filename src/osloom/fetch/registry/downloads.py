@@ -8,7 +8,7 @@ from osloom.base.digest import digest_json, from_hex, to_hex
 from osloom.base.errors import FetchError
 from osloom.base.files import sha256_sparse
 from osloom.base.progress import Event, Reporter
-from osloom.fetch.registry.client import SMALL, Answer, Client, Request, read
+from osloom.fetch.registry.client import SMALL, Client, Request, read
 from osloom.fetch.registry.descriptor import Descriptor
 from osloom.fetch.registry.retries import AGAIN, Retries, retry_after
 from osloom.store.blobs import store_error
@@ -93,7 +93,7 @@ class _Download:
         with self._client.stream(request) as answer:
             status = answer.status_code
             if status in AGAIN:
-                retries.failed(f"it answered with status {status}", retry_after(answer))
+                retries.failed(f"it answered with status {status}", retry_after(answer.headers))
             elif status == 416 or (status == 206 and _start(answer) != have):
                 # It does not have the rest that it should have: from the start, then.
                 self._partial.unlink(missing_ok=True)
@@ -101,16 +101,7 @@ class _Download:
             elif status in (200, 206):
                 self._receive(answer, retries, append=status == 206)
             else:
-                raise self._client.denied(
-                    Answer(
-                        status=status,
-                        headers=answer.headers,
-                        body=read(answer, SMALL),
-                        url=str(answer.url),
-                    ),
-                    scopes,
-                    self._title,
-                )
+                raise self._client.denied(read(answer, SMALL), scopes, self._title)
 
     def _receive(self, answer: "httpx.Response", retries: Retries, *, append: bool) -> None:
         with self._partial.open("ab" if append else "wb") as file:

@@ -80,9 +80,11 @@ def parse_address(text: str) -> tuple[str, str]:
     registry, slash, prefix = text.partition("/")
     if not _REGISTRY.fullmatch(registry):
         raise _wrong(text, f"`{registry}` is not the name of a host", None)
+    if not _is_host(registry):
+        raise _wrong(text, f"`{registry}` has no dot", f"did you mean `docker.io/{text}`?")
     if slash:
         check_repository(prefix, text)
-    return ("docker.io" if registry == "index.docker.io" else registry), prefix
+    return (DOCKER_HUB if registry == "index.docker.io" else registry), prefix
 
 
 def check_tag(tag: str, text: str | None = None) -> str:
@@ -118,12 +120,13 @@ def _divide_tag(text: str) -> tuple[str, str | None]:
 def _divide_registry(name: str) -> tuple[str, str]:
     """As splitDockerDomain of distribution/reference does it."""
     first, slash, rest = name.partition("/")
-    is_host = bool(slash) and (
-        "." in first or ":" in first or first == "localhost" or first != first.lower()
-    )
-    registry, repository = (first, rest) if is_host else (DOCKER_HUB, name)
+    registry, repository = (first, rest) if slash and _is_host(first) else (DOCKER_HUB, name)
     if registry == "index.docker.io":
         registry = DOCKER_HUB
     if registry == DOCKER_HUB and "/" not in repository:
         repository = f"library/{repository}"
     return registry, repository
+
+
+def _is_host(part: str) -> bool:
+    return "." in part or ":" in part or part == "localhost" or part != part.lower()

@@ -10,7 +10,7 @@ from pathlib import Path
 from osloom.base.digest import Digest, is_digest
 from osloom.base.errors import FetchError
 from osloom.base.progress import Reporter
-from osloom.fetch.registry import downloads
+from osloom.fetch.registry import downloads, uploads
 from osloom.fetch.registry.client import Answer, Client, Request, printable
 from osloom.fetch.registry.descriptor import (
     INDEXES,
@@ -93,6 +93,26 @@ class Registry:
     ) -> None:
         """Bring a blob into the store by its digest: verified, and resumed when it was cut off."""
         downloads.fetch_blob(self.client, store, repository, descriptor, report)
+
+    def has_blob(self, repository: str, blob: Descriptor) -> bool:
+        """Raises FetchError when the registry has something else under the digest."""
+        return uploads.has_blob(self.client, repository, blob)
+
+    def push_blob(
+        self,
+        repository: str,
+        blob: Descriptor,
+        path: Path,
+        *,
+        source: str | None,
+        report: Reporter,
+    ) -> uploads.How:
+        """Mount a blob from the repository `source`, or send the file `path`; then it is there."""
+        return uploads.Upload(self.client, repository, blob, path, report).run(source)
+
+    def push_manifest(self, repository: str, reference: str, manifest: Manifest) -> None:
+        """Under a tag or its digest; what it names has to be there."""
+        uploads.put_manifest(self.client, repository, reference, manifest)
 
     def _ask(self, method: str, repository: str, reference: str, actions: str) -> Answer:
         scopes = (f"repository:{repository}:{actions}",)

@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import re
 import ssl
 import threading
 from collections.abc import Iterator
@@ -83,9 +84,9 @@ class Retries:
             raise FetchError(f"cannot use {self._host}: stopped")
 
 
-def retry_after(answer: "httpx.Response") -> float:
+def retry_after(headers: "httpx.Headers") -> float:
     """Seconds, from a number or a date, RFC 9110 section 10.2.3; 0 when it does not say."""
-    text = answer.headers.get("Retry-After", "")
+    text = headers.get("Retry-After", "")
     with contextlib.suppress(ValueError):
         seconds = float(text)
         return seconds if math.isfinite(seconds) else 0.0
@@ -109,7 +110,7 @@ def explain(error: "httpx.TransportError", host: str) -> FetchError:
             f"cannot reach {host}: it does not speak TLS as it should",
             hint="`--insecure` is for registries that speak plain HTTP: never outside your own net",
         )
-    said = str(error) or type(error).__name__
+    said = re.sub(r"^\[Errno -?\d+\] ", "", str(error)) or type(error).__name__
     what = "no answer in time" if isinstance(error, httpx.TimeoutException) else said
     return FetchError(
         f"cannot reach {host}: {what}", hint="check the network and the registry's name and port"

@@ -2,14 +2,14 @@
 
 import contextlib
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from osloom.base.progress import Reporter
 from osloom.fetch.registry.descriptor import Descriptor, Manifest
-from osloom.fetch.registry.reference import parse_reference
+from osloom.fetch.registry.reference import parse_address, parse_reference
 from osloom.fetch.registry.registry import Registry, open_registry
 from osloom.model.definition import Definition
 from osloom.sources.oci.layout import Layout
@@ -64,8 +64,16 @@ class Origins:
 
     def _registry(self, host: str) -> Registry:
         if host not in self._registries:
-            self._registries[host] = self._stack.enter_context(open_registry(host))
+            self._registries[host] = self._stack.enter_context(self._open(host))
         return self._registries[host]
+
+    def _open(self, host: str) -> AbstractContextManager[Registry]:
+        own = self._definition.registry
+        # What the definition allows, it allows its own registry.
+        if own.address is None or parse_address(own.address)[0] != host:
+            return open_registry(host)
+        authority = self._directory / own.ca if own.ca else None
+        return open_registry(host, insecure=own.insecure, ca=authority)
 
 
 @contextlib.contextmanager
