@@ -15,12 +15,11 @@ from osloom.assemble.request import Request
 from osloom.base.digest import Digest, to_hex
 from osloom.base.errors import BuildError
 from osloom.engine.step import Input, Job, Output, Step, action
-from osloom.fetch.registry.descriptor import ImageIndex, ImageManifest
+from osloom.fetch.registry.descriptor import INDEXES, ImageIndex, ImageManifest
 from osloom.model.changeset import difference
 from osloom.model.definition import Oci
-from osloom.sources.oci.manifest import MOST_LAYERS, oci_type
+from osloom.sources.oci.manifest import MOST_LAYERS, choose, oci_type
 from osloom.store.store import Store
-
 
 _ITS_OWN = [
     f"org.opencontainers.image.{name}" for name in ("title", "description", "version", "revision")
@@ -55,7 +54,6 @@ class _Config(msgspec.Struct, frozen=True):
 class _Rest(msgspec.Struct, frozen=True):
     config: Beyond | None = None
     history: tuple[dict[str, Any], ...] | None = None
-    variant: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +66,6 @@ class BaseImage:
     config: Settings = field(default_factory=Settings)
     beyond: Beyond = field(default_factory=Beyond)
     history: tuple[dict[str, Any], ...] = ()
-    variant: str = ""
 
     @property
     def labels(self) -> Mapping[str, str]:
@@ -101,7 +98,6 @@ class BaseImage:
         diff_ids = [*below, *configuration["rootfs"]["diff_ids"]]
         return {
             **configuration,
-            **({"variant": self.variant} if self.variant else {}),
             "rootfs": {"type": "layers", "diff_ids": diff_ids},
             "history": [*self.history, *configuration["history"]],
         }
@@ -135,7 +131,6 @@ def base_of(job: Job) -> BaseImage:
         config=config or Settings(),
         beyond=rest.config or Beyond(),
         history=history,
-        variant=rest.variant,
     )
 
 
@@ -202,7 +197,7 @@ def blobs_of_base(request: Request) -> dict[str, Input]:
     }
 
 
-def settings_of(store: Store, layout: Digest) -> Oci:
+def settings_of(store: Store, layout: Digest, architecture: str) -> Oci:
     """How the program of an image starts, of the tree of its layout."""
     tree = store.load_tree(layout)
 
@@ -211,8 +206,11 @@ def settings_of(store: Store, layout: Digest) -> Oci:
         assert digest is not None
         return store.blobs.read(digest)
 
-    named = msgspec.json.decode(read("index.json"), type=ImageIndex).manifests[0].digest
-    manifest = msgspec.json.decode(read(_place(named)), type=ImageManifest)
+    (named,) = msgspec.json.decode(read("index.json"), type=ImageIndex).manifests
+    if named.media_type in INDEXES:
+        index = msgspec.json.decode(read(_place(named.digest)), type=ImageIndex)
+        named = choose(index, architecture, what="the image")
+    manifest = msgspec.json.decode(read(_place(named.digest)), type=ImageManifest)
     config = msgspec.json.decode(read(_place(manifest.config.digest)), type=_Config).config
     return BaseImage(config=config or Settings()).inherited(Oci())
 

@@ -49,7 +49,6 @@ CONFIG = {
         {"created_by": "ENV A=base", "empty_layer": True},
         {"created_by": "RUN true"},
     ],
-    "variant": "v1",
 }
 
 
@@ -188,7 +187,6 @@ def test_history_and_configuration_go_on(workbench: Workbench) -> None:
     made = Example(workbench, CONFIG).make(workbench, Oci(compression="none"))
     assert made["config"]["history"][:3] == CONFIG["history"]
     assert [one["created_by"] for one in made["config"]["history"][3:]] == ["configuration"]
-    assert made["config"]["variant"] == "v1"
     assert made["config"]["config"] == {
         "User": "1:1",
         "ExposedPorts": {"53/udp": {}, "80/tcp": {}},

@@ -34,7 +34,12 @@ def lock_bases(
     bases: dict[str, Base] = {}
     images = dict(lock.images)
     with open_origins(definition, directory) as origins:
-        for name, image in definition.image.items():
+        variants = [
+            pair
+            for name, image in definition.image.items()
+            for pair in image.variants(name).items()
+        ]
+        for name, image in variants:
             if image.base is None:
                 continue
             architecture = images[name].architecture
