@@ -315,7 +315,8 @@ def test_a_tag_that_moved_is_told_and_taken_when_asked(
     assert "up to date" in made("lock").check().stdout
     assert locked(made)["bases"] == [first]
     made("build").check()
-    made("lock", "--upgrade").check()
+    reference = f"oci:{shelf.server.address}/team/moving:1"
+    assert "1 new, 1 gone" in made("lock", "--upgrade-package", reference).check().stdout
     (second,) = locked(made)["bases"]
     assert second["manifest"] == newest
     assert made("outdated", "--json").check().json == []
@@ -382,7 +383,8 @@ def test_a_list_of_platforms(tmp_path: Path, store: Path, shelf: Shelf, base: Pa
     shelf.push(layout, "team/both:1", "--all")
     text = on(shelf, "team/both:1", 'hostname = "app"')
     text += text.replace("image.app", "image.other") + 'architecture = "arm64"\n'
-    made = project(tmp_path, store, text)
+    text += text.partition("[image.other]")[0].replace("image.app", "image.every")
+    made = project(tmp_path, store, text + 'architectures = ["amd64", "arm64"]\n')
     made("lock").check()
     found = {one["architecture"]: one for one in locked(made)["bases"]}
     assert found["amd64"]["manifest"] == plain["digest"]
@@ -391,6 +393,13 @@ def test_a_list_of_platforms(tmp_path: Path, store: Path, shelf: Shelf, base: Pa
     made("build").check()
     other = made.directory / "dist/other/other.oci"
     assert read(other, manifest_of(other)["config"])["variant"] == "v8"
+    every = made.directory / "dist/every/every.oci"
+    own = {"amd64": made.directory / "dist/app/app.oci", "arm64": other}
+    for one in manifest_of(every)["manifests"]:
+        single = own.pop(one["platform"]["architecture"])
+        assert read(every, one)["layers"] == manifest_of(single)["layers"]
+    assert not own
+    assert made("run", "every", "--", "/bin/sh", "-c", "pwd").check().stdout == "/srv\n"
 
 
 def test_a_platform_that_the_base_does_not_have(
