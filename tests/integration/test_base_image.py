@@ -397,7 +397,8 @@ def test_a_list_of_platforms(tmp_path: Path, store: Path, shelf: Shelf, base: Pa
     own = {"amd64": made.directory / "dist/app/app.oci", "arm64": other}
     for one in manifest_of(every)["manifests"]:
         single = own.pop(one["platform"]["architecture"])
-        assert read(every, one)["layers"] == manifest_of(single)["layers"]
+        below = manifest_of(single)["layers"][:-1]
+        assert read(every, one)["layers"][: len(below)] == below
     assert not own
     assert made("run", "every", "--", "/bin/sh", "-c", "pwd").check().stdout == "/srv\n"
 

@@ -27,32 +27,23 @@ _ITS_OWN = [
 
 
 class Settings(msgspec.Struct, frozen=True, rename="pascal"):
-    """`config` of an image configuration, config.md, as far as a definition can say it."""
+    """`config` of an image configuration, config.md; what is not inherited is left out."""
 
     user: str | None = None
+    exposed_ports: dict[str, Any] | None = None
     env: tuple[str, ...] | None = None
     entrypoint: tuple[str, ...] | None = None
     cmd: tuple[str, ...] | None = None
+    volumes: dict[str, Any] | None = None
     working_dir: str | None = None
     labels: dict[str, str] | None = None
     stop_signal: str | None = None
-
-
-class Beyond(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True):
-    """What else is inherited, as it is: ports of UDP, checks by a shell."""
-
-    exposed_ports: dict[str, Any] | None = None
-    volumes: dict[str, Any] | None = None
     healthcheck: dict[str, Any] | None = None
-    shell: list[str] | None = None
+    shell: tuple[str, ...] | None = None
 
 
 class _Config(msgspec.Struct, frozen=True):
     config: Settings | None = None
-
-
-class _Rest(msgspec.Struct, frozen=True):
-    config: Beyond | None = None
     history: tuple[dict[str, Any], ...] | None = None
 
 
@@ -64,7 +55,6 @@ class BaseImage:
     """Descriptors, each with its `diffId`."""
     annotations: Mapping[str, str] = field(default_factory=dict)
     config: Settings = field(default_factory=Settings)
-    beyond: Beyond = field(default_factory=Beyond)
     history: tuple[dict[str, Any], ...] = ()
 
     @property
@@ -90,14 +80,19 @@ class BaseImage:
 
     def continued(self, configuration: dict[str, Any]) -> dict[str, Any]:
         """The configuration of the image's own layers, with what is below them."""
-        config = configuration["config"]
-        for name, value in msgspec.to_builtins(self.beyond).items():
-            together = name in ("ExposedPorts", "Volumes")
-            config[name] = (value | config.get(name, {})) if together else config.get(name, value)
+        base, config = self.config, configuration["config"]
+        # What a definition has no words for, such as checks by a shell, is taken as it is.
+        more = {
+            "ExposedPorts": {**(base.exposed_ports or {}), **config.get("ExposedPorts", {})},
+            "Healthcheck": config.get("Healthcheck", base.healthcheck),
+            "Shell": base.shell,
+            "Volumes": {**(base.volumes or {}), **config.get("Volumes", {})},
+        }
         below = [layer["diffId"] for layer in self.layers]
         diff_ids = [*below, *configuration["rootfs"]["diff_ids"]]
         return {
             **configuration,
+            "config": config | {name: value for name, value in more.items() if value},
             "rootfs": {"type": "layers", "diff_ids": diff_ids},
             "history": [*self.history, *configuration["history"]],
         }
@@ -110,15 +105,14 @@ def base_of(job: Job) -> BaseImage:
         return BaseImage()
     data = job.store.blobs.read(job.digest("base-config"))
     try:
-        config = msgspec.json.decode(data, type=_Config).config
-        rest = msgspec.json.decode(data, type=_Rest)
+        config = msgspec.json.decode(data, type=_Config)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BuildError(
             f"cannot read the configuration of {said['reference']}: {error}",
             hint="do not use this base, or tell who made it",
         ) from error
     layers = tuple(said["layers"])
-    history = rest.history or ()
+    history = config.history or ()
     if sum(not one.get("empty_layer") for one in history) != len(layers):
         # None, or one that is not about these layers: engines count them.
         history = tuple({"created_by": f"a layer of {said['reference']}"} for _ in layers)
@@ -128,8 +122,7 @@ def base_of(job: Job) -> BaseImage:
     return BaseImage(
         layers=layers,
         annotations={"org.opencontainers.image.base.digest": said["manifest"], **named},
-        config=config or Settings(),
-        beyond=rest.config or Beyond(),
+        config=config.config or Settings(),
         history=history,
     )
 

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from osloom.assemble import oci
-from osloom.assemble.base import BaseImage, Beyond, Settings
+from osloom.assemble.base import BaseImage, Settings
 from osloom.base.digest import Digest
 from osloom.base.errors import BuildError
 from osloom.model.changeset import apply_layer
@@ -95,13 +95,13 @@ def test_of_no_base_nothing_is_inherited() -> None:
 
 
 def test_ports_and_volumes_add_up_and_a_check_of_its_own_wins() -> None:
-    base = BaseImage(beyond=msgspec.convert(CONFIG["config"], Beyond))
+    base = BaseImage(config=msgspec.convert(CONFIG["config"], Settings))
     own = {"ExposedPorts": {"443/tcp": {}}, "Healthcheck": {"Test": ["CMD", "/check"]}}
     rest: dict[str, Any] = {"rootfs": {"type": "layers", "diff_ids": []}, "history": []}
     assert base.continued({"config": own, **rest})["config"] == {
         "ExposedPorts": {"443/tcp": {}, "53/udp": {}, "80/tcp": {}},
         "Healthcheck": {"Test": ["CMD", "/check"]},
-        "Shell": ["/bin/sh", "-c"],
+        "Shell": ("/bin/sh", "-c"),
         "Volumes": {"/data": {}},
     }
 
