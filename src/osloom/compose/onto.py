@@ -8,7 +8,7 @@ from osloom.compose.control import Control
 from osloom.compose.merge import Claimant, merge, skeleton
 from osloom.compose.trim import trimmed
 from osloom.engine.step import Job, action
-from osloom.model.tree import Tree, parents
+from osloom.model.tree import Node, Tree, parents
 from osloom.sources.debian.deb822 import package_names
 
 
@@ -39,9 +39,7 @@ def onto(base: Tree, claimants: Sequence[Claimant]) -> Tree:
 
     Raises BuildError where a package has a file and the base a directory.
     """
-    # Packages of a merged /usr count on its links, which a base need not have.
-    missing = skeleton().where(lambda path, _: path not in base)
-    whole = Tree({**missing, **base})
+    whole = Tree({**base, **_missing(base)})
     for claimant in claimants:
         for path, node in claimant.tree.items():
             if node.kind != "dir" and path in whole and whole[path].kind == "dir":
@@ -54,6 +52,16 @@ def onto(base: Tree, claimants: Sequence[Claimant]) -> Tree:
     kept = {path: node for path, node in whole.items() if node.kind == "dir" == merged[path].kind}
     # Over the base: a file that a package replaces stays under its other names.
     return whole.overlaid(Tree({**merged, **kept}))
+
+
+def _missing(base: Tree) -> Tree:
+    """What packages of a merged /usr count on and the base does not have."""
+
+    def is_wanted(path: str, _: Node) -> bool:
+        above = [base[one] for one in parents(path) if one in base]
+        return path not in base and all(node.kind == "dir" for node in above)
+
+    return skeleton().where(is_wanted)
 
 
 def with_untouched(made: Tree, tree: Tree, base: Tree) -> Tree:

@@ -51,7 +51,7 @@ def check_parents(images: Images) -> Iterator[Mistake]:
 
 def _hint_for_parent(parent: str, others: list[str]) -> str | None:
     if set(parent) & {"/", ":"}:
-        plain = parent.rpartition("://")[2]
+        plain = parent.rpartition("://")[2].removeprefix("docker:")
         return f"for an image of a registry: `oci:{plain}`"
     close = nearest(parent, others)
     if close:
@@ -60,11 +60,11 @@ def _hint_for_parent(parent: str, others: list[str]) -> str | None:
 
 
 def check_bases(images: Images) -> Iterator[Mistake]:
-    """What images on one of a registry cannot have. `images` are complete."""
+    """What images on one of a registry cannot have. The parents have been checked."""
     for name, image in images.items():
-        if not is_base(image.get("from")):
+        if not is_base(_last_parent(name, images)):
             continue
-        if image.get("configure") != "none":
+        if image.get("configure") == "dpkg":
             yield Mistake(
                 ("image", name, "configure"),
                 f"packages cannot be configured on a base image, and `{name}` has one",
@@ -76,6 +76,11 @@ def check_bases(images: Images) -> Iterator[Mistake]:
                 f"a service cannot be carried over into a base image, and `{name}` has one",
                 "say `entrypoint` and `user` in the table `oci`",
             )
+
+
+def _last_parent(name: str, images: Images) -> str | None:
+    parent: str | None = images[name].get("from")
+    return _last_parent(parent, images) if parent in images else parent
 
 
 def _check_debug(name: str, image: Mapping[str, Any], images: Images) -> Iterator[Mistake]:

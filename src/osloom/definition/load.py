@@ -60,9 +60,8 @@ def parse(text: str, *, file: str, directory: Path | None = None) -> Definition:
     if directory is not None:
         mistakes += check_paths(own, directory)
     _raise(mistakes, text, file)
-    images = complete(raw["image"])
-    _raise(list(check_bases(images)), text, file)
-    return msgspec.convert({**raw, "image": images}, Definition)
+    _raise(list(check_bases(raw["image"])), text, file)
+    return msgspec.convert({**raw, "image": complete(raw["image"])}, Definition)
 
 
 def _shown(path: Path) -> str:

@@ -58,6 +58,13 @@ def test_where_the_base_has_links_packages_follow_them() -> None:
     assert made["bin"].kind == "dir"
 
 
+def test_nothing_is_put_below_a_link_of_the_base() -> None:
+    base = of({"usr": link("system"), "system/bin/sh": text("sh")})
+    made = onto(base, [Claimant(name="one", tree=of({"usr/bin/tool": text("tool")}))])
+    assert made["system/bin/tool"] == text("tool")
+    assert not [path for path in made if path.startswith("usr/")]
+
+
 def test_a_file_that_a_package_replaces_stays_under_its_other_names() -> None:
     base = of({"a": text("base"), "b": Node("hardlink", 0o644, target="a")})
     made = onto(base, [Claimant(name="one", tree=Tree({"a": text("package")}))])

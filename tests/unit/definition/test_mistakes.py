@@ -321,8 +321,18 @@ WRONG = {
             " | for an image of a registry: `oci:debian:13`"
         ),
     ),
+    "service on a base image": (
+        '[image.a]\nfrom = "oci:debian:13"\nservice = "nginx"\n',
+        (
+            "3:1 a service cannot be carried over into a base image, and `a` has one"
+            " | say `entrypoint` and `user` in the table `oci`"
+        ),
+    ),
     "configuring packages on a base image": (
-        '[image.a]\nfrom = "oci:debian:13"\n[image.b]\nfrom = "a"\nconfigure = "dpkg"\n',
+        (
+            '[image.a]\nfrom = "oci:debian:13"\n[image.b]\nfrom = "a"\nconfigure = "dpkg"\n'
+            '[image.c]\nfrom = "b"\n'
+        ),
         (
             "5:1 packages cannot be configured on a base image, and `b` has one"
             " | leave `configure` out: the packages' files go on top of the base"

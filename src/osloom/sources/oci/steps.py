@@ -53,7 +53,7 @@ def plan_base(base: Base) -> Output:
         Step(
             action=read_layer,
             title=f"read a layer of {base.reference}",
-            group="base",
+            group="read",
             weight=layer.size,
             parameters={"diffId": layer.diff_id},
             inputs={"layer": layer.digest},
