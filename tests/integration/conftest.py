@@ -39,5 +39,5 @@ def example(tmp_path_factory: pytest.TempPathFactory, store: Path) -> Workshop:
 @pytest.fixture(scope="session")
 def registry_programs(tmp_path_factory: pytest.TempPathFactory, store: Path) -> Programs:
     """A registry, what speaks with it, and what makes keys and passwords for it."""
-    names = ("docker-registry", "skopeo", "podman", "bubblewrap", "openssl", "apache2-utils")
-    return Programs(tmp_path_factory.mktemp("registry-programs"), store, *names)
+    names = ("docker-registry", "skopeo", "oras", "podman", "bubblewrap", "openssl")
+    return Programs(tmp_path_factory.mktemp("registry-programs"), store, *names, "apache2-utils")

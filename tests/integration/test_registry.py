@@ -109,6 +109,15 @@ def test_what_is_pushed_is_what_skopeo_sees_and_what_comes_back(
     assert files(tmp_path / "pulled") == {**files(layout), "index.json": index}
 
 
+def test_oras_fetches_the_manifest_that_was_pushed(
+    shop: Workshop, registry: Server, registry_programs: Programs
+) -> None:
+    (one,) = shop("push", "one", "--json", "--to", registry.address).check().json
+    words = ("manifest", "fetch", "--plain-http", one["reference"])
+    blobs = shop.directory / "dist/one/one.oci/blobs/sha256"
+    assert registry_programs("usr/bin/oras", *words) == (blobs / one["digest"][7:]).read_text()
+
+
 def test_an_unchanged_push_is_one_request_a_tag(shop: Workshop, registry: Server) -> None:
     arguments = ("push", "--json", "--to", f"{registry.address}/team")
     first = shop(*arguments).check().json
