@@ -12,11 +12,12 @@ from typing import Any
 import msgspec
 
 from osloom.assemble.compression import programs
+from osloom.assemble.debug import STAY, add_tools
 from osloom.assemble.layers import ON_TOP, group, split_layers, write_layer
-from osloom.assemble.oci_config import check_config, effective, identity, image_config
+from osloom.assemble.oci_config import check_config, effective, identity, image_config, platform
 from osloom.assemble.request import Product, Request
 from osloom.base.digest import Digest, to_hex
-from osloom.engine.step import Job, Step, action
+from osloom.engine.step import Job, Output, Step, action
 from osloom.model.application import Derived
 from osloom.model.definition import Oci
 from osloom.model.tree import Node, with_parents
@@ -43,8 +44,18 @@ def write_layout(job: Job) -> Mapping[str, Digest]:
     )
     settings = effective(settings, derived)
     check_config(settings, job.tree(), blobs.read)
-    said = identity(derived, name=parameters["name"], version=parameters["version"])
-    created = dt.datetime.fromtimestamp(parameters["epoch"], dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    if parameters["debug"]:
+        entrypoint = (f"/{STAY}", *settings.entrypoint)
+        settings = msgspec.structs.replace(settings, entrypoint=entrypoint)
+    said = identity(
+        derived,
+        name=parameters["name"],
+        version=parameters["version"],
+        revision=parameters["revision"],
+    )
+    created = dt.datetime.fromtimestamp(parameters["created"], dt.UTC).strftime(
+        "%Y-%m-%dT%H:%M:%SZ"
+    )
     nodes: dict[str, Node] = {}
 
     def add(data: bytes, media_type: str) -> dict[str, Any]:
@@ -83,7 +94,7 @@ def write_layout(job: Job) -> Mapping[str, Digest]:
     )
     entry = {
         **manifest,
-        "platform": {"architecture": architecture, "os": "linux"},
+        "platform": platform(architecture),
         "annotations": {"org.opencontainers.image.ref.name": parameters["tag"]},
     }
     index = _json({"schemaVersion": 2, "mediaType": _INDEX, "manifests": [entry]})
@@ -122,18 +133,19 @@ def plan(request: Request) -> tuple[Product, ...]:
         for one in range(len(numbers))
     ]
     titles += ["configuration", "files of the definition"]
+    trees = [divided.output(f"layer-{number}") for number in range(len(titles))]
+    if request.debug is not None:
+        titles.append("debug tools")
+        trees.append(_tools(request, request.debug))
     layers = [
         Step(
             action=write_layer,
             title=f"write the layer {title}",
             group="layer",
             parameters={"compression": settings.compression},
-            inputs={
-                "tree": divided.output(f"layer-{number}"),
-                **programs(settings.compression, request.compressors),
-            },
+            inputs={"tree": tree, **programs(settings.compression, request.compressors)},
         )
-        for number, title in enumerate(titles)
+        for title, tree in zip(titles, trees, strict=True)
     ]
     layout = Step(
         action=write_layout,
@@ -141,8 +153,10 @@ def plan(request: Request) -> tuple[Product, ...]:
         group=request.name,
         parameters={
             "architecture": request.architecture,
-            "epoch": request.epoch,
+            "debug": request.debug is not None,
+            "created": request.commit[1] if request.commit else request.epoch,
             "name": request.name,
+            "revision": request.commit[0] if request.commit else "",
             "settings": msgspec.to_builtins(settings),
             "titles": titles,
             "tag": settings.tag or plain_tag(request.version),
@@ -157,6 +171,16 @@ def plan(request: Request) -> tuple[Product, ...]:
     )
     product = Product(path=f"{request.name}.oci", output=layout.output(), kind="directory")
     return (product,)
+
+
+def _tools(request: Request, tools: Output) -> Output:
+    return Step(
+        action=add_tools,
+        title=f"add the tools of {request.name}",
+        group=request.name,
+        parameters={"epoch": request.epoch},
+        inputs={"tree": request.tree, "tools": tools},
+    ).output()
 
 
 def plain_tag(version: str) -> str:

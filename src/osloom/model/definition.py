@@ -12,6 +12,8 @@ from msgspec import Meta
 
 from osloom.model.values import (
     AbsolutePath,
+    Architecture,
+    Architectures,
     Arguments,
     EnvironmentName,
     Format,
@@ -50,9 +52,12 @@ class Project(Table, frozen=True, kw_only=True):
     name: Name = "osloom"
     """Prefix of what is made; the default image name of a registry."""
     version: Version = "0"
-    """Names releases and goes into os-release as IMAGE_VERSION."""
+    """Names releases and goes into os-release as IMAGE_VERSION; `0` is none."""
     epoch: Annotated[int, Meta(ge=0, le=4294967295)] | None = None
     """SOURCE_DATE_EPOCH, seconds since 1970; the lock's own date when left out."""
+    revision: bool = False
+    """Write the git commit into containers, as their revision and the time they were created: each
+    commit then makes other images."""
 
 
 class Repository(Table, frozen=True, kw_only=True):
@@ -310,8 +315,10 @@ class Image(Table, frozen=True, kw_only=True):
     keep: tuple[Literal["doc", "man", "info", "locale", "completions"], ...] | None = None
     """What applications leave out and this one has: documentation, man and info pages,
     translations, shell completions."""
-    architecture: Literal["amd64", "arm64"] | None = None
+    architecture: Architecture | None = None
     """The machine it is for; amd64 by default."""
+    architectures: Architectures = ()
+    """The machines that one container is for, behind one index; for the output `oci` alone."""
     configure: Literal["dpkg", "none"] | None = None
     """`dpkg` runs the packages' scripts and keeps dpkg's database; `none` takes just the files, and
     is the default of an image whose only output is `oci` and that runs no scripts itself."""
@@ -361,6 +368,15 @@ class Image(Table, frozen=True, kw_only=True):
             return self.configure == "dpkg"
         needs_programs = self.script or self.locale or self.systemd != Systemd()
         return self.outputs != ("oci",) or bool(needs_programs)
+
+    def variants(self, name: str) -> "dict[str, Image]":
+        """Each architecture's image, by its name in the lock: `NAME`, or `NAME/ARCHITECTURE`."""
+        if not self.architectures:
+            return {name: self}
+        return {
+            f"{name}/{one}": msgspec.structs.replace(self, architecture=one, architectures=())
+            for one in self.architectures
+        }
 
     @property
     def is_application(self) -> bool:
