@@ -121,7 +121,12 @@ def _wanted(
         if layout.tag is None:
             raise Error(f"cannot push `{artifact.image}`: its layout has no tag")
         tags = (check_tag(layout.tag), *image.oci.tags, *more)
-    return Wanted(image=name, layout=layout, repository=repository, tags=tuple(dict.fromkeys(tags)))
+    return Wanted(
+        image=artifact.image,
+        layout=layout,
+        repository=repository,
+        tags=tuple(dict.fromkeys(tags)),
+    )
 
 
 def _name(name: str, image: Image) -> str:
