@@ -1,5 +1,6 @@
 """Debian's docker-registry, started as asked for, with its log of requests."""
 
+import os
 import re
 import subprocess
 import time
@@ -56,6 +57,8 @@ def running(
     with out.open("wb") as stdout, err.open("wb") as stderr:
         process = subprocess.Popen(
             [*start_from(root, "usr/bin/docker-registry"), "serve", str(directory / "config.yml")],
+            # REGISTRY_… in the environment would change the configuration.
+            env={"PATH": os.defpath},
             stdout=stdout,
             stderr=stderr,
         )

@@ -44,7 +44,7 @@ def load(session: Session, images: Mapping[str, Image], into: str | None) -> lis
     rows = []
     for one in made:
         layout = load_layout(session.project.directory / OUTPUT / one.path)
-        name = f"{Path(one.path).stem}:{layout.tag or 'latest'}"
+        name = f"{one.image}:{layout.tag or 'latest'}"
         # What podman puts before a name without a registry; docker shows it without.
         name = f"localhost/{name}" if kind == PODMAN else name
         named.append(Named(layout=layout, names=(name,)))

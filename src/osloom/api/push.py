@@ -112,19 +112,28 @@ def _wanted(
     target: _Target,
     more: tuple[str, ...],
 ) -> Wanted:
-    settings = images[artifact.image].oci
+    image = images[artifact.image]
     layout = load_layout(directory / artifact.path)
-    # What is made beside an image has its name and a word more, here as there.
-    name = Path(artifact.path).stem
-    beside = name.removeprefix(artifact.image)
-    repository = target.repository_of((settings.repository or artifact.image) + beside)
+    repository = target.repository_of(_name(artifact.image, image))
     if target.tag is not None:
         tags = (target.tag, *more)
     else:
         if layout.tag is None:
             raise Error(f"cannot push `{artifact.image}`: its layout has no tag")
-        tags = (check_tag(layout.tag), *settings.tags, *more)
-    return Wanted(image=name, layout=layout, repository=repository, tags=tuple(dict.fromkeys(tags)))
+        tags = (check_tag(layout.tag), *image.oci.tags, *more)
+    return Wanted(
+        image=artifact.image,
+        layout=layout,
+        repository=repository,
+        tags=tuple(dict.fromkeys(tags)),
+    )
+
+
+def _name(name: str, image: Image) -> str:
+    """What stands behind the address; a debug variant is called as the image, and `-debug`."""
+    if image.oci.repository is None:
+        return name
+    return image.oci.repository + (name.removeprefix(image.debug_of) if image.debug_of else "")
 
 
 def _check_distinct(wanted: Sequence[Wanted], registry: str) -> None:
@@ -165,5 +174,5 @@ def _others(
             layout = load_layout(directory)
         except Error:
             continue  # It was built by another version, or is being written: no loss.
-        repository = target.repository_of(image.oci.repository or name)
+        repository = target.repository_of(_name(name, image))
         yield repository, [blob.digest for blob in layout.content.blobs]

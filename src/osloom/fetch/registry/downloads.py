@@ -17,8 +17,6 @@ from osloom.store.store import Store
 if TYPE_CHECKING:
     import httpx
 
-_CHUNK = 1 << 18
-
 
 def fetch_blob(
     client: Client, store: Store, repository: str, descriptor: Descriptor, report: Reporter
@@ -105,7 +103,8 @@ class _Download:
 
     def _receive(self, answer: "httpx.Response", retries: Retries, *, append: bool) -> None:
         with self._partial.open("ab" if append else "wb") as file:
-            for chunk in answer.iter_raw(_CHUNK):
+            # As they come: chunks of a size of our own would lose the last one of a cut-off body.
+            for chunk in answer.iter_raw():
                 if file.tell() + len(chunk) > self._wanted.size:
                     file.truncate(0)
                     raise FetchError(

@@ -91,7 +91,7 @@ def check_tag(tag: str, text: str | None = None) -> str:
     """The tag itself. Raises UsageError when it cannot be one."""
     if not _TAG.fullmatch(tag):
         hint = "letters, digits, `_`, `.` and `-`, at most 128, neither `.` nor `-` first"
-        raise _wrong(text or tag, f"`{tag}` is not a tag", hint)
+        raise _wrong(tag if text is None else text, f"`{tag}` is not a tag", hint)
     return tag
 
 
@@ -101,9 +101,13 @@ def check_repository(name: str, text: str | None = None) -> str:
         hint = "lower-case letters and digits, divided by `/`, `.`, `-`, `_` or `__`"
         if name.lower() != name and _REPOSITORY.fullmatch(name.lower()):
             hint = f"did you mean `{name.lower()}`?"
-        raise _wrong(text or name, f"`{name}` is not the name of a repository", hint)
+        raise _wrong(
+            name if text is None else text, f"`{name}` is not the name of a repository", hint
+        )
     if len(name) > _LONGEST:
-        raise _wrong(text or name, f"its name has more than {_LONGEST} characters", None)
+        raise _wrong(
+            name if text is None else text, f"its name has more than {_LONGEST} characters", None
+        )
     return name
 
 
