@@ -80,7 +80,7 @@ def check_bases(images: Images) -> Iterator[Mistake]:
 
 def _last_parent(name: str, images: Images) -> str | None:
     parent: str | None = images[name].get("from")
-    return _last_parent(parent, images) if parent in images else parent
+    return _last_parent(parent, images) if parent is not None and parent in images else parent
 
 
 def _check_debug(name: str, image: Mapping[str, Any], images: Images) -> Iterator[Mistake]:
