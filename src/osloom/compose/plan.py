@@ -13,6 +13,7 @@ from osloom.compose.base import base_of
 from osloom.compose.configure import configure
 from osloom.compose.customise import Settings, customise
 from osloom.compose.foretell import foretell_modules
+from osloom.compose.onto import merge_onto
 from osloom.compose.packages import merge_packages
 from osloom.compose.scripts import Work, finish, run_scripts
 from osloom.engine.step import Output, Step
@@ -50,6 +51,8 @@ class ImagePlan:
     foretold: Output | None
     """A tree that will probably have the same kernel, sooner; None when `tree` is as soon there."""
     packages: tuple[Unpacked, ...]
+    base: Output | None = None
+    """The tree of the base image."""
     derived: Output | None = None
     """What an application's packages say of how it runs, model.application."""
 
@@ -98,7 +101,7 @@ def plan_trimmed(name: str, packages: Sequence[Package]) -> Output:
     return Step(action=trim, title=f"trim {name}", group=name, inputs={"tree": tree}).output()
 
 
-def plan_image(
+def plan_image(  # noqa: PLR0913  (what an image is made of)
     name: str,
     image: Image,
     packages: Sequence[Package],
@@ -107,21 +110,28 @@ def plan_image(
     epoch: int,
     programs: Programs,
     sources: Mapping[str, Digest],
+    base: Output | None = None,
 ) -> ImagePlan:
     """Merge, configure, customise, run scripts, finish; the last is the image tree.
 
-    `sources` has the tree of each of the image's files that has a source.
+    `sources` has the tree of each of the image's files that has a source; `base` is the tree of
+    the base image.
     """
     unpacked = plan_packages(packages)
+    below = {"base": base} if base else {}
 
     def customised(tree: Output) -> Output:
-        return _customised(name, image, tree, project=project, epoch=epoch, sources=sources)
+        return _customised(
+            name, image, {"tree": tree, **below}, project=project, epoch=epoch, sources=sources
+        )
 
     foretold = derived = None
-    if image.runs_dpkg:
+    if base is not None:
+        tree = _onto(name, image, unpacked, base)
+    elif image.runs_dpkg:
         merged, tree = _configured(name, image, unpacked, epoch=epoch, programs=programs)
         early = customised(_foretold(name, merged, epoch=epoch, tools=programs.tools))
-        foretold = _finished(name, image, early, epoch=epoch)
+        foretold = _finished(name, image, {"tree": early}, epoch=epoch)
     else:
         tree = plan_merge(name, unpacked, dpkg=False)
     if image.is_application or (image.service and "oci" in image.outputs):
@@ -139,11 +149,29 @@ def plan_image(
         ).output()
     return ImagePlan(
         programs=programs,
-        tree=_finished(name, image, tree, epoch=epoch),
+        tree=_finished(name, image, {"tree": tree, **below}, epoch=epoch),
         foretold=foretold,
         packages=unpacked,
+        base=base,
         derived=derived,
     )
+
+
+def _onto(name: str, image: Image, packages: Sequence[Unpacked], base: Output) -> Output:
+    """The base image's tree with the packages' files on it; no script runs."""
+    if not packages:
+        return base
+    return Step(
+        action=merge_onto,
+        title=f"merge {name} onto its base",
+        group=name,
+        parameters={"keep": list(image.keep or ())},
+        inputs={
+            "trees": tuple(one.tree for one in packages),
+            "controls": tuple(one.control for one in packages),
+            "base": base,
+        },
+    ).output()
 
 
 def _adapted(
@@ -191,7 +219,7 @@ def _foretold(name: str, merged: Output, *, epoch: int, tools: Output) -> Output
     ).output()
 
 
-def _finished(name: str, image: Image, tree: Output, *, epoch: int) -> Output:
+def _finished(name: str, image: Image, inputs: Mapping[str, Output], *, epoch: int) -> Output:
     return Step(
         action=finish,
         title=f"finish {name}",
@@ -199,9 +227,9 @@ def _finished(name: str, image: Image, tree: Output, *, epoch: int) -> Output:
         parameters={
             "epoch": epoch,
             "remove": list(image.remove),
-            "certificates": image.is_application,
+            "certificates": image.is_application or "base" in inputs,
         },
-        inputs={"tree": tree},
+        inputs=inputs,
     ).output()
 
 
@@ -258,7 +286,7 @@ def _automatic(
 def _customised(
     name: str,
     image: Image,
-    tree: Output,
+    inputs: Mapping[str, Output],
     *,
     project: Project,
     epoch: int,
@@ -286,5 +314,5 @@ def _customised(
         group=name,
         parameters={"settings": msgspec.to_builtins(settings)},
         # The digests in the settings say what the files are; as inputs they also travel.
-        inputs={"tree": tree, "sources": tuple(sorted(sources.values()))},
+        inputs={**inputs, "sources": tuple(sorted(sources.values()))},
     ).output()
