@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 
 from osloom.base.digest import Digest
 from osloom.base.errors import BuildError
+from osloom.compose.application.trim import trimmed
 from osloom.compose.control import Control
 from osloom.compose.merge import Claimant, merge, skeleton
-from osloom.compose.trim import trimmed
 from osloom.engine.step import Job, action
 from osloom.model.tree import Node, Tree, parents
 from osloom.sources.debian.deb822 import package_names
@@ -16,7 +16,7 @@ from osloom.sources.debian.deb822 import package_names
 def merge_onto(job: Job) -> Mapping[str, Digest]:
     """`trees` and `controls` of packages on the tree `base`.
 
-    Of the packages that is left out which applications do without, but `keep` (`compose.trim`):
+    Of the packages that is left out which applications do without, but `keep` (`application.trim`):
     most bases are without it too.
     """
     claimants = [
