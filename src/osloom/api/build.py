@@ -10,7 +10,15 @@ import msgspec
 from osloom.api.git import head
 from osloom.api.project import OUTPUT, Project
 from osloom.api.publish import Publisher
-from osloom.api.requests import COMPRESSORS, TOOLS, fakeroot_name, initrd_name, requests
+from osloom.api.requests import (
+    COMPRESSORS,
+    EMULATOR,
+    TOOLS,
+    fakeroot_name,
+    initrd_name,
+    is_emulated,
+    requests,
+)
 from osloom.assemble.formats import FORMATS
 from osloom.assemble.request import Part, Product, Request
 from osloom.base.digest import Digest
@@ -140,19 +148,16 @@ def plan_one(
     base: tuple[Output, str],
 ) -> tuple[ImagePlan, list[Planned]]:
     """One image of the lock, of the definition or of osloom itself; `base`: tools and suite."""
-    tools, suite = base
+    _, suite = base
     if image.debug_of is not None:
         return _plan_variant(session, name, image, formats, base)
-    fakeroot = session.lock.packages_of(fakeroot_name(suite, image))
     own = plan_image(
         _plain(name),
         image,
         session.lock.packages_of(name),
         project=session.project.definition.project,
         epoch=session.epoch(name),
-        programs=Programs(
-            tools=tools, fakeroot=plan_merge("fakeroot", plan_packages(fakeroot), dpkg=False)
-        ),
+        programs=_programs(session, image, base),
         sources=_sources(session.project.directory, image, session.store),
     )
     request = _assembly(session, name, image, own, suite)
@@ -162,6 +167,19 @@ def plan_one(
         for product in FORMATS[one](request)
     ]
     return own, products
+
+
+def _programs(session: Session, image: Image, base: tuple[Output, str]) -> Programs:
+    tools, suite = base
+
+    def merged(title: str, locked: str) -> Output:
+        return plan_merge(title, plan_packages(session.lock.packages_of(locked)), dpkg=False)
+
+    return Programs(
+        tools=tools,
+        fakeroot=merged("fakeroot", fakeroot_name(suite, image)),
+        emulator=merged("emulator", EMULATOR) if is_emulated(image) else None,
+    )
 
 
 def _plan_variant(

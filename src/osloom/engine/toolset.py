@@ -19,6 +19,8 @@ PACKAGES = (
     "qemu-utils",
 )
 
+EMULATOR = ("qemu-user",)
+
 DEBUG = (
     "bash",
     "ca-certificates",
