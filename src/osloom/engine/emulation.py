@@ -2,9 +2,9 @@
 
 binfmt_misc, in the kernel's admin-guide, tells which interpreter starts which files. Since Linux
 6.7 a user namespace can have one of its own: it counts in that namespace and in those made in it,
-and is gone with it. The interpreter is opened when it is registered (flag F), so that the image
-need not have it; it is told the name that the program was started by (P) and given the program's
-open file (O).
+for as long as it is mounted somewhere. The interpreter is opened when it is registered (flag F), so
+that the image need not have it; it is told the name that the program was started by (P) and given
+the program's open file (O).
 """
 
 import os
@@ -50,15 +50,15 @@ def foreign() -> Machine:
 def allow(emulator: Path, directory: Path) -> None:
     """Let programs of the other architecture run in this process's user namespace.
 
-    `emulator` is the root of an unpacked qemu-user. The process has a mount namespace of its own;
-    `directory` is empty. Where the kernel is too old, what the host has registered will do.
-    Raises BuildError if nothing has.
+    `emulator` is the root of an unpacked qemu-user. The process has a mount namespace of its own
+    and stays in it while the programs run; `directory` is empty. Where the kernel is too old, what
+    the host itself has registered will do. Raises BuildError if it has nothing.
     """
     machine = foreign()
     try:
         mount_own(directory)
     except BuildError as error:
-        if is_allowed_by_host(directory):
+        if is_allowed(directory):
             return
         own = MACHINES.get(platform.machine())
         raise BuildError(
@@ -79,10 +79,10 @@ def mount_own(directory: Path) -> None:
     mount("none", directory, "binfmt_misc")
 
 
-def is_allowed_by_host(directory: Path) -> bool:
+def is_allowed(directory: Path) -> bool:
     """Whether a program of the other architecture runs in a root that has nothing but it.
 
-    `directory` is empty; the process is root of a user namespace.
+    `directory` is empty; the process is root of its user namespace.
     """
     place = directory / "program"
     place.write_bytes(smallest_program(foreign()))
@@ -91,7 +91,7 @@ def is_allowed_by_host(directory: Path) -> bool:
     if child == 0:
         try:
             os.chroot(directory)
-            os.execv("/program", ["/program"])  # noqa: S606  (no shell is wanted)
+            os.execv("/program", ["/program"])
         finally:
             os._exit(127)
     return os.waitpid(child, 0)[1] == 0
