@@ -20,6 +20,7 @@ PACKAGES = (
 )
 
 EMULATOR = ("qemu-user",)
+"""Static programs: they start in images, which have no library of this host's."""
 
 DEBUG = (
     "bash",
