@@ -6,15 +6,15 @@ from dataclasses import dataclass
 import msgspec
 
 from osloom.base.digest import Digest
-from osloom.compose.application import Settings as Application
-from osloom.compose.application import adapt
+from osloom.compose.application.adapt import Settings as Application
+from osloom.compose.application.adapt import adapt
+from osloom.compose.application.trim import trim
 from osloom.compose.base import base_of
 from osloom.compose.configure import configure
 from osloom.compose.customise import Settings, customise
 from osloom.compose.foretell import foretell_modules
 from osloom.compose.packages import merge_packages
 from osloom.compose.scripts import Work, finish, run_scripts
-from osloom.compose.trim import trim
 from osloom.engine.step import Output, Step
 from osloom.model.definition import File, Image, Project
 from osloom.model.lock import Package
@@ -174,7 +174,11 @@ def _adapted(
         title=f"make an application of {name}",
         group=name,
         parameters={"settings": msgspec.to_builtins(settings)},
-        inputs={"tree": tree, "main": tuple(out for one in own for out in (one.tree, one.control))},
+        inputs={
+            "tree": tree,
+            "main": tuple(output for one in own for output in (one.tree, one.control)),
+            "controls": tuple(one.control for one in packages),
+        },
     )
 
 

@@ -11,7 +11,7 @@ import msgspec
 
 from osloom.base.digest import Digest
 from osloom.base.errors import BuildError
-from osloom.compose.certificates import with_bundle
+from osloom.compose.application.certificates import with_bundle
 from osloom.compose.normalise import matching, normalised
 from osloom.compose.sandboxed import run_over_tree
 from osloom.engine.delta import apply_delta

@@ -10,9 +10,7 @@ import msgspec
 
 from osloom.base.digest import Digest
 from osloom.compose.accounts import Accounts
-from osloom.compose.control import Control
-from osloom.compose.customise import Root, read_accounts, write_accounts
-from osloom.compose.declared import (
+from osloom.compose.application.declared import (
     GROUPS,
     USERS,
     add_declared_accounts,
@@ -22,10 +20,13 @@ from osloom.compose.declared import (
     make_declared_paths,
     make_directory,
 )
-from osloom.compose.entrypoint import find_entrypoint, programs
-from osloom.compose.service import Service, carry_over
-from osloom.compose.trim import trimmed
-from osloom.compose.unit_search import find_drop_ins, find_sockets, find_unit
+from osloom.compose.application.entrypoint import find_entrypoint, programs
+from osloom.compose.application.trim import trimmed
+from osloom.compose.application.units.search import find_drop_ins, find_sockets, find_unit
+from osloom.compose.application.units.service import Service, carry_over
+from osloom.compose.application.unrun import do_without, read_scripts, script_notes
+from osloom.compose.control import Control
+from osloom.compose.customise import Root, read_accounts, write_accounts
 from osloom.engine.step import Job, action
 from osloom.model.application import Derived
 from osloom.model.definition import Group, User
@@ -66,7 +67,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 def adapt(job: Job) -> Mapping[str, Digest]:
     """The merged packages `tree` as an application's; and `derived`, a Derived as JSON.
 
-    `main` has the tree and the control tree of the package it is named for.
+    `main` has the tree and the control tree of the package it is named for, `controls` the control
+    trees of all.
     """
     settings = msgspec.convert(job.parameters["settings"], Settings)
     tree = trimmed(job.tree(), settings.keep)
@@ -76,11 +78,17 @@ def adapt(job: Job) -> Mapping[str, Digest]:
     accounts = read_accounts(root)
     add_user(accounts, "nobody", epoch=settings.epoch)
     add_declared_accounts(root, accounts)
-    derived = Derived()
+    found = read_scripts((Control(one, job.store.blobs) for one in job.trees("controls")), tree)
+    do_without(root, accounts, found)
+    derived = Derived(notes=script_notes(found, tree))
     if settings.main:
         shipped, files = job.trees("main")
         control = Control(files, job.store.blobs)
-        derived = _described(control)
+        derived = msgspec.structs.replace(
+            derived,
+            title=control.name,
+            description=control.fields.get("Description", "").partition("\n")[0],
+        )
         if settings.entrypoint and not settings.service:
             derived = _with_program(derived, control, shipped, tree)
     if settings.service:
@@ -95,11 +103,6 @@ def adapt(job: Job) -> Mapping[str, Digest]:
         "tree": job.store.add_tree(Tree(root.nodes)),
         "derived": job.store.blobs.add(msgspec.json.encode(derived)),
     }
-
-
-def _described(control: Control) -> Derived:
-    synopsis = control.fields.get("Description", "").partition("\n")[0]
-    return Derived(title=control.name, description=synopsis)
 
 
 def _with_program(derived: Derived, control: Control, shipped: Tree, tree: Tree) -> Derived:
