@@ -12,9 +12,11 @@ from osloom.api.project import OUTPUT, Project
 from osloom.api.publish import Publisher
 from osloom.api.requests import (
     COMPRESSORS,
+    EMULATOR,
     TOOLS,
     fakeroot_name,
     initrd_name,
+    is_emulated,
     requests,
     variant_for_host,
 )
@@ -205,8 +207,6 @@ def _request(
 ) -> tuple[Request, ImagePlan]:
     if image.debug_of is not None:
         return _debug_request(session, name, image, base, locked)
-    tools, suite = base
-    fakeroot = session.lock.packages_of(fakeroot_name(suite, image))
     below = session.lock.base_of(locked)
     own = plan_image(
         _plain(name),
@@ -214,13 +214,24 @@ def _request(
         session.lock.packages_of(locked),
         project=session.project.definition.project,
         epoch=session.epoch(locked),
-        programs=Programs(
-            tools=tools, fakeroot=plan_merge("fakeroot", plan_packages(fakeroot), dpkg=False)
-        ),
+        programs=_programs(session, image, base),
         sources=_sources(session.project.directory, image, session.store),
         base=plan_base(below) if below else None,
     )
-    return _assembly(session, name, image, own, suite, locked), own
+    return _assembly(session, name, image, own, base[1], locked), own
+
+
+def _programs(session: Session, image: Image, base: tuple[Output, str]) -> Programs:
+    tools, suite = base
+
+    def merged(title: str, locked: str) -> Output:
+        return plan_merge(title, plan_packages(session.lock.packages_of(locked)), dpkg=False)
+
+    return Programs(
+        tools=tools,
+        fakeroot=merged("fakeroot", fakeroot_name(suite, image)),
+        emulator=merged("emulator", EMULATOR) if is_emulated(image) else None,
+    )
 
 
 def _debug_request(

@@ -39,6 +39,14 @@ class Programs:
     """The tree of the tools image."""
     fakeroot: Output
     """The tree of fakeroot, of the image's own suite."""
+    emulator: Output | None = None
+    """The tree of qemu-user, for an image of another architecture than the host's."""
+
+    @property
+    def inputs(self) -> dict[str, Output]:
+        """As the steps' own inputs."""
+        emulator = {} if self.emulator is None else {"emulator": self.emulator}
+        return {"tools": self.tools, "fakeroot": self.fakeroot, **emulator}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +153,7 @@ def plan_image(  # noqa: PLR0913  (what an image is made of)
             title=f"run scripts of {name}",
             group=name,
             parameters={"work": msgspec.to_builtins(work)},
-            inputs={"tree": tree, "tools": programs.tools, "fakeroot": programs.fakeroot},
+            inputs={"tree": tree, **programs.inputs},
         ).output()
     return ImagePlan(
         programs=programs,
@@ -252,8 +260,7 @@ def _configured(
             parameters={"epoch": epoch},
             inputs={
                 "tree": tree,
-                "tools": programs.tools,
-                "fakeroot": programs.fakeroot,
+                **programs.inputs,
                 "controls": tuple(one.control for one in packages),
             },
         ).output()

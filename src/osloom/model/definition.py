@@ -367,8 +367,16 @@ class Image(Table, frozen=True, kw_only=True):
         """Whether the packages' scripts run; see `configure`."""
         if self.configure is not None:
             return self.configure == "dpkg"
-        needs_programs = self.script or self.locale or self.systemd != Systemd()
-        return self.outputs != ("oci",) or bool(needs_programs)
+        return self.outputs != ("oci",) or self._asks_programs
+
+    @property
+    def runs_programs(self) -> bool:
+        """Whether programs of the image run while it is built: the packages' scripts, or others."""
+        return self.runs_dpkg or self._asks_programs
+
+    @property
+    def _asks_programs(self) -> bool:
+        return bool(self.script or self.locale or self.systemd != Systemd())
 
     def variants(self, name: str) -> "dict[str, Image]":
         """Each architecture's image, by its name in the lock: `NAME`, or `NAME/ARCHITECTURE`."""
