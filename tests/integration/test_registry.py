@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from integration.conftest import Workshop
 from support.certificates import Authority, make_authority
 from support.cli import environment
 from support.programs import Programs
+from support.proxy import Exchange, proxying
 from support.registry import Server, running
 from support.tokens import IDENTITY, serving_tokens
 
@@ -469,3 +471,33 @@ def _images(layout: Path) -> list[Any]:
 
     index = json.loads((layout / "index.json").read_text())
     return [blob(blob(one["digest"])["config"]["digest"]) for one in index["manifests"]]
+
+
+def test_an_interrupt_ends_a_push_to_a_registry_that_says_nothing_more(
+    shop: Workshop, registry: Server
+) -> None:
+    reached = threading.Event()
+    over = threading.Event()
+
+    def stall(exchange: Exchange) -> bool:
+        if exchange.method != "PUT":
+            return False
+        reached.set()
+        over.wait(120)
+        return True
+
+    with proxying(registry.address, stall) as proxy:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "osloom", "push", "--to", f"{proxy.address}/stalled"],
+            cwd=shop.directory,
+            env=environment(OSLOOM_STORE=str(shop.store)),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert reached.wait(60)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+        over.set()
+    assert process.returncode == 128 + signal.SIGINT
+    assert said.splitlines()[-1] == "stopped; the next run continues where this one was"

@@ -85,7 +85,7 @@ def push(
         try:
             return _Push(registry, wanted, siblings, report, pool).run()
         except BaseException:
-            registry.client.stopped.set()
+            registry.client.stop()
             pool.shutdown(wait=False, cancel_futures=True)
             raise
 

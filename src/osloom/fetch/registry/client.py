@@ -6,12 +6,13 @@ plain HTTP. Bodies come as they are sent, never unpacked: digests are of those b
 
 import contextlib
 import os
+import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urlencode, urljoin, urlsplit
 
 import msgspec
@@ -31,6 +32,7 @@ from osloom.fetch.registry.trust import (
 
 if TYPE_CHECKING:
     import httpx
+    from httpcore import NetworkStream
 
 _HUB = "registry-1.docker.io"
 _REDIRECTS = (301, 302, 303, 307, 308)
@@ -73,7 +75,8 @@ class Client:
         environment = dict(os.environ)
         self.host = host
         self.stopped = threading.Event()
-        """Set by whoever wants every thread to give up."""
+        """Set when every thread is to give up; see `stop`."""
+        self._connections: set[NetworkStream] = set()
         self._server = _HUB if host == DOCKER_HUB else host
         self._directories = certificate_directories(host, environment)
         self._ca = given_authority(ca, environment)
@@ -90,6 +93,17 @@ class Client:
     def close(self) -> None:
         for one in self._clients.values():
             one.close()
+
+    def stop(self) -> None:
+        """Make every thread give up, those too that wait for the registry."""
+        self.stopped.set()
+        with self._guard:
+            connections = list(self._connections)
+        for one in connections:
+            found = one.get_extra_info("socket")
+            with contextlib.suppress(OSError):
+                # Closing would not wake who reads. Not TLS's own farewell: that would wait, too.
+                socket.socket.shutdown(found, socket.SHUT_RDWR)
 
     def retries(self) -> Retries:
         return Retries(self.host, self.stopped)
@@ -169,11 +183,21 @@ class Client:
         timeout = httpx.Timeout(request.patience, connect=15, pool=None)
         try:
             made = http.build_request(
-                request.method, url, headers=headers, content=content, timeout=timeout
+                request.method,
+                url,
+                headers=headers,
+                content=content,
+                timeout=timeout,
+                extensions={"trace": self._note_connection},
             )
         except httpx.InvalidURL as error:
             raise FetchError(f"cannot use {self.host}: it refers to `{printable(url)}`") from error
         return http.send(made, stream=True, follow_redirects=False)
+
+    def _note_connection(self, event: str, info: Mapping[str, Any]) -> None:
+        if event in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
+            with self._guard:
+                self._connections.add(info["return_value"])
 
     def _client(self, url: str) -> "httpx.Client":
         """One for plain HTTP and one for TLS: reading the system's authorities takes its time."""

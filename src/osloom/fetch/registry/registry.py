@@ -38,7 +38,7 @@ def open_registry(
     try:
         yield Registry(client)
     except BaseException:
-        client.stopped.set()
+        client.stop()
         raise
     finally:
         client.close()
