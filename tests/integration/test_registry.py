@@ -1,8 +1,10 @@
 """Push, pull and load with the registries, clients and engines that others use."""
 
 import base64
+import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +17,10 @@ from typing import Any
 import pytest
 
 from integration.conftest import Workshop
+from osloom.base.progress import silent
+from osloom.fetch.registry.registry import open_registry
+from osloom.release.layout import load_layout
+from osloom.release.push import Wanted, push
 from support.certificates import Authority, make_authority
 from support.cli import environment
 from support.programs import Programs
@@ -186,6 +192,17 @@ def test_an_image_for_several_platforms_that_others_made_comes_whole_or_in_part(
     ).get("Digest")
     again = ("--insecure-policy", "copy", "--all", f"oci:{tmp_path / 'all'}")
     registry_programs("usr/bin/skopeo", *again, f"oci:{tmp_path / 'again'}")
+    with open_registry(registry.address) as opened:
+        wanted = Wanted(
+            image="several",
+            layout=load_layout(tmp_path / "all"),
+            repository="pushed",
+            tags=("1",),
+        )
+        push(opened, [wanted], siblings={}, report=silent)
+    raw = f"docker://{registry.address}/pushed:1"
+    inspected = registry_programs("usr/bin/skopeo", "inspect", "--raw", "--tls-verify=false", raw)
+    assert f"sha256:{hashlib.sha256(inspected.encode()).hexdigest()}" == pulled["digest"]
     part = ("--platform", "linux/arm64", "--to", str(tmp_path / "part"))
     shop("pull", reference, *part).check()
     config = json.loads(
@@ -203,9 +220,6 @@ def test_an_image_for_several_platforms_that_others_made_comes_whole_or_in_part(
 
 def _several_platforms(layout: Path, target: Path) -> Path:
     """The same image twice, once said to be for arm64, below one index."""
-    import hashlib
-    import shutil
-
     shutil.copytree(layout, target)
 
     def add(value: Any) -> dict[str, Any]:

@@ -30,7 +30,10 @@ WRONG = {
     ),
     "registry that is an address": (
         '[image.a]\n[registry]\naddress = "https://host.example/team"\n',
-        "3:11 `address` must be a registry's host, with the beginning of the repositories' names behind it",
+        (
+            "3:1 `address` cannot be `https://host.example/team` | it is a registry's host, with the"
+            " beginning of the repositories' names behind it, as in `registry.example.com/team`"
+        ),
     ),
     "key misspelt at the top": (
         "[imag.a]\n[image.b]\n",
