@@ -10,6 +10,7 @@ import pytest
 
 from osloom.base.errors import FetchError
 from osloom.fetch.registry import retries
+from osloom.fetch.registry.messages import number
 from osloom.fetch.registry.retries import Retries, retry_after
 
 
@@ -94,3 +95,19 @@ def test_who_is_stopped_does_not_wait() -> None:
     tries.failed("it is busy")
     with pytest.raises(FetchError, match="stopped"):
         tries.wait()
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("0", 0),
+        ("17", 17),
+        ("", None),
+        ("-1", None),
+        ("²", None),
+        ("9" * 5000, None),
+        ("1.5", None),
+    ],
+)
+def test_a_count_of_a_server_is_one_or_none(text: str, count: int | None) -> None:
+    assert number(text) == count
