@@ -1,15 +1,27 @@
 """Build images: plan, fetch what is missing, run the steps, put the outputs in place."""
 
+import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
 
+from osloom.api.git import head
 from osloom.api.project import OUTPUT, Project
 from osloom.api.publish import Publisher
-from osloom.api.requests import COMPRESSORS, TOOLS, fakeroot_name, initrd_name, requests
+from osloom.api.requests import (
+    COMPRESSORS,
+    EMULATOR,
+    TOOLS,
+    fakeroot_name,
+    initrd_name,
+    is_emulated,
+    requests,
+    variant_for_host,
+)
 from osloom.assemble.formats import FORMATS
+from osloom.assemble.oci_index import plan_index
 from osloom.assemble.request import Part, Product, Request
 from osloom.base.digest import Digest
 from osloom.base.errors import LockError, UsageError, nearest
@@ -23,6 +35,7 @@ from osloom.compose.plan import (
     plan_merge,
     plan_packages,
     plan_tools,
+    plan_trimmed,
 )
 from osloom.engine.build import Builder
 from osloom.engine.decoder import find_decoder
@@ -32,6 +45,8 @@ from osloom.model.artifact import Artifact
 from osloom.model.definition import Image
 from osloom.model.lock import Lock
 from osloom.sources.debian.packages import fetch_packages
+from osloom.sources.oci.fetch import fetch_bases
+from osloom.sources.oci.steps import plan_base
 from osloom.store.store import Store
 
 
@@ -61,7 +76,6 @@ class Session:
         self.lock = lock
         self.store = store
         self.report = report
-        self.epoch = project.epoch(lock)
         self._executor = LocalExecutor(store, decoder=self._find_decoder)
         self.builder = Builder(store, self._executor, report)
 
@@ -70,6 +84,18 @@ class Session:
 
     def __exit__(self, *_: object) -> None:
         self._executor.stop()
+
+    def epoch(self, image: str) -> int:
+        return self.project.epoch(self.lock, image)
+
+    @functools.cached_property
+    def commit(self) -> tuple[str, int] | None:
+        """The commit to write into images and their time of creation, where that is asked for."""
+        if not self.project.definition.project.revision:
+            return None
+        found = head(self.project.directory)
+        given = self.project.given_epoch()
+        return found.name, found.time if given is None else given
 
     def _find_decoder(self) -> Path | None:
         """In the tools image, if a build before this one has made it."""
@@ -85,23 +111,43 @@ class Session:
         if packages:
             debian = self.project.definition.debian
             fetch_packages(self.store, self.lock, debian, packages, report=self.report)
+        if missing:
+            fetch_bases(
+                self.store,
+                self.lock.bases,
+                missing,
+                self.project.definition,
+                directory=self.project.directory,
+                report=self.report,
+            )
         return self.builder.make(wanted)
 
 
 def check_fresh(project: Project, lock: Lock) -> None:
     """Raises LockError when the definition asks for something else than what was locked."""
     wanted = requests(project.definition)
-    stale = [
-        name
+    stale = dict.fromkeys(
+        name.partition("/")[0]
         for name, request in wanted.items()
         if name not in lock.images or lock.images[name].request != request.digest
-    ]
+    )
+    stale |= dict.fromkeys(
+        name
+        for name, image in project.definition.image.items()
+        for locked in image.variants(name)
+        if locked in lock.images and image.base != base_reference(lock, locked)
+    )
     if stale:
         own = [name for name in stale if not name.startswith(".")]
         what = ", ".join(f"`{name}`" for name in own) or "what osloom needs itself"
         raise LockError(
             f"the lock is older than the definition of {what}", hint="run `osloom lock`"
         )
+
+
+def base_reference(lock: Lock, image: str) -> str | None:
+    base = lock.base_of(image)
+    return base.reference if base else None
 
 
 def plan(session: Session, images: Mapping[str, Image], formats: Sequence[str] = ()) -> Plan:
@@ -124,28 +170,82 @@ def plan_one(
     image: Image,
     formats: Sequence[str],
     base: tuple[Output, str],
+    *,
+    locked: str | None = None,
 ) -> tuple[ImagePlan, list[Planned]]:
-    """One image of the lock, of the definition or of osloom itself; `base`: tools and suite."""
-    tools, suite = base
-    fakeroot = session.lock.packages_of(fakeroot_name(suite, image))
-    own = plan_image(
-        _plain(name),
-        image,
-        session.lock.packages_of(name),
-        project=session.project.definition.project,
-        epoch=session.epoch,
-        programs=Programs(
-            tools=tools, fakeroot=plan_merge("fakeroot", plan_packages(fakeroot), dpkg=False)
-        ),
-        sources=_sources(session.project.directory, image, session.store),
-    )
-    request = _assembly(session, name, image, own, suite)
+    """One image of the lock, of the definition or of osloom itself; `base`: tools and suite.
+
+    `locked` is its name in the lock, where that is another. Of an image for several architectures
+    the plan is that of this machine's, if there is one.
+    """
+    if image.architectures:
+        return _plan_several(session, name, image, formats, base)
+    request, own = _request(session, name, image, base, locked or name)
     products = [
         Planned(image=name, format=one, product=product)
         for one in formats
         for product in FORMATS[one](request)
     ]
     return own, products
+
+
+def _plan_several(
+    session: Session, name: str, image: Image, formats: Sequence[str], base: tuple[Output, str]
+) -> tuple[ImagePlan, list[Planned]]:
+    plans: dict[str, ImagePlan] = {}
+    products: list[Product] = []
+    for locked, variant in image.variants(name).items():
+        plans[locked], made = plan_one(session, name, variant, formats, base, locked=locked)
+        products += [one.product for one in made]
+    joined = [plan_index(_plain(name), products)] if products else []
+    own = plans[variant_for_host(name, image)[0]]
+    return own, [Planned(image=name, format="oci", product=product) for product in joined]
+
+
+def _request(
+    session: Session, name: str, image: Image, base: tuple[Output, str], locked: str
+) -> tuple[Request, ImagePlan]:
+    if image.debug_of is not None:
+        return _debug_request(session, name, image, base, locked)
+    below = session.lock.base_of(locked)
+    own = plan_image(
+        _plain(name),
+        image,
+        session.lock.packages_of(locked),
+        project=session.project.definition.project,
+        epoch=session.epoch(locked),
+        programs=_programs(session, image, base),
+        sources=_sources(session.project.directory, image, session.store),
+        base=plan_base(below) if below else None,
+    )
+    return _assembly(session, name, image, own, base[1], locked), own
+
+
+def _programs(session: Session, image: Image, base: tuple[Output, str]) -> Programs:
+    tools, suite = base
+
+    def merged(title: str, locked: str) -> Output:
+        return plan_merge(title, plan_packages(session.lock.packages_of(locked)), dpkg=False)
+
+    return Programs(
+        tools=tools,
+        fakeroot=merged("fakeroot", fakeroot_name(suite, image)),
+        emulator=merged("emulator", EMULATOR) if is_emulated(image) else None,
+    )
+
+
+def _debug_request(
+    session: Session, name: str, image: Image, base: tuple[Output, str], locked: str
+) -> tuple[Request, ImagePlan]:
+    """What the image is made of that this is a debug variant of, and tools."""
+    assert image.debug_of is not None
+    of = image.debug_of
+    originals = session.project.image(of).variants(of)
+    original_locked = of + locked.removeprefix(name)
+    request, own = _request(session, of, originals[original_locked], base, original_locked)
+    tools = plan_trimmed(f"the tools of {name}", session.lock.packages_of(locked))
+    settings = msgspec.structs.replace(request.image, oci=image.oci)
+    return replace(request, name=_plain(name), image=settings, debug=tools), own
 
 
 def _plain(name: str) -> str:
@@ -162,7 +262,9 @@ def chosen_formats(name: str, image: Image, formats: Sequence[str]) -> tuple[str
     return tuple(formats) or image.outputs
 
 
-def _assembly(session: Session, name: str, image: Image, planned: ImagePlan, suite: str) -> Request:
+def _assembly(
+    session: Session, name: str, image: Image, planned: ImagePlan, suite: str, locked: str
+) -> Request:
     definition = session.project.definition
     initrd = initrd_name(suite, image)
     if initrd is not None:
@@ -175,8 +277,9 @@ def _assembly(session: Session, name: str, image: Image, planned: ImagePlan, sui
         name=_plain(name),
         project=definition.project,
         image=image,
-        architecture=session.lock.images[name].architecture,
-        epoch=session.epoch,
+        architecture=session.lock.images[locked].architecture,
+        epoch=session.epoch(locked),
+        commit=session.commit,
         version=_version(session, image, planned),
         tree=planned.tree,
         derived=planned.derived,
@@ -187,6 +290,8 @@ def _assembly(session: Session, name: str, image: Image, planned: ImagePlan, sui
         ),
         tools=planned.programs.tools,
         compressors=plan_merge("compressors", compressors, dpkg=False),
+        base=session.lock.base_of(locked),
+        base_tree=planned.base,
         initrd=initrd_tree,
     )
 

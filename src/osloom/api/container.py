@@ -5,11 +5,24 @@ from dataclasses import dataclass, field
 
 from osloom.api.build import Session, plan
 from osloom.api.cases import note
-from osloom.api.requests import CONTAINERS, architecture_of, debug_name, host_architecture
+from osloom.api.requests import (
+    CONTAINERS,
+    architecture_of,
+    debug_name,
+    host_architecture,
+    variant_for_host,
+)
+from osloom.assemble.oci import plan_tools
 from osloom.base.digest import Digest
 from osloom.base.errors import UsageError
-from osloom.compose.plan import plan_debug_tools, plan_merge, plan_packages
+from osloom.compose.plan import (
+    plan_debug_tools,
+    plan_merge,
+    plan_packages,
+    plan_trimmed,
+)
 from osloom.engine.identity import find_identity
+from osloom.engine.step import Output
 from osloom.model.definition import Image
 from osloom.run import network
 from osloom.run.bundle import Mount
@@ -17,6 +30,7 @@ from osloom.run.container import Container, Wishes, user_of
 from osloom.run.machine import Forward
 from osloom.run.runtime import Network
 from osloom.run.settings import load_settings
+from osloom.store.store import Store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,10 +74,30 @@ def built_container(session: Session, name: str, image: Image) -> Container:
     packages = plan_packages(session.lock.packages_of(CONTAINERS))
     programs = plan_merge("containers", packages, dpkg=False)
     (layout,) = [one.product.output for one in planned.outputs]
-    made, tree, crun = session.make([layout, planned.images[name].tree, programs])
+    wanted = [layout, programs, planned.images[name].tree]
+    if image.debug_of is not None:
+        wanted.append(_debug_layer(session, name, image, wanted[-1]))
+    made, crun, *trees = session.make(wanted)
     return Container(
-        name=name, tree=tree, programs=crun, settings=load_settings(session.store, made)
+        name=name,
+        tree=_joined(session.store, trees),
+        programs=crun,
+        settings=load_settings(session.store, made, architecture),
     )
+
+
+def _debug_layer(session: Session, name: str, image: Image, tree: Output) -> Output:
+    locked, _ = variant_for_host(name, image)
+    tools = plan_trimmed(f"the tools of {name}", session.lock.packages_of(locked))
+    return plan_tools(name, tree, tools, epoch=session.epoch(locked))
+
+
+def _joined(store: Store, trees: Sequence[Digest]) -> Digest:
+    """Trees one above the other, as one."""
+    below, *above = trees
+    for one in above:
+        below = store.add_tree(store.load_tree(below).overlaid(store.load_tree(one)))
+    return below
 
 
 def debug_tools(session: Session, image: Image) -> Digest:

@@ -1,6 +1,6 @@
 """What has to be locked: the definition's images, and those that osloom needs for itself."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from osloom.engine import toolset
 from osloom.model.definition import Definition, Image
@@ -10,6 +10,7 @@ from osloom.sources.debian.request import Request
 TOOLS = ".tools"
 COMPRESSORS = ".compressors"
 CONTAINERS = ".containers"
+EMULATOR = ".emulator"
 _BOOTABLE = {"disk", "uki", "initrd"}
 
 INITRD_PACKAGES = ("systemd", "udev", "kmod", "dash", "mount", "util-linux", "e2fsprogs")
@@ -46,7 +47,18 @@ Seen in the scripts of trixie and bookworm."""
 
 
 def architecture_of(image: Image) -> str:
+    """What it is for; of an image for several, this machine's if it is one of them."""
+    if image.architectures:
+        host = host_architecture()
+        return host if host in image.architectures else image.architectures[0]
     return image.architecture or "amd64"
+
+
+def variant_for_host(name: str, image: Image) -> tuple[str, Image]:
+    """The variant of an image that this machine would run, with its name in the lock."""
+    own = image.variants(name)
+    wanted = f"{name}/{architecture_of(image)}"
+    return (wanted, own[wanted]) if wanted in own else (name, image)
 
 
 def machine_name(architecture: str) -> str:
@@ -70,6 +82,11 @@ def debug_name(suite: str, image: Image) -> str:
     return f".debug/{suite}/{architecture_of(image)}"
 
 
+def is_emulated(image: Image) -> bool:
+    """Whether the build runs programs that this host's processor does not know."""
+    return image.runs_programs and architecture_of(image) != host_architecture()
+
+
 def nspawn_host_name(architecture: str) -> str:
     return f".nspawn/{architecture}"
 
@@ -81,7 +98,7 @@ def requests(definition: Definition) -> Mapping[str, Request]:
         TOOLS: _plain(toolset.PACKAGES, toolset.SUITE, host_architecture()),
         COMPRESSORS: _plain(toolset.COMPRESSORS, toolset.SUITE, host_architecture()),
     }
-    for name, image in definition.image.items():
+    for name, image in _every_variant(definition):
         wanted[name] = _request(image, suite)
         wanted |= _beside(image, suite)
         if "oci" in image.outputs:
@@ -93,6 +110,22 @@ def requests(definition: Definition) -> Mapping[str, Request]:
             wanted[nspawn_host_name(architecture_of(image))] = _request(host, toolset.SUITE)
             wanted |= _beside(host, toolset.SUITE)
     return wanted
+
+
+def _every_variant(definition: Definition) -> Iterator[tuple[str, Image]]:
+    for name, image in definition.image.items():
+        yield from image.variants(name).items()
+
+
+def needed_by(definition: Definition, name: str) -> tuple[str, ...]:
+    """The locked images that decide what the outputs of the image `name` are."""
+    image = definition.image[name]
+    images = image.variants(name)
+    if image.debug_of is not None:
+        images |= definition.image[image.debug_of].variants(image.debug_of)
+    beside = [one for each in images.values() for one in _beside(each, definition.debian.suite)]
+    programs = () if image.is_application and not image.script else (TOOLS,)
+    return tuple(dict.fromkeys((*images, *beside, COMPRESSORS, *programs)))
 
 
 def nspawn_host(architecture: str) -> Image:
@@ -116,6 +149,15 @@ def nspawn_host(architecture: str) -> Image:
 
 def _request(image: Image, suite: str) -> Request:
     names, without = image.packages, image.without
+    if image.debug_of is not None:
+        return Request(
+            names=names or toolset.DEBUG,
+            suite=suite,
+            architecture=architecture_of(image),
+            essential=False,
+            recommends=False,
+            without=(*without, *SCRIPTS_ONLY),
+        )
     if image.is_application:
         names += tuple(name for name in APPLICATION if name not in (*names, *without))
         without += SCRIPTS_ONLY
@@ -140,6 +182,8 @@ def _beside(image: Image, suite: str) -> dict[str, Request]:
     """What an image needs beside its own packages."""
     architecture = architecture_of(image)
     wanted = {fakeroot_name(suite, image): _plain(PRELOADED, suite, architecture)}
+    if is_emulated(image):
+        wanted[EMULATOR] = _plain(toolset.EMULATOR, toolset.SUITE, host_architecture())
     initrd = initrd_name(suite, image)
     if initrd is not None:
         names = (*INITRD_PACKAGES, *image.initrd.packages)

@@ -60,11 +60,11 @@ def split(
     prefixes = tuple(canonical(path.strip("/")) for path in own)
     top = {path: node for path, node in left.items() if _is_below(_first(path, node), prefixes)}
     rest = {path: node for path, node in left.items() if path not in top}
-    layers = [_with_parents(nodes, {}) for nodes in lower]
+    layers = [with_parents_of(nodes, {}) for nodes in lower]
     return [
         *layers,
-        _with_parents(rest | _put_right(tree, layers), tree),
-        _with_parents(top, tree),
+        with_parents_of(rest | _put_right(tree, layers), tree),
+        with_parents_of(top, tree),
     ]
 
 
@@ -135,7 +135,7 @@ def _is_below(path: str, prefixes: tuple[str, ...]) -> bool:
     return any(path == prefix or path.startswith(f"{prefix}/") for prefix in prefixes)
 
 
-def _with_parents(nodes: Mapping[str, Node], tree: Mapping[str, Node]) -> Tree:
+def with_parents_of(nodes: Mapping[str, Node], tree: Mapping[str, Node]) -> Tree:
     """`nodes` and the directories they are in, of `tree` or else plain ones."""
     full = dict(nodes)
     for path in nodes:

@@ -11,12 +11,14 @@ from typing import Any
 
 import msgspec
 
+from osloom.assemble.base import added_to_base, base_of, blobs_of_base, said_of_base
 from osloom.assemble.compression import programs
+from osloom.assemble.debug import STAY, add_tools
 from osloom.assemble.layers import ON_TOP, group, split_layers, write_layer
-from osloom.assemble.oci_config import check_config, effective, identity, image_config
+from osloom.assemble.oci_config import check_config, effective, identity, image_config, platform
 from osloom.assemble.request import Product, Request
 from osloom.base.digest import Digest, to_hex
-from osloom.engine.step import Job, Step, action
+from osloom.engine.step import Job, Output, Step, action
 from osloom.model.application import Derived
 from osloom.model.definition import Oci
 from osloom.model.tree import Node, with_parents
@@ -41,10 +43,21 @@ def write_layout(job: Job) -> Mapping[str, Digest]:
     derived = msgspec.json.decode(
         blobs.read(job.digest("derived")) if "derived" in job.inputs else b"{}", type=Derived
     )
-    settings = effective(settings, derived)
+    base = base_of(job)
+    settings = effective(base.inherited(settings), derived)
     check_config(settings, job.tree(), blobs.read)
-    said = identity(derived, name=parameters["name"], version=parameters["version"])
-    created = dt.datetime.fromtimestamp(parameters["epoch"], dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    if parameters["debug"]:
+        entrypoint = (f"/{STAY}", *settings.entrypoint)
+        settings = msgspec.structs.replace(settings, entrypoint=entrypoint)
+    said = identity(
+        derived,
+        name=parameters["name"],
+        version=parameters["version"],
+        revision=parameters["revision"],
+    )
+    created = dt.datetime.fromtimestamp(parameters["created"], dt.UTC).strftime(
+        "%Y-%m-%dT%H:%M:%SZ"
+    )
     nodes: dict[str, Node] = {}
 
     def add(data: bytes, media_type: str) -> dict[str, Any]:
@@ -52,21 +65,22 @@ def write_layout(job: Job) -> Mapping[str, Digest]:
         nodes[f"blobs/sha256/{to_hex(digest)}"] = Node("file", 0o644, size=len(data), digest=digest)
         return {"mediaType": media_type, "digest": digest, "size": len(data)}
 
+    architecture = parameters["architecture"]
+    labels = {**base.labels, **said}
+    configuration = base.continued(
+        image_config(settings, layers, architecture=architecture, created=created, labels=labels)
+    )
+    layers = [*base.layers, *layers]
     for layer in layers:
         nodes[f"blobs/sha256/{to_hex(layer['digest'])}"] = Node(
             "file", 0o644, size=layer["size"], digest=layer["digest"]
         )
-    architecture = parameters["architecture"]
-    config = add(
-        _json(
-            image_config(settings, layers, architecture=architecture, created=created, labels=said)
-        ),
-        _CONFIG,
-    )
+    config = add(_json(configuration), _CONFIG)
     descriptors = [{key: layer[key] for key in ("mediaType", "digest", "size")} for layer in layers]
     annotations = {
         "org.opencontainers.image.created": created,
         **said,
+        **base.annotations,
         **settings.annotations,
     }
     manifest = add(
@@ -83,7 +97,7 @@ def write_layout(job: Job) -> Mapping[str, Digest]:
     )
     entry = {
         **manifest,
-        "platform": {"architecture": architecture, "os": "linux"},
+        "platform": platform(architecture),
         "annotations": {"org.opencontainers.image.ref.name": parameters["tag"]},
     }
     index = _json({"schemaVersion": 2, "mediaType": _INDEX, "manifests": [entry]})
@@ -101,7 +115,12 @@ def _json(value: Any) -> bytes:
 
 
 def plan(request: Request) -> tuple[Product, ...]:
-    settings = request.image.oci
+    added, room = added_to_base(request)
+    given = request.image.oci
+    # Where it goes is no part of what it is.
+    settings = msgspec.structs.replace(
+        given, layers=min(given.layers, room), repository=None, tags=()
+    )
     # Too few layers for packages of their own: one for everything, or one below the files.
     parts = request.parts if settings.layers > 1 else ()
     own = sorted(request.image.files) if settings.layers >= ON_TOP + bool(parts) else []
@@ -114,25 +133,26 @@ def plan(request: Request) -> tuple[Product, ...]:
         title=f"divide {request.name} into layers",
         group=request.name,
         parameters={"groups": dense, "own": own},
-        inputs={"tree": request.tree, "packages": tuple(part.tree for part in parts)},
+        inputs={"tree": added, "packages": tuple(part.tree for part in parts)},
     )
     titles = [
         _title([part.name for part, number in zip(parts, dense, strict=True) if number == one])
         for one in range(len(numbers))
     ]
     titles += ["configuration", "files of the definition"]
+    trees = [divided.output(f"layer-{number}") for number in range(len(titles))]
+    if request.debug is not None:
+        titles.append("debug tools")
+        trees.append(plan_tools(request.name, request.tree, request.debug, epoch=request.epoch))
     layers = [
         Step(
             action=write_layer,
             title=f"write the layer {title}",
             group="layer",
             parameters={"compression": settings.compression},
-            inputs={
-                "tree": divided.output(f"layer-{number}"),
-                **programs(settings.compression, request.compressors),
-            },
+            inputs={"tree": tree, **programs(settings.compression, request.compressors)},
         )
-        for number, title in enumerate(titles)
+        for title, tree in zip(titles, trees, strict=True)
     ]
     layout = Step(
         action=write_layout,
@@ -140,22 +160,37 @@ def plan(request: Request) -> tuple[Product, ...]:
         group=request.name,
         parameters={
             "architecture": request.architecture,
-            "epoch": request.epoch,
+            "debug": request.debug is not None,
+            "created": request.commit[1] if request.commit else request.epoch,
             "name": request.name,
+            "revision": request.commit[0] if request.commit else "",
             "settings": msgspec.to_builtins(settings),
             "titles": titles,
             "tag": settings.tag or plain_tag(request.version),
             "version": request.version,
+            **said_of_base(request),
         },
         inputs={
             "tree": request.tree,
             **({"derived": request.derived} if request.derived else {}),
             "layers": tuple(step.output("file") for step in layers),
             "infos": tuple(step.output("info") for step in layers),
+            **blobs_of_base(request),
         },
     )
     product = Product(path=f"{request.name}.oci", output=layout.output(), kind="directory")
     return (product,)
+
+
+def plan_tools(name: str, tree: Output, tools: Output, *, epoch: int) -> Output:
+    """The layer of the debug variant `name`, whose image without it is `tree`."""
+    return Step(
+        action=add_tools,
+        title=f"add the tools of {name}",
+        group=name,
+        parameters={"epoch": epoch},
+        inputs={"tree": tree, "tools": tools},
+    ).output()
 
 
 def plain_tag(version: str) -> str:

@@ -32,9 +32,14 @@ def effective(settings: Oci, derived: Derived) -> Oci:
     )
 
 
-def identity(derived: Derived, *, name: str, version: str) -> dict[str, str]:
+def identity(derived: Derived, *, name: str, version: str, revision: str) -> dict[str, str]:
     """What the image is called, annotations.md; labels of the configuration say the same."""
-    said = {"title": name, "version": version, "description": derived.description}
+    said = {
+        "title": name,
+        "version": version,
+        "description": derived.description,
+        "revision": revision,
+    }
     return {f"org.opencontainers.image.{key}": value for key, value in said.items() if value}
 
 
@@ -70,12 +75,17 @@ def image_config(
         }
     return {
         "created": created,
-        "architecture": architecture,
-        "os": "linux",
+        **platform(architecture),
         "config": {name: value for name, value in config.items() if value},
         "rootfs": {"type": "layers", "diff_ids": [layer["diffId"] for layer in layers]},
         "history": [{"created": created, "created_by": layer["title"]} for layer in layers],
     }
+
+
+def platform(architecture: str) -> dict[str, str]:
+    """The machine, as image-index.md has it; Debian says `amd64` and `arm64` as Go does."""
+    variant = {"variant": "v8"} if architecture == "arm64" else {}
+    return {"architecture": architecture, "os": "linux", **variant}
 
 
 def _port(port: int | str) -> str:

@@ -6,6 +6,7 @@ from typing import Literal
 
 from osloom.engine.step import Output
 from osloom.model.definition import Image, Project
+from osloom.model.lock import Base
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,12 +31,16 @@ class Request:
     architecture: str
     """As Debian says it: `amd64`."""
     epoch: int
+    commit: tuple[str, int] | None = None
+    """The commit that the definition is of, and its time, where images are to tell."""
     version: str
     """The project's, or in an application that has none its first package's."""
     tree: Output
     """The image tree: everything in place, normalised, no time later than the epoch."""
     derived: Output | None = None
     """What an application's packages say of how it runs: a model.application.Derived as JSON."""
+    debug: Output | None = None
+    """The tree of the tools that a debug variant adds."""
     foretold: Output | None = None
     """A tree that will probably have the same kernel, and is there sooner."""
     parts: tuple[Part, ...]
@@ -43,6 +48,10 @@ class Request:
     """The tree of the tools image."""
     compressors: Output
     """The tree with the programs that compress."""
+    base: Base | None = None
+    """The base image that the image starts from."""
+    base_tree: Output | None = None
+    """Its tree, of which `tree` was made."""
     initrd: Output | None = None
     """The tree of the initrd image, without kernel modules; None when the image has no kernel."""
 

@@ -12,7 +12,7 @@ import msgspec
 
 from osloom.base.digest import Digest
 from osloom.base.errors import BuildError
-from osloom.compose.certificates import with_bundle
+from osloom.compose.application.certificates import with_bundle
 from osloom.engine.step import Job, action
 from osloom.model.tree import Node, Tree
 

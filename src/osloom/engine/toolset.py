@@ -19,6 +19,9 @@ PACKAGES = (
     "qemu-utils",
 )
 
+EMULATOR = ("qemu-user",)
+"""Static programs: they start in images, which have no library of this host's."""
+
 COMPRESSORS = ("libfaketime", "pigz", "xz-utils", "zstd")
 """An image of their own: a container without scripts is made with no other tool, and what was
 compressed need not be compressed again when another tool changes."""
@@ -31,11 +34,13 @@ DEBUG = (
     "ca-certificates",
     "coreutils",
     "curl",
+    "dash",
     "findutils",
     "grep",
     "iproute2",
     "iputils-ping",
     "less",
+    "libc-bin",
     "mawk",
     "ncurses-base",
     "procps",

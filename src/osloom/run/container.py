@@ -71,7 +71,7 @@ def user_of(store: Store, container: Container, given: str | None = None) -> Ide
         if node is not None and node.kind == "hardlink":
             node = tree[node.target]
         data = store.blobs.read(node.digest) if node and node.digest else b""
-        return data.decode(errors="replace")
+        return data.decode(errors="surrogateescape")
 
     text = container.settings.user if given is None else given
     found = find_user(text, passwd=read("etc/passwd"), group=read("etc/group"))

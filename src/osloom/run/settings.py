@@ -11,6 +11,8 @@ import msgspec
 
 from osloom.base.digest import Digest, to_hex
 from osloom.base.errors import BuildError, UsageError
+from osloom.fetch.registry.descriptor import INDEXES, Descriptor, ImageIndex, ImageManifest
+from osloom.sources.oci.manifest import choose
 from osloom.store.store import Store
 
 
@@ -57,24 +59,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
         return words
 
 
-class _Descriptor(msgspec.Struct, frozen=True):
-    digest: Digest
-
-
-class _Index(msgspec.Struct, frozen=True):
-    manifests: tuple[_Descriptor, ...]
-
-
-class _Manifest(msgspec.Struct, frozen=True):
-    config: _Descriptor
-
-
 class _Configuration(msgspec.Struct, frozen=True):
     config: Settings = Settings()
 
 
-def load_settings(store: Store, layout: Digest) -> Settings:
-    """Of the first image in the OCI image layout whose tree is `layout`."""
+def load_settings(store: Store, layout: Digest, architecture: str) -> Settings:
+    """Of the image for `architecture` in the OCI image layout whose tree is `layout`."""
     tree = store.load_tree(layout)
 
     def read(path: str) -> bytes:
@@ -83,12 +73,15 @@ def load_settings(store: Store, layout: Digest) -> Settings:
             raise BuildError(f"cannot read the image layout: it has no {path}")
         return store.blobs.read(node.digest)
 
-    def blob(descriptor: _Descriptor) -> bytes:
+    def blob(descriptor: Descriptor) -> bytes:
         return read(f"blobs/sha256/{to_hex(descriptor.digest)}")
 
     try:
-        index = msgspec.json.decode(read("index.json"), type=_Index)
-        manifest = msgspec.json.decode(blob(index.manifests[0]), type=_Manifest)
+        named = msgspec.json.decode(read("index.json"), type=ImageIndex).manifests[0]
+        if named.media_type in INDEXES:
+            index = msgspec.json.decode(blob(named), type=ImageIndex)
+            named = choose(index, architecture, what="the image")
+        manifest = msgspec.json.decode(blob(named), type=ImageManifest)
         return msgspec.json.decode(blob(manifest.config), type=_Configuration).config
     except (msgspec.DecodeError, IndexError) as error:
         raise BuildError(f"cannot read the image layout: {error}") from error

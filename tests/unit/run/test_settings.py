@@ -7,6 +7,7 @@ import pytest
 
 from osloom.base.digest import to_hex
 from osloom.base.errors import BuildError, UsageError
+from osloom.fetch.registry.descriptor import OCI_MANIFEST
 from osloom.model.tree import Node, Tree, with_parents
 from osloom.run.settings import Settings, load_settings
 from osloom.store.store import Store
@@ -44,6 +45,10 @@ def test_a_variable_may_have_an_equals_sign_in_its_value() -> None:
     assert Settings(env=("A=b=c", "D=")).environment == {"A": "b=c", "D": ""}
 
 
+def descriptor(node: Node) -> dict[str, object]:
+    return {"mediaType": OCI_MANIFEST, "digest": node.digest, "size": node.size}
+
+
 def layout(store: Store, config: object) -> Tree:
     """A layout as far as it is read."""
 
@@ -53,8 +58,8 @@ def layout(store: Store, config: object) -> Tree:
         return f"blobs/sha256/{to_hex(digest)}", Node("file", 0o644, size=len(data), digest=digest)
 
     configuration = add(config)
-    manifest = add({"schemaVersion": 2, "config": {"digest": configuration[1].digest}})
-    index = add({"schemaVersion": 2, "manifests": [{"digest": manifest[1].digest}]})
+    manifest = add({"schemaVersion": 2, "config": descriptor(configuration[1]), "layers": []})
+    index = add({"schemaVersion": 2, "manifests": [descriptor(manifest[1])]})
     nodes = dict([configuration, manifest, ("index.json", index[1])])
     return with_parents(nodes, mtime=0)
 
@@ -63,7 +68,7 @@ def test_they_come_from_the_layout_as_it_is(tmp_path: Path) -> None:
     store = Store(tmp_path)
     config = {"User": "app", "Env": None, "Cmd": ["a"], "WorkingDir": "/srv", "OnBuild": ["x"]}
     tree = layout(store, {"architecture": "amd64", "config": config})
-    found = load_settings(store, store.add_tree(tree))
+    found = load_settings(store, store.add_tree(tree), "amd64")
     assert found == Settings(user="app", cmd=("a",), working_dir="/srv")
 
 
@@ -71,10 +76,10 @@ def test_they_come_from_the_layout_as_it_is(tmp_path: Path) -> None:
 def test_a_configuration_of_another_shape_is_refused(tmp_path: Path, config: object) -> None:
     store = Store(tmp_path)
     with pytest.raises(BuildError, match="cannot read the image layout"):
-        load_settings(store, store.add_tree(layout(store, config)))
+        load_settings(store, store.add_tree(layout(store, config)), "amd64")
 
 
 def test_a_layout_that_lacks_a_blob_is_refused(tmp_path: Path) -> None:
     store = Store(tmp_path)
     with pytest.raises(BuildError, match=r"it has no index\.json"):
-        load_settings(store, store.add_tree(Tree()))
+        load_settings(store, store.add_tree(Tree()), "amd64")

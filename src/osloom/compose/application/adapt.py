@@ -1,0 +1,190 @@
+"""An application: package trees around one program, without what only a system needs.
+
+No script runs. What of the scripts' work a container needs is done here: accounts, nsswitch.conf,
+declared directories; and what the packages say of how their program runs is derived.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from osloom.base.digest import Digest
+from osloom.compose.accounts import Accounts
+from osloom.compose.application.declared import (
+    GROUPS,
+    USERS,
+    add_declared_accounts,
+    add_group,
+    add_member,
+    add_user,
+    make_declared_paths,
+    make_directory,
+)
+from osloom.compose.application.entrypoint import find_entrypoint, programs
+from osloom.compose.application.trim import trimmed
+from osloom.compose.application.units.search import find_drop_ins, find_sockets, find_unit
+from osloom.compose.application.units.service import Service, carry_over
+from osloom.compose.application.unrun import do_without, read_scripts, script_notes
+from osloom.compose.control import Control
+from osloom.compose.customise import Root, read_accounts, write_accounts
+from osloom.engine.step import Job, action
+from osloom.model.application import Derived
+from osloom.model.definition import Group, User
+from osloom.model.tree import Tree
+
+NONROOT = "nonroot"
+NONROOT_ID = 65532
+"""As other images of this kind have it, so that volumes fit."""
+_NSSWITCH = """\
+passwd: files
+group: files
+shadow: files
+hosts: files dns
+networks: files
+protocols: files
+services: files
+"""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """The parameters of `adapt`."""
+
+    epoch: int
+    main: str
+    """The package that the application is named for; empty when the definition names none."""
+    configured: bool = False
+    """Whether the packages' scripts have run: then only what is derived is left to do."""
+    keep: tuple[str, ...] = ()
+    service: str | None = None
+    entrypoint: bool = True
+    """Whether to look for one."""
+    user: str | None = None
+    """Whom the definition says the program runs as."""
+    own: tuple[str, ...] = ()
+    """The users and groups that the definition makes later."""
+    home: str | None = None
+
+
+@action(version=1)
+def adapt(job: Job) -> Mapping[str, Digest]:
+    """The merged packages `tree` as an application's; and `derived`, a Derived as JSON.
+
+    `main` has the tree and the control tree of the package it is named for, `controls` the control
+    trees of all.
+    """
+    settings = msgspec.convert(job.parameters["settings"], Settings)
+    tree = job.tree() if settings.configured else trimmed(job.tree(), settings.keep)
+    root = Root(dict(tree.items()), job.store.blobs, settings.epoch)
+    accounts = read_accounts(root)
+    derived = Derived()
+    if not settings.configured:
+        derived = _prepare(
+            root, accounts, tree, [Control(one, root.blobs) for one in job.trees("controls")]
+        )
+    if settings.main:
+        shipped, files = job.trees("main")
+        control = Control(files, job.store.blobs)
+        derived = msgspec.structs.replace(
+            derived,
+            title=control.name,
+            description=control.fields.get("Description", "").partition("\n")[0],
+        )
+        if settings.entrypoint and not settings.service:
+            derived = _with_program(derived, control, shipped, tree)
+    if settings.service:
+        service = find_service(tree, root, settings.service)
+        derived = _with_service(derived, service, root, accounts, settings)
+    if not settings.configured:
+        _add_users(accounts, settings)
+        make_declared_paths(root, accounts)
+        if not derived.user:
+            derived = msgspec.structs.replace(derived, user=f"{NONROOT_ID}:{NONROOT_ID}")
+    write_accounts(root, accounts)
+    return {
+        "tree": job.store.add_tree(Tree(root.nodes)),
+        "derived": job.store.blobs.add(msgspec.json.encode(derived)),
+    }
+
+
+def _prepare(root: Root, accounts: Accounts, tree: Tree, controls: Sequence[Control]) -> Derived:
+    """What scripts and the packages of every system would have put into /etc."""
+    if "etc/nsswitch.conf" not in root.nodes:
+        root.write("etc/nsswitch.conf", _NSSWITCH)
+    add_user(accounts, "nobody", epoch=root.epoch)
+    add_declared_accounts(root, accounts)
+    found = read_scripts(controls, tree)
+    do_without(root, accounts, found)
+    return Derived(notes=script_notes(found, tree))
+
+
+def _with_program(derived: Derived, control: Control, shipped: Tree, tree: Tree) -> Derived:
+    found = find_entrypoint(control.name, shipped, tree)
+    if found is not None:
+        return msgspec.structs.replace(derived, entrypoint=(found,))
+    own = programs(shipped, tree)
+    there = f"it has {', '.join(own[:8])}" if own else "it has none itself"
+    note = f"no program of `{control.name}` is plainly the one to run ({there}): say `entrypoint`"
+    return msgspec.structs.replace(derived, notes=(*derived.notes, note))
+
+
+def find_service(tree: Tree, root: Root, name: str) -> Service:
+    """The service `name` of the packages, carried over."""
+
+    def read(path: str) -> str | None:
+        place = tree.resolve(path)
+        return root.read(place) if place in tree else None
+
+    return carry_over(
+        root.read(find_unit(tree, name)),
+        name=name,
+        drop_ins=[root.read(path) for path in find_drop_ins(tree, name)],
+        sockets={socket: root.read(path) for socket, path in find_sockets(tree).items()},
+        read=read,
+    )
+
+
+def _with_service(
+    derived: Derived, service: Service, root: Root, accounts: Accounts, settings: Settings
+) -> Derived:
+    said = (settings.user or "").partition(":")[0]
+    user = said if said and said not in settings.own else service.user or "root"
+    add_user(accounts, user, epoch=settings.epoch)
+    if service.group:
+        add_group(accounts, service.group)
+    for group in service.supplementary_groups:
+        add_member(accounts, user, group, epoch=settings.epoch)
+    uid = accounts.uid(user)
+    gid = accounts.gid(service.group) if service.group else _primary(accounts, uid)
+    for one in service.directories:
+        owner = (accounts.uid(one.user) if one.user else uid, gid)
+        if one.group:
+            owner = (owner[0], accounts.gid(one.group))
+        make_directory(root, one.path, one.mode, owner)
+    return msgspec.structs.replace(
+        derived,
+        entrypoint=service.entrypoint,
+        user=f"{uid}:{gid}",
+        environment=service.environment,
+        working_directory=service.working_directory,
+        stop_signal=service.stop_signal,
+        volumes=service.volumes,
+        ports=service.ports,
+        notes=(*derived.notes, *service.notes),
+    )
+
+
+def _primary(accounts: Accounts, uid: int) -> int:
+    return next((int(row[3]) for row in accounts.passwd if row[2] == str(uid)), uid)
+
+
+def _add_users(accounts: Accounts, settings: Settings) -> None:
+    """The default user, and whom the definition names but does not make."""
+    home = settings.home if settings.user is None or settings.user == NONROOT else None
+    accounts.add_group(NONROOT, Group(gid=NONROOT_ID))
+    user = User(uid=NONROOT_ID, group=NONROOT, system=True, home=home, shell="/usr/sbin/nologin")
+    accounts.add_user(NONROOT, user, epoch=settings.epoch)
+    name, _, group = (settings.user or "").partition(":")
+    if name in USERS and name not in settings.own:
+        add_user(accounts, name, epoch=settings.epoch)
+    if group in GROUPS and group not in settings.own:
+        add_group(accounts, group)
