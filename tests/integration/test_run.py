@@ -64,6 +64,15 @@ entrypoint = ["/usr/bin/python3", "/app.py"]
 user = "1234"
 ports = [80]
 
+[image.ending]
+packages = ["dash"]
+configure = "none"
+outputs = ["oci"]
+
+[image.ending.oci]
+entrypoint = ["/bin/sh", "-c"]
+debug = true
+
 [image.nobody]
 from = "small"
 outputs = ["oci"]
@@ -285,6 +294,16 @@ def test_variables_entrypoint_and_user_of_the_command_line_win(small: Workshop) 
     assert (found["GREETING"], found["PASSED"], "LACKING" in found) == ("hello", "on", False)
     script = ["--entrypoint", "/usr/bin/id", "--user", "1:2", "--", "-u"]
     assert small("run", "small", *script).check().stdout == "1\n"
+
+
+def test_a_debug_variant_has_its_tools_and_stays(start: Start) -> None:
+    process = start.osloom("run", "ending-debug", "--progress", "plain", "--", "echo begun; exit 3")
+    assert process.stdout is not None
+    assert process.stdout.readline() == "begun\n"
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(timeout=2)
+    process.terminate()
+    assert process.wait(timeout=30) == 3
 
 
 def test_a_port_needs_a_network(small: Workshop) -> None:

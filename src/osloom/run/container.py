@@ -111,7 +111,8 @@ def run_http_check(
     request = _request(store, container, wishes, work, http=check)
     # The check keeps its own time; this one is for a program that cannot be ended.
     answer, response = runtime.run_to_end(store, request, timeout=check.timeout + 60)
-    return response.failed, answer.output
+    failed = "the check did not come to its end" if response.failed is None else response.failed
+    return failed, answer.output
 
 
 def shell_words(store: Store, container: Container, text: str) -> list[str]:

@@ -68,7 +68,8 @@ def _serve(request: Request) -> int:
     # crun passes them on; it is in the same process group.
     for number in PASSED_ON:
         signal.signal(number, signal.SIG_IGN)
-    os.read(there, 1)
+    if not os.read(there, 1):
+        return _wait(crun)
     if request.network == "own":
         network.connect(crun, programs, request.forwards, place.bundle)
     os.write(go_end, b"1")

@@ -53,8 +53,8 @@ class Response(msgspec.Struct, frozen=True, kw_only=True):
     problem: str = ""
     """Why there could be no container."""
     hint: str | None = None
-    failed: str = ""
-    """Why the HTTP check failed."""
+    failed: str | None = None
+    """Why the HTTP check failed; empty when it did not, None when it was not made to its end."""
 
 
 @dataclass(frozen=True, slots=True)
