@@ -525,6 +525,26 @@ def test_credentials_never_go_to_another_host(guarded: Any, layout: Path, tmp_pa
         assert not any("Authorization" in one for one in elsewhere.headers)
 
 
+def test_a_slow_registry_is_waited_for(registry: Server, layout: Path, tmp_path: Path) -> None:
+    def slow(exchange: Exchange) -> bool:
+        time.sleep(0.1)
+        status, headers, data = exchange.forward()
+        exchange.handler.send_response(status)
+        for name, value in headers.items():
+            exchange.handler.send_header(name, value)
+        exchange.handler.end_headers()
+        for place in range(0, 0 if exchange.method == "HEAD" else len(data), 100_000):
+            exchange.handler.wfile.write(data[place : place + 100_000])
+            exchange.handler.wfile.flush()
+            time.sleep(0.05)
+        return True
+
+    with proxying(registry.address, slow) as proxy:
+        push_to(proxy.address, layout)
+        store = Store(tmp_path / "store")
+        assert pull_from(proxy.address, store, tmp_path / "pulled") == root_of(layout)
+
+
 def test_a_registry_that_sends_in_circles_is_left(registry: Server) -> None:
     def circle(exchange: Exchange) -> None:
         exchange.answer(302, {"Location": exchange.path})

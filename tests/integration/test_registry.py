@@ -1,11 +1,14 @@
 """Push, pull and load with the registries, clients and engines that others use."""
 
 import base64
+import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,9 +17,14 @@ from typing import Any
 import pytest
 
 from integration.conftest import Workshop
+from osloom.base.progress import silent
+from osloom.fetch.registry.registry import open_registry
+from osloom.release.layout import load_layout
+from osloom.release.push import Wanted, push
 from support.certificates import Authority, make_authority
 from support.cli import environment
 from support.programs import Programs
+from support.proxy import Exchange, proxying
 from support.registry import Server, running
 from support.tokens import IDENTITY, serving_tokens
 
@@ -184,6 +192,17 @@ def test_an_image_for_several_platforms_that_others_made_comes_whole_or_in_part(
     ).get("Digest")
     again = ("--insecure-policy", "copy", "--all", f"oci:{tmp_path / 'all'}")
     registry_programs("usr/bin/skopeo", *again, f"oci:{tmp_path / 'again'}")
+    with open_registry(registry.address) as opened:
+        wanted = Wanted(
+            image="several",
+            layout=load_layout(tmp_path / "all"),
+            repository="pushed",
+            tags=("1",),
+        )
+        push(opened, [wanted], siblings={}, report=silent)
+    raw = f"docker://{registry.address}/pushed:1"
+    inspected = registry_programs("usr/bin/skopeo", "inspect", "--raw", "--tls-verify=false", raw)
+    assert f"sha256:{hashlib.sha256(inspected.encode()).hexdigest()}" == pulled["digest"]
     part = ("--platform", "linux/arm64", "--to", str(tmp_path / "part"))
     shop("pull", reference, *part).check()
     config = json.loads(
@@ -201,9 +220,6 @@ def test_an_image_for_several_platforms_that_others_made_comes_whole_or_in_part(
 
 def _several_platforms(layout: Path, target: Path) -> Path:
     """The same image twice, once said to be for arm64, below one index."""
-    import hashlib
-    import shutil
-
     shutil.copytree(layout, target)
 
     def add(value: Any) -> dict[str, Any]:
@@ -469,3 +485,33 @@ def _images(layout: Path) -> list[Any]:
 
     index = json.loads((layout / "index.json").read_text())
     return [blob(blob(one["digest"])["config"]["digest"]) for one in index["manifests"]]
+
+
+def test_an_interrupt_ends_a_push_to_a_registry_that_says_nothing_more(
+    shop: Workshop, registry: Server
+) -> None:
+    reached = threading.Event()
+    over = threading.Event()
+
+    def stall(exchange: Exchange) -> bool:
+        if exchange.method != "PUT":
+            return False
+        reached.set()
+        over.wait(120)
+        return True
+
+    with proxying(registry.address, stall) as proxy:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "osloom", "push", "--to", f"{proxy.address}/stalled"],
+            cwd=shop.directory,
+            env=environment(OSLOOM_STORE=str(shop.store)),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert reached.wait(60)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+        over.set()
+    assert process.returncode == 128 + signal.SIGINT
+    assert said.splitlines()[-1] == "stopped; the next run continues where this one was"

@@ -69,7 +69,7 @@ def pull(
             for future in futures:
                 future.result()
         except BaseException:
-            registry.client.stopped.set()
+            registry.client.stop()
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     tag = reference.tag or (DEFAULT_TAG if reference.digest is None else None)

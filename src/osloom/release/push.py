@@ -5,7 +5,6 @@ a push that is cut off, or that a registry spoils, leaves tags as they were.
 """
 
 import threading
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ import msgspec
 from osloom.base.digest import Digest, from_hex
 from osloom.base.errors import Error, FetchError
 from osloom.base.files import sha256_sparse
-from osloom.base.progress import Event, Reporter
+from osloom.base.progress import Reporter
 from osloom.fetch.registry.descriptor import Descriptor
 from osloom.fetch.registry.registry import Registry
 from osloom.release.layout import Layout
@@ -85,7 +84,7 @@ def push(
         try:
             return _Push(registry, wanted, siblings, report, pool).run()
         except BaseException:
-            registry.client.stopped.set()
+            registry.client.stop()
             pool.shutdown(wait=False, cancel_futures=True)
             raise
 
@@ -162,22 +161,7 @@ class _Push:
                 f"cannot push {blob.digest}: {path} holds something else",
                 hint=f"remove {layout.directory} and build the image again",
             )
-        event_id = f"push {blob.digest} {repository}"
-        title = f"push {blob.digest[7:19]} to {repository}"
-        start = time.monotonic()
-        self._report(Event(kind="started", id=event_id, title=title, group="push", total=blob.size))
-        try:
-            how = self._registry.push_blob(
-                repository, blob, path, source=source, report=self._report
-            )
-        except BaseException:
-            self._report(Event(kind="failed", id=event_id, title=title, group="push"))
-            raise
-        seconds = time.monotonic() - start
-        self._report(
-            Event(kind="finished", id=event_id, title=title, group="push", seconds=seconds)
-        )
-        return how
+        return self._registry.push_blob(repository, blob, path, source=source, report=self._report)
 
     def _bring_manifests(self, one: Wanted) -> None:
         """By digest, what is named before what names it; the root too, so that it is tried."""

@@ -28,6 +28,13 @@ WRONG = {
         '[image.a]\npakages = ["vim"]\n',
         "2:1 unknown key `pakages` | did you mean `packages`?",
     ),
+    "registry that is an address": (
+        '[image.a]\n[registry]\naddress = "https://host.example/team"\n',
+        (
+            "3:1 `address` cannot be `https://host.example/team` | it is a registry's host, with the"
+            " beginning of the repositories' names behind it, as in `registry.example.com/team`"
+        ),
+    ),
     "key misspelt at the top": (
         "[imag.a]\n[image.b]\n",
         "1:2 unknown key `imag` | did you mean `image`?",

@@ -6,19 +6,18 @@ plain HTTP. Bodies come as they are sent, never unpacked: digests are of those b
 
 import contextlib
 import os
+import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urlencode, urljoin, urlsplit
-
-import msgspec
 
 from osloom.base.errors import FetchError
 from osloom.fetch.registry.authorize import Authorizer, refused
 from osloom.fetch.registry.credentials import Keyring
+from osloom.fetch.registry.messages import SMALL, Answer, Request, printable, read, said
 from osloom.fetch.registry.reference import DOCKER_HUB
 from osloom.fetch.registry.retries import AGAIN, Retries, retry_after
 from osloom.fetch.registry.trust import (
@@ -31,39 +30,11 @@ from osloom.fetch.registry.trust import (
 
 if TYPE_CHECKING:
     import httpx
+    from httpcore import NetworkStream
 
 _HUB = "registry-1.docker.io"
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MOST_REDIRECTS = 5
-_PATIENCE = 30.0
-"""Seconds without a byte."""
-SMALL = 64 << 10
-"""Bytes of an answer that is read for what it says; the rest is of no interest."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """One request, which can be sent any number of times."""
-
-    method: str
-    url: str
-    """A path of the registry, or a whole address."""
-    scopes: tuple[str, ...] = ()
-    """What it takes to be allowed, as in the token specification: `repository:app:pull`."""
-    headers: Mapping[str, str] = field(default_factory=dict)
-    content: bytes | Callable[[], Iterable[bytes]] | None = None
-    """A function gives the body from its start, each time; then `headers` have the length."""
-    patience: float = _PATIENCE
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    status: int
-    headers: "httpx.Headers"
-    body: bytes
-    """One byte more than the limit when there is more."""
-    url: str
-    """Where it came from in the end; `Location` is relative to it."""
 
 
 class Client:
@@ -73,7 +44,8 @@ class Client:
         environment = dict(os.environ)
         self.host = host
         self.stopped = threading.Event()
-        """Set by whoever wants every thread to give up."""
+        """Set when every thread is to give up; see `stop`."""
+        self._connections: set[NetworkStream] = set()
         self._server = _HUB if host == DOCKER_HUB else host
         self._directories = certificate_directories(host, environment)
         self._ca = given_authority(ca, environment)
@@ -90,6 +62,17 @@ class Client:
     def close(self) -> None:
         for one in self._clients.values():
             one.close()
+
+    def stop(self) -> None:
+        """Make every thread give up, those too that wait for the registry."""
+        self.stopped.set()
+        with self._guard:
+            connections = list(self._connections)
+        for one in connections:
+            found = one.get_extra_info("socket")
+            with contextlib.suppress(OSError):
+                # Closing would not wake who reads. Not TLS's own farewell: that would wait, too.
+                socket.socket.shutdown(found, socket.SHUT_RDWR)
 
     def retries(self) -> Retries:
         return Retries(self.host, self.stopped)
@@ -128,10 +111,10 @@ class Client:
         """The error for an answer that is not the one that was hoped for."""
         if answer.status == 401:
             return refused(self.host, self._authorizer.credentials_of(scopes), answer.status)
-        said = _said(answer.body)
+        text = said(answer.body)
         return FetchError(
             f"cannot {doing}: {self.host} answered with status {answer.status}"
-            + (f": {said}" if said else ""),
+            + (f": {text}" if text else ""),
             hint="ask whoever runs the registry for the right to do it"
             if answer.status == 403
             else None,
@@ -169,11 +152,21 @@ class Client:
         timeout = httpx.Timeout(request.patience, connect=15, pool=None)
         try:
             made = http.build_request(
-                request.method, url, headers=headers, content=content, timeout=timeout
+                request.method,
+                url,
+                headers=headers,
+                content=content,
+                timeout=timeout,
+                extensions={"trace": self._note_connection},
             )
         except httpx.InvalidURL as error:
             raise FetchError(f"cannot use {self.host}: it refers to `{printable(url)}`") from error
         return http.send(made, stream=True, follow_redirects=False)
+
+    def _note_connection(self, event: str, info: Mapping[str, Any]) -> None:
+        if event in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
+            with self._guard:
+                self._connections.add(info["return_value"])
 
     def _client(self, url: str) -> "httpx.Client":
         """One for plain HTTP and one for TLS: reading the system's authorities takes its time."""
@@ -213,7 +206,7 @@ class Client:
             try:
                 answer = self._send(Request(method="GET", url=""), f"{base}/v2/", {})
                 answer.close()
-            except (httpx.ReadError, httpx.RemoteProtocolError):
+            except (httpx.ConnectError, httpx.ReadError, httpx.RemoteProtocolError):
                 if base in bases:
                     continue
                 raise
@@ -257,39 +250,18 @@ class Client:
             headers = {**headers, "Content-Type": "application/x-www-form-urlencoded"}
         content = text.encode() if method == "POST" else None
         request = Request(method=method, url=url, headers=headers, content=content)
-        retries = self.retries()
+        retries = Retries(urlsplit(url).netloc, self.stopped)
         while True:
             with retries.transport():
                 answer = self._send(request, url, headers)
                 with contextlib.closing(answer):
                     if answer.status_code not in AGAIN:
-                        said = read(answer, SMALL)
-                        return said.status, said.body
+                        found = read(answer, SMALL)
+                        return found.status, found.body
                     retries.failed(
-                        f"its token server answered with status {answer.status_code}",
-                        retry_after(answer.headers),
+                        f"it answered with status {answer.status_code}", retry_after(answer.headers)
                     )
             retries.wait()
-
-
-def read(answer: "httpx.Response", limit: int) -> Answer:
-    """At most `limit` bytes of the body, and one more that says that there are more."""
-    data = bytearray()
-    for chunk in answer.iter_raw():
-        data += chunk
-        if len(data) > limit:
-            break
-    return Answer(
-        status=answer.status_code,
-        headers=answer.headers,
-        body=bytes(data[: limit + 1]),
-        url=str(answer.url),
-    )
-
-
-def printable(text: str) -> str:
-    """Text of a server for a terminal: no control characters, not too much."""
-    return "".join(one if one.isprintable() else "?" for one in text[:200])
 
 
 def _split(url: str, host: str) -> SplitResult:
@@ -310,21 +282,3 @@ def _origin(url: str) -> tuple[str, str, int]:
 
 def _is_followed(method: str, status: int) -> bool:
     return status in (307, 308) or (status in _REDIRECTS and method in ("GET", "HEAD"))
-
-
-class _Problem(msgspec.Struct, frozen=True):
-    code: str = ""
-    message: str = ""
-
-
-class _Problems(msgspec.Struct, frozen=True):
-    errors: tuple[_Problem, ...] = ()
-
-
-def _said(body: bytes) -> str:
-    """The first error of an answer, distribution-spec, Error Codes."""
-    with contextlib.suppress(msgspec.DecodeError):
-        problems = msgspec.json.decode(body, type=_Problems).errors
-        if problems:
-            return printable(problems[0].message or problems[0].code)
-    return ""

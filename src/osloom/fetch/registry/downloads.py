@@ -8,8 +8,9 @@ from osloom.base.digest import digest_json, from_hex, to_hex
 from osloom.base.errors import FetchError
 from osloom.base.files import sha256_sparse
 from osloom.base.progress import Event, Reporter
-from osloom.fetch.registry.client import SMALL, Client, Request, read
+from osloom.fetch.registry.client import Client
 from osloom.fetch.registry.descriptor import Descriptor
+from osloom.fetch.registry.messages import SMALL, Request, read
 from osloom.fetch.registry.retries import AGAIN, Retries, retry_after
 from osloom.store.blobs import store_error
 from osloom.store.store import Store
@@ -142,5 +143,5 @@ class _Download:
 
 def _start(answer: "httpx.Response") -> int | None:
     """The first byte of a part, RFC 9110 section 14.4."""
-    found = re.match(r"bytes (\d+)-", answer.headers.get("Content-Range", ""))
+    found = re.match(r"bytes ([0-9]{1,18})-", answer.headers.get("Content-Range", ""))
     return int(found[1]) if found else None

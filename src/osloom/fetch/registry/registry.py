@@ -11,7 +11,8 @@ from osloom.base.digest import Digest, is_digest
 from osloom.base.errors import FetchError
 from osloom.base.progress import Reporter
 from osloom.fetch.registry import downloads, uploads
-from osloom.fetch.registry.client import Answer, Client, Request, printable
+from osloom.fetch.registry.blobs import has_blob, scopes_of
+from osloom.fetch.registry.client import Client
 from osloom.fetch.registry.descriptor import (
     INDEXES,
     LARGEST_MANIFEST,
@@ -20,6 +21,7 @@ from osloom.fetch.registry.descriptor import (
     Manifest,
     make_manifest,
 )
+from osloom.fetch.registry.messages import Answer, Request, number, printable
 from osloom.store.store import Store
 
 _ACCEPT = {"Accept": ", ".join((*INDEXES, *MANIFESTS))}
@@ -38,7 +40,7 @@ def open_registry(
     try:
         yield Registry(client)
     except BaseException:
-        client.stopped.set()
+        client.stop()
         raise
     finally:
         client.close()
@@ -61,12 +63,12 @@ class Registry:
         if answer.status == 404:
             return None
         digest = answer.headers.get("Docker-Content-Digest", "")
-        size = answer.headers.get("Content-Length", "")
-        if not digest or not size.isdigit():
+        size = number(answer.headers.get("Content-Length", ""))
+        if not digest or size is None:
             return self.manifest(repository, reference).descriptor
         if not is_digest(digest) or (is_digest(reference) and digest != reference):
             raise self._lie(repository, reference, digest)
-        return Descriptor(media_type=_media_type(answer), digest=Digest(digest), size=int(size))
+        return Descriptor(media_type=_media_type(answer), digest=Digest(digest), size=size)
 
     def manifest(self, repository: str, reference: str) -> Manifest:
         """A manifest or an index, by tag or digest, of at most 4 MiB.
@@ -96,7 +98,7 @@ class Registry:
 
     def has_blob(self, repository: str, blob: Descriptor) -> bool:
         """Raises FetchError when the registry has something else under the digest."""
-        return uploads.has_blob(self.client, repository, blob)
+        return has_blob(self.client, repository, blob)
 
     def push_blob(
         self,
@@ -108,11 +110,31 @@ class Registry:
         report: Reporter,
     ) -> uploads.How:
         """Mount a blob from the repository `source`, or send the file `path`; then it is there."""
-        return uploads.Upload(self.client, repository, blob, path, report).run(source)
+        return uploads.push_blob(self.client, repository, blob, path, source=source, report=report)
 
     def push_manifest(self, repository: str, reference: str, manifest: Manifest) -> None:
-        """Under a tag or its digest; what it names has to be there."""
-        uploads.put_manifest(self.client, repository, reference, manifest)
+        """Put it under a tag or its digest; what it names has to be there.
+
+        Raises FetchError when the registry does not take it, or then has something else.
+        """
+        scopes = scopes_of(repository)
+        name = self._name(repository, reference)
+        request = Request(
+            method="PUT",
+            url=f"/v2/{repository}/manifests/{reference}",
+            scopes=scopes,
+            headers={"Content-Type": manifest.media_type},
+            content=manifest.data,
+        )
+        answer = self.client.ask(request)
+        if answer.status not in (200, 201, 202):
+            raise self.client.denied(answer, scopes, f"push {name}")
+        said = answer.headers.get("Docker-Content-Digest", manifest.digest)
+        if said != manifest.digest:
+            raise FetchError(
+                f"cannot push {name}: for {manifest.digest} the registry kept {printable(said)}",
+                hint="the registry is damaged, or something on the way to it: do not use it",
+            )
 
     def _ask(self, method: str, repository: str, reference: str, actions: str) -> Answer:
         scopes = (f"repository:{repository}:{actions}",)

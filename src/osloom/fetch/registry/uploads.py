@@ -4,7 +4,8 @@ distribution-spec 1.1, Push. Nothing counts as there before the registry says so
 """
 
 import re
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -12,8 +13,10 @@ from urllib.parse import urlencode, urljoin
 
 from osloom.base.errors import FetchError
 from osloom.base.progress import Event, Reporter
-from osloom.fetch.registry.client import Answer, Client, Request, printable
-from osloom.fetch.registry.descriptor import Descriptor, Manifest
+from osloom.fetch.registry.blobs import has_blob, scopes_of
+from osloom.fetch.registry.client import Client
+from osloom.fetch.registry.descriptor import Descriptor
+from osloom.fetch.registry.messages import Answer, Request, number, printable
 from osloom.fetch.registry.retries import AGAIN, Retries, retry_after
 
 How = Literal["sent", "mounted"]
@@ -25,32 +28,6 @@ _PATIENCE = 300.0
 """Seconds: a registry may move a blob of gigabytes to its place before it answers."""
 _UPLOAD_TRIES = 4
 """Times that one blob is begun."""
-
-
-def scopes_of(repository: str, source: str | None = None) -> tuple[str, ...]:
-    """The right to push to a repository, and to mount from another one."""
-    own = f"repository:{repository}:pull,push"
-    return (own,) if source is None else (own, f"repository:{source}:pull")
-
-
-def has_blob(client: Client, repository: str, blob: Descriptor) -> bool:
-    """Raises FetchError when the registry has something else under the digest."""
-    scopes = scopes_of(repository)
-    request = Request(method="HEAD", url=f"/v2/{repository}/blobs/{blob.digest}", scopes=scopes)
-    answer = client.ask(request)
-    if answer.status == 404:
-        return False
-    if answer.status != 200:
-        raise client.denied(answer, scopes, f"look into {client.host}/{repository}")
-    size = answer.headers.get("Content-Length", str(blob.size))
-    digest = answer.headers.get("Docker-Content-Digest", blob.digest)
-    if size != str(blob.size) or digest != blob.digest:
-        raise FetchError(
-            f"cannot push to {client.host}/{repository}: for {blob.digest} of {blob.size} bytes "
-            f"it has `{printable(digest)}` of {printable(size)} bytes",
-            hint="the registry is damaged: whoever runs it has to look",
-        )
-    return True
 
 
 @dataclass(slots=True, kw_only=True)
@@ -67,26 +44,57 @@ class _BrokenError(Exception):
     """The upload has to begin anew."""
 
 
-class Upload:
+def push_blob(
+    client: Client,
+    repository: str,
+    blob: Descriptor,
+    path: Path,
+    *,
+    source: str | None,
+    report: Reporter,
+) -> How:
+    """Mount a blob from the repository `source`, if there is one and it has it, or send `path`.
+
+    Raises FetchError when it cannot be shown to be there afterwards.
+    """
+    event_id = f"push {blob.digest} {repository}"
+    title = f"push {blob.digest[7:19]} to {client.host}/{repository}"
+    start = time.monotonic()
+    report(Event(kind="started", id=event_id, title=title, group="push", total=blob.size))
+
+    def moved(count: int) -> None:
+        report(Event(kind="advanced", id=event_id, group="push", amount=count))
+
+    try:
+        how = _Upload(client, repository, blob, path, moved).run(source)
+    except BaseException:
+        report(Event(kind="failed", id=event_id, title=title, group="push"))
+        raise
+    seconds = time.monotonic() - start
+    report(Event(kind="finished", id=event_id, title=title, group="push", seconds=seconds))
+    return how
+
+
+class _Upload:
     """One blob on its way."""
 
     def __init__(
-        self, client: Client, repository: str, blob: Descriptor, path: Path, report: Reporter
+        self,
+        client: Client,
+        repository: str,
+        blob: Descriptor,
+        path: Path,
+        moved: Callable[[int], None],
     ) -> None:
         self._client = client
         self._repository = repository
         self._blob = blob
         self._path = path
-        self._report = report
+        self._moved = moved
         self._chunks = blob.size > _CHUNK
         self._doing = f"push {blob.digest} to {client.host}/{repository}"
-        self.event_id = f"push {blob.digest} {repository}"
 
     def run(self, source: str | None) -> How:
-        """Mount it from the repository `source`, if there is one and it has it, or send it.
-
-        Raises FetchError when it cannot be shown to be there afterwards.
-        """
         problem = "nothing was tried"
         for _ in range(_UPLOAD_TRIES):
             session = self._begin(source)
@@ -125,16 +133,13 @@ class Upload:
             if source is not None:
                 return self._begin(None)
             raise self._client.denied(answer, scopes, self._doing)
-        least = answer.headers.get("OCI-Chunk-Min-Length", "")
-        return _Session(url=_location(answer), least=int(least) if least.isdigit() else 0)
+        least = number(answer.headers.get("OCI-Chunk-Min-Length", ""))
+        return _Session(url=_location(answer), least=least or 0)
 
     def _send(self, session: _Session) -> None:
         if self._chunks:
             self._send_chunks(session)
-        start = session.offset
-        answer = self._put(
-            "PUT", _with_digest(session.url, self._blob.digest), start, self._blob.size, {}
-        )
+        answer = self._finish(session)
         if answer.status != 201:
             raise self._refusal(answer)
         said = answer.headers.get("Docker-Content-Digest", self._blob.digest)
@@ -190,12 +195,13 @@ class Upload:
         session.offset = reached
         session.url = _location(answer) if "Location" in answer.headers else session.url
 
-    def _put(self, method: str, url: str, start: int, end: int, headers: dict[str, str]) -> Answer:
-        """Send the last part; one that broke is not sent again: the upload may be over."""
+    def _finish(self, session: _Session) -> Answer:
+        """Send what is left; when that breaks it is not sent again: the upload may be over."""
         import httpx
 
+        url = _with_digest(session.url, self._blob.digest)
         try:
-            answer = self._put_once(method, url, start, end, headers)
+            answer = self._put_once("PUT", url, session.offset, self._blob.size, {})
         except httpx.TransportError as error:
             raise self._broken(str(error) or type(error).__name__) from error
         if answer.status in AGAIN:
@@ -237,9 +243,7 @@ class Upload:
                     raise FetchError(f"cannot {self._doing}: stopped")
                 yield data
                 start += len(data)
-                self._report(
-                    Event(kind="advanced", id=self.event_id, group="push", amount=len(data))
-                )
+                self._moved(len(data))
 
     def _refusal(self, answer: Answer) -> Exception:
         # Wrong digest, wrong range, no such upload: another try from the start may go well.
@@ -259,28 +263,6 @@ class Upload:
         )
 
 
-def put_manifest(client: Client, repository: str, reference: str, manifest: Manifest) -> None:
-    """Under a tag or its digest. Raises FetchError when the registry then has something else."""
-    scopes = scopes_of(repository)
-    name = f"{client.host}/{repository}{'@' if ':' in reference else ':'}{reference}"
-    request = Request(
-        method="PUT",
-        url=f"/v2/{repository}/manifests/{reference}",
-        scopes=scopes,
-        headers={"Content-Type": manifest.media_type},
-        content=manifest.data,
-    )
-    answer = client.ask(request)
-    if answer.status not in (200, 201, 202):
-        raise client.denied(answer, scopes, f"push {name}")
-    said = answer.headers.get("Docker-Content-Digest", manifest.digest)
-    if said != manifest.digest:
-        raise FetchError(
-            f"cannot push {name}: for {manifest.digest} the registry kept {printable(said)}",
-            hint="the registry is damaged, or something on the way to it: do not use it",
-        )
-
-
 def _location(answer: Answer) -> str:
     return urljoin(answer.url, answer.headers["Location"])
 
@@ -294,7 +276,7 @@ def _reached(answer: Answer, otherwise: int) -> int:
 
     `0-0` is said of nothing as well as of one byte; no one cuts after one.
     """
-    found = re.fullmatch(r"(?:bytes=)?0-(\d+)", answer.headers.get("Range", ""))
+    found = re.fullmatch(r"(?:bytes=)?0-([0-9]{1,18})", answer.headers.get("Range", ""))
     if not found:
         return otherwise
     return int(found[1]) + 1 if int(found[1]) else 0
