@@ -79,7 +79,11 @@ class Base(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def id(self) -> str:
-        return f"{self.reference} {self.architecture}"
+        return base_id(self.reference, self.architecture)
+
+
+def base_id(reference: str, architecture: str) -> str:
+    return f"{reference} {architecture}"
 
 
 class LockedImage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
