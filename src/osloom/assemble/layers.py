@@ -144,7 +144,7 @@ def with_parents_of(nodes: Mapping[str, Node], tree: Mapping[str, Node]) -> Tree
     return Tree(full)
 
 
-@action(version=2)
+@action(version=2, light=True)
 def split_layers(job: Job) -> Mapping[str, Digest]:
     """The tree `tree` split by `packages`: `layer-0`, `layer-1` … as trees."""
     layers = split(

@@ -28,7 +28,7 @@ _INDEX = "application/vnd.oci.image.index.v1+json"
 _CONFIG = "application/vnd.oci.image.config.v1+json"
 
 
-@action(version=2)
+@action(version=2, light=True)
 def write_layout(job: Job) -> Mapping[str, Digest]:
     """Layers, configuration, manifest and index as the tree of a layout."""
     parameters = job.parameters

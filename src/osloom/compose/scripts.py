@@ -103,7 +103,7 @@ def _failure(response: Response) -> BuildError:
     return BuildError(f"cannot run {what}: it failed in the sandbox", detail=detail[-6000:])
 
 
-@action(version=2)
+@action(version=2, light=True)
 def finish(job: Job) -> Mapping[str, Digest]:
     """The tree `tree` without what the definition removes and without what varies.
 

@@ -33,17 +33,19 @@ class Action:
     version: int
     """Raised when the code changes what it makes."""
     needs: Needs
+    light: bool
+    """So little work, whatever its inputs, that starting a process for it would be most of it."""
     run: Callable[["Job"], Mapping[str, Digest]]
 
 
 def action(
-    *, version: int, needs: Needs = "data"
+    *, version: int, needs: Needs = "data", light: bool = False
 ) -> Callable[[Callable[["Job"], Mapping[str, Digest]]], Action]:
     """Make an Action of a function from a job to the digests of what it made, by output name."""
 
     def make(function: Callable[["Job"], Mapping[str, Digest]]) -> Action:
         name = f"{function.__module__}:{function.__qualname__}"
-        return Action(name=name, version=version, needs=needs, run=function)
+        return Action(name=name, version=version, needs=needs, light=light, run=function)
 
     return make
 
