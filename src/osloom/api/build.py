@@ -182,7 +182,13 @@ def _assembly(session: Session, name: str, image: Image, planned: ImagePlan, sui
         derived=planned.derived,
         foretold=planned.foretold,
         parts=tuple(
-            Part(name=one.package.name, version=one.package.version, tree=one.tree)
+            Part(
+                name=one.package.name,
+                version=one.package.version,
+                source=one.package.source,
+                size=one.package.size,
+                tree=one.tree,
+            )
             for one in planned.packages
         ),
         tools=planned.programs.tools,

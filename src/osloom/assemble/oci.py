@@ -6,13 +6,14 @@ https://github.com/opencontainers/image-spec: image-layout.md, manifest.md, conf
 import datetime as dt
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from osloom.assemble.compression import programs
-from osloom.assemble.layers import ON_TOP, group, split_layers, write_layer
+from osloom.assemble.grouping import group
+from osloom.assemble.layers import ON_TOP, split_layers, write_layer
 from osloom.assemble.oci_config import check_config, effective, identity, image_config
 from osloom.assemble.request import Product, Request
 from osloom.base.digest import Digest, to_hex
@@ -101,24 +102,28 @@ def _json(value: Any) -> bytes:
 
 
 def plan(request: Request) -> tuple[Product, ...]:
-    settings = request.image.oci
+    count = request.image.oci.layers
     # Too few layers for packages of their own: one for everything, or one below the files.
-    parts = request.parts if settings.layers > 1 else ()
+    parts = request.parts if count > 1 else ()
+    return plan_grouped(request, group(parts, count - ON_TOP))
+
+
+def plan_grouped(request: Request, groups: Sequence[int]) -> tuple[Product, ...]:
+    """`groups` has the number of each package's layer, from 0; none: no package has one."""
+    settings = request.image.oci
+    parts = request.parts if groups else ()
     own = sorted(request.image.files) if settings.layers >= ON_TOP + bool(parts) else []
-    groups = group([part.name for part in parts], settings.layers)
-    numbers = sorted(set(groups))
-    # Groups that no package fell into are not layers: number those that are.
-    dense = [numbers.index(number) for number in groups]
+    names = [part.name for part in parts]
     divided = Step(
         action=split_layers,
         title=f"divide {request.name} into layers",
         group=request.name,
-        parameters={"groups": dense, "own": own},
+        parameters={"groups": list(groups), "names": names, "own": own},
         inputs={"tree": request.tree, "packages": tuple(part.tree for part in parts)},
     )
     titles = [
-        _title([part.name for part, number in zip(parts, dense, strict=True) if number == one])
-        for one in range(len(numbers))
+        _title([name for name, number in zip(names, groups, strict=True) if number == one])
+        for one in range(max(groups, default=-1) + 1)
     ]
     titles += ["configuration", "files of the definition"]
     layers = [
