@@ -64,7 +64,8 @@ def _matches(path: str, pattern: str) -> bool:
 def normalised(tree: Tree, *, epoch: int, add: Callable[[bytes], Node]) -> Tree:
     """The tree without what varies, and with no time later than `epoch`.
 
-    What is generated from a file has that file's time.
+    A hard link has the time of the file that it is, and what is generated from a file has that
+    file's time.
     """
     kept = tree.without(matching(tree, REMOVED))
     nodes = {
@@ -74,9 +75,9 @@ def normalised(tree: Tree, *, epoch: int, add: Callable[[bytes], Node]) -> Tree:
         for path, node in kept.items()
     }
     for path, node in nodes.items():
-        made_from = nodes.get(origin(path) or "") if node.mtime == epoch else None
-        if made_from is not None:
-            nodes[path] = msgspec.structs.replace(node, mtime=made_from.mtime)
+        source = node.target if node.kind == "hardlink" else origin(path)
+        if source in nodes and node.mtime == epoch:
+            nodes[path] = msgspec.structs.replace(node, mtime=nodes[source].mtime)
     if "usr/lib/systemd/systemd" in nodes:
         # Not an id but the word for "none yet": the first boot makes one, machine-id(5).
         nodes["etc/machine-id"] = msgspec.structs.replace(

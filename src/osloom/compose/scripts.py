@@ -101,7 +101,7 @@ def _failure(response: Response) -> BuildError:
     return BuildError(f"cannot run {what}: it failed in the sandbox", detail=detail[-6000:])
 
 
-@action(version=3)
+@action(version=4)
 def finish(job: Job) -> Mapping[str, Digest]:
     """The tree `tree` without what the definition removes and without what varies.
 
