@@ -173,11 +173,12 @@ def split_layers(job: Job) -> Mapping[str, Digest]:
 @action(version=2)
 def write_layer(job: Job) -> Mapping[str, Digest]:
     """The tree `tree` as a layer blob, and its descriptor and diff ID as `info`."""
+    tree = job.tree()
     blobs = job.store.blobs
     diff = hashlib.sha256()
 
     def measured() -> Iterator[bytes]:
-        for chunk in write_tar(job.tree(), blobs.chunks):
+        for chunk in write_tar(tree, blobs.chunks):
             diff.update(chunk)
             yield chunk
 
@@ -188,6 +189,6 @@ def write_layer(job: Job) -> Mapping[str, Digest]:
         "digest": digest,
         "size": blobs.path(digest).stat().st_size,
         "diffId": f"sha256:{diff.hexdigest()}",
-        "paths": len(job.tree()),
+        "paths": len(tree),
     }
     return {"file": digest, "info": blobs.add(json.dumps(info, sort_keys=True).encode())}

@@ -113,31 +113,37 @@ def plan_grouped(request: Request, groups: Sequence[int]) -> tuple[Product, ...]
     settings = request.image.oci
     parts = request.parts if groups else ()
     own = sorted(request.image.files) if settings.layers >= ON_TOP + bool(parts) else []
-    names = [part.name for part in parts]
     divided = Step(
         action=split_layers,
         title=f"divide {request.name} into layers",
         group=request.name,
-        parameters={"groups": list(groups), "names": names, "own": own},
+        parameters={
+            "groups": list(groups),
+            "names": [part.name for part in parts],
+            "own": own,
+        },
         inputs={"tree": request.tree, "packages": tuple(part.tree for part in parts)},
     )
-    titles = [
-        _title([name for name, number in zip(names, groups, strict=True) if number == one])
+    members = [
+        [part for part, number in zip(parts, groups, strict=True) if number == one]
         for one in range(max(groups, default=-1) + 1)
     ]
+    titles = [_title([part.name for part in some]) for some in members]
     titles += ["configuration", "files of the definition"]
+    weights = [sum(part.size for part in some) for some in members] + [0] * ON_TOP
     layers = [
         Step(
             action=write_layer,
             title=f"write the layer {title}",
             group="layer",
+            weight=weight,
             parameters={"compression": settings.compression},
             inputs={
                 "tree": divided.output(f"layer-{number}"),
                 **programs(settings.compression, request.compressors),
             },
         )
-        for number, title in enumerate(titles)
+        for number, (title, weight) in enumerate(zip(titles, weights, strict=True))
     ]
     layout = Step(
         action=write_layout,

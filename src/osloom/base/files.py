@@ -92,6 +92,8 @@ def _extents(descriptor: int, size: int) -> Iterator[tuple[int, int]]:
 
 def sha256_sparse(path: Path) -> str:
     """The digest of a file, in hex. Holes are not read, and reading goes on while hashing does."""
+    if path.stat().st_size <= _READ:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
     from concurrent.futures import ThreadPoolExecutor
 
     found = hashlib.sha256()
