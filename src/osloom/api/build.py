@@ -1,11 +1,13 @@
 """Build images: plan, fetch what is missing, run the steps, put the outputs in place."""
 
+import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
 
+from osloom.api.git import head
 from osloom.api.project import OUTPUT, Project
 from osloom.api.publish import Publisher
 from osloom.api.requests import COMPRESSORS, TOOLS, fakeroot_name, initrd_name, requests
@@ -23,6 +25,7 @@ from osloom.compose.plan import (
     plan_merge,
     plan_packages,
     plan_tools,
+    plan_trimmed,
 )
 from osloom.engine.build import Builder
 from osloom.engine.decoder import find_decoder
@@ -61,7 +64,6 @@ class Session:
         self.lock = lock
         self.store = store
         self.report = report
-        self.epoch = project.epoch(lock)
         self._executor = LocalExecutor(store, decoder=self._find_decoder)
         self.builder = Builder(store, self._executor, report)
 
@@ -70,6 +72,18 @@ class Session:
 
     def __exit__(self, *_: object) -> None:
         self._executor.stop()
+
+    def epoch(self, image: str) -> int:
+        return self.project.epoch(self.lock, image)
+
+    @functools.cached_property
+    def commit(self) -> tuple[str, int] | None:
+        """The commit to write into images and their time of creation, where that is asked for."""
+        if not self.project.definition.project.revision:
+            return None
+        found = head(self.project.directory)
+        given = self.project.given_epoch()
+        return found.name, found.time if given is None else given
 
     def _find_decoder(self) -> Path | None:
         """In the tools image, if a build before this one has made it."""
@@ -127,19 +141,42 @@ def plan_one(
 ) -> tuple[ImagePlan, list[Planned]]:
     """One image of the lock, of the definition or of osloom itself; `base`: tools and suite."""
     tools, suite = base
+    if image.debug_of is not None:
+        return _plan_variant(session, name, image, formats, base)
     fakeroot = session.lock.packages_of(fakeroot_name(suite, image))
     own = plan_image(
         _plain(name),
         image,
         session.lock.packages_of(name),
         project=session.project.definition.project,
-        epoch=session.epoch,
+        epoch=session.epoch(name),
         programs=Programs(
             tools=tools, fakeroot=plan_merge("fakeroot", plan_packages(fakeroot), dpkg=False)
         ),
         sources=_sources(session.project.directory, image, session.store),
     )
     request = _assembly(session, name, image, own, suite)
+    products = [
+        Planned(image=name, format=one, product=product)
+        for one in formats
+        for product in FORMATS[one](request)
+    ]
+    return own, products
+
+
+def _plan_variant(
+    session: Session, name: str, image: Image, formats: Sequence[str], base: tuple[Output, str]
+) -> tuple[ImagePlan, list[Planned]]:
+    """A debug variant: the plan of the image it is of, with tools."""
+    assert image.debug_of is not None
+    original = session.project.image(image.debug_of)
+    own, _ = plan_one(session, image.debug_of, original, (), base)
+    settings = msgspec.structs.replace(original, oci=image.oci)
+    request = replace(
+        _assembly(session, image.debug_of, settings, own, base[1]),
+        name=_plain(name),
+        debug=plan_trimmed(f"the tools of {name}", session.lock.packages_of(name)),
+    )
     products = [
         Planned(image=name, format=one, product=product)
         for one in formats
@@ -176,7 +213,8 @@ def _assembly(session: Session, name: str, image: Image, planned: ImagePlan, sui
         project=definition.project,
         image=image,
         architecture=session.lock.images[name].architecture,
-        epoch=session.epoch,
+        epoch=session.epoch(name),
+        commit=session.commit,
         version=_version(session, image, planned),
         tree=planned.tree,
         derived=planned.derived,

@@ -13,5 +13,5 @@ def built_container(session: Session, name: str, image: Image) -> Container:
     digests = session.make([*outputs, own.tree, planned.tools, own.programs.fakeroot])
     tree, tools, fakeroot = digests[-3:]
     return Container(
-        tree=tree, tools=tools, fakeroot=fakeroot, settings=image.oci, epoch=session.epoch
+        tree=tree, tools=tools, fakeroot=fakeroot, settings=image.oci, epoch=session.epoch(name)
     )

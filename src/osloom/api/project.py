@@ -60,18 +60,25 @@ class Project:
             )
         return found
 
-    def epoch(self, lock: Lock) -> int:
-        """SOURCE_DATE_EPOCH: the environment's, the definition's, or the lock's.
+    def epoch(self, lock: Lock, image: str) -> int:
+        """SOURCE_DATE_EPOCH of an image: the environment's, the definition's, or the lock's.
 
         Not the last commit's time: a build must not depend on more than definition and lock.
         """
-        given = os.environ.get("SOURCE_DATE_EPOCH")
+        given = self.given_epoch()
         if given is not None:
-            if not given.isdigit():
-                raise UsageError(f"cannot read SOURCE_DATE_EPOCH: `{given}` is not a number")
-            return int(given)
-        own = self.definition.project.epoch
-        return own if own is not None else lock.epoch
+            return given
+        locked = lock.images[image].epoch
+        return locked if locked is not None else lock.epoch
+
+    def given_epoch(self) -> int | None:
+        """What the environment or the definition says."""
+        given = os.environ.get("SOURCE_DATE_EPOCH")
+        if given is None:
+            return self.definition.project.epoch
+        if not given.isdigit():
+            raise UsageError(f"cannot read SOURCE_DATE_EPOCH: `{given}` is not a number")
+        return int(given)
 
 
 def open_project(path: Path) -> Project:

@@ -50,12 +50,14 @@ class Publisher:
                 hint="free some space or choose another place with `--output`",
             ) from error
         named = result.facts.get("digest")
+        notes = str(result.facts.get("notes", ""))
         return Artifact(
             image=image,
             format=format_name,
             path=path,
             size=size,
             digest=Digest(named) if isinstance(named, str) else digest,
+            notes=tuple(notes.splitlines()),
         )
 
     def finish(self) -> None:

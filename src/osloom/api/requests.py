@@ -85,6 +85,14 @@ def requests(definition: Definition) -> Mapping[str, Request]:
     return wanted
 
 
+def needed_by(definition: Definition, name: str) -> tuple[str, ...]:
+    """The locked images that decide what the outputs of the image `name` are."""
+    image = definition.image[name]
+    original = (image.debug_of,) if image.debug_of is not None else ()
+    programs = () if image.is_application and not image.script else (TOOLS,)
+    return (name, *original, *_beside(image, definition.debian.suite), COMPRESSORS, *programs)
+
+
 def nspawn_host(architecture: str) -> Image:
     """The system in which an nspawn output is booted for its tests."""
     kernel = {"amd64": "linux-image-cloud-amd64", "arm64": "linux-image-cloud-arm64"}
@@ -106,6 +114,15 @@ def nspawn_host(architecture: str) -> Image:
 
 def _request(image: Image, suite: str) -> Request:
     names, without = image.packages, image.without
+    if image.debug_of is not None:
+        return Request(
+            names=names or toolset.DEBUG,
+            suite=suite,
+            architecture=architecture_of(image),
+            essential=False,
+            recommends=False,
+            without=(*without, *SCRIPTS_ONLY),
+        )
     if image.is_application:
         names += tuple(name for name in APPLICATION if name not in (*names, *without))
         without += SCRIPTS_ONLY

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from osloom.api.build import Session, build, plan
+from osloom.api.git import REVISION
 from osloom.api.project import LOCKFILE
 from osloom.base.command import run
 from osloom.base.errors import BuildError
@@ -91,7 +92,9 @@ def _build_elsewhere(session: Session, names: list[str], place: Path) -> Store:
         **ELSEWHERE,
         "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
         "PATH": os.environ.get("PATH", os.defpath),
-        "SOURCE_DATE_EPOCH": str(session.epoch),
+        **{name: os.environ[name] for name in ("SOURCE_DATE_EPOCH",) if name in os.environ},
+        # The second place is in no repository.
+        **({REVISION: "{} {}".format(*session.commit)} if session.commit else {}),
     }
     done = run(argv, environment=environment, check=False)
     if done.status != 0:

@@ -61,11 +61,11 @@ def split(tree: Tree, packages: Sequence[Shipped], own: Iterable[str]) -> list[T
         else:
             lower[number][path] = node
             places[path] = number
-    layers = [_with_parents(nodes, {}) for nodes in lower]
+    layers = [with_parents_of(nodes, {}) for nodes in lower]
     return [
         *layers,
-        _with_parents(rest | _put_right(tree, layers), tree),
-        _with_parents(top, tree),
+        with_parents_of(rest | _put_right(tree, layers), tree),
+        with_parents_of(top, tree),
     ]
 
 
@@ -152,7 +152,7 @@ def _is_below(path: str, prefixes: tuple[str, ...]) -> bool:
     return any(path == prefix or path.startswith(f"{prefix}/") for prefix in prefixes)
 
 
-def _with_parents(nodes: Mapping[str, Node], tree: Mapping[str, Node]) -> Tree:
+def with_parents_of(nodes: Mapping[str, Node], tree: Mapping[str, Node]) -> Tree:
     """`nodes` and the directories they are in, of `tree` or else plain ones."""
     full = dict(nodes)
     for path in nodes:

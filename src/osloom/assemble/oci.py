@@ -12,12 +12,13 @@ from typing import Any
 import msgspec
 
 from osloom.assemble.compression import programs
+from osloom.assemble.debug import STAY, add_tools
 from osloom.assemble.grouping import group
 from osloom.assemble.layers import ON_TOP, split_layers, write_layer
 from osloom.assemble.oci_config import check_config, effective, identity, image_config
 from osloom.assemble.request import Product, Request
 from osloom.base.digest import Digest, to_hex
-from osloom.engine.step import Job, Step, action
+from osloom.engine.step import Job, Output, Step, action
 from osloom.model.application import Derived
 from osloom.model.definition import Oci
 from osloom.model.tree import Node, with_parents
@@ -44,8 +45,18 @@ def write_layout(job: Job) -> Mapping[str, Digest]:
     )
     settings = effective(settings, derived)
     check_config(settings, job.tree(), blobs.read)
-    said = identity(derived, name=parameters["name"], version=parameters["version"])
-    created = dt.datetime.fromtimestamp(parameters["epoch"], dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    if parameters["debug"]:
+        entrypoint = (f"/{STAY}", *settings.entrypoint)
+        settings = msgspec.structs.replace(settings, entrypoint=entrypoint)
+    said = identity(
+        derived,
+        name=parameters["name"],
+        version=parameters["version"],
+        revision=parameters["revision"],
+    )
+    created = dt.datetime.fromtimestamp(parameters["created"], dt.UTC).strftime(
+        "%Y-%m-%dT%H:%M:%SZ"
+    )
     nodes: dict[str, Node] = {}
 
     def add(data: bytes, media_type: str) -> dict[str, Any]:
@@ -131,6 +142,11 @@ def plan_grouped(request: Request, groups: Sequence[int]) -> tuple[Product, ...]
     titles = [_title([part.name for part in some]) for some in members]
     titles += ["configuration", "files of the definition"]
     weights = [sum(part.size for part in some) for some in members] + [0] * ON_TOP
+    trees = [divided.output(f"layer-{number}") for number in range(len(titles))]
+    if request.debug is not None:
+        titles.append("debug tools")
+        trees.append(_tools(request, request.debug))
+        weights.append(0)
     layers = [
         Step(
             action=write_layer,
@@ -138,12 +154,9 @@ def plan_grouped(request: Request, groups: Sequence[int]) -> tuple[Product, ...]
             group="layer",
             weight=weight,
             parameters={"compression": settings.compression},
-            inputs={
-                "tree": divided.output(f"layer-{number}"),
-                **programs(settings.compression, request.compressors),
-            },
+            inputs={"tree": tree, **programs(settings.compression, request.compressors)},
         )
-        for number, (title, weight) in enumerate(zip(titles, weights, strict=True))
+        for title, tree, weight in zip(titles, trees, weights, strict=True)
     ]
     layout = Step(
         action=write_layout,
@@ -151,8 +164,10 @@ def plan_grouped(request: Request, groups: Sequence[int]) -> tuple[Product, ...]
         group=request.name,
         parameters={
             "architecture": request.architecture,
-            "epoch": request.epoch,
+            "debug": request.debug is not None,
+            "created": request.commit[1] if request.commit else request.epoch,
             "name": request.name,
+            "revision": request.commit[0] if request.commit else "",
             "settings": msgspec.to_builtins(settings),
             "titles": titles,
             "tag": settings.tag or plain_tag(request.version),
@@ -167,6 +182,16 @@ def plan_grouped(request: Request, groups: Sequence[int]) -> tuple[Product, ...]
     )
     product = Product(path=f"{request.name}.oci", output=layout.output(), kind="directory")
     return (product,)
+
+
+def _tools(request: Request, tools: Output) -> Output:
+    return Step(
+        action=add_tools,
+        title=f"add the tools of {request.name}",
+        group=request.name,
+        parameters={"epoch": request.epoch},
+        inputs={"tree": request.tree, "tools": tools},
+    ).output()
 
 
 def plain_tag(version: str) -> str:

@@ -32,9 +32,14 @@ def effective(settings: Oci, derived: Derived) -> Oci:
     )
 
 
-def identity(derived: Derived, *, name: str, version: str) -> dict[str, str]:
+def identity(derived: Derived, *, name: str, version: str, revision: str) -> dict[str, str]:
     """What the image is called, annotations.md; labels of the configuration say the same."""
-    said = {"title": name, "version": version, "description": derived.description}
+    said = {
+        "title": name,
+        "version": version,
+        "description": derived.description,
+        "revision": revision,
+    }
     return {f"org.opencontainers.image.{key}": value for key, value in said.items() if value}
 
 

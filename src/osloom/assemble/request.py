@@ -34,12 +34,16 @@ class Request:
     architecture: str
     """As Debian says it: `amd64`."""
     epoch: int
+    commit: tuple[str, int] | None = None
+    """The commit that the definition is of, and its time, where images are to tell."""
     version: str
     """The project's, or in an application that has none its first package's."""
     tree: Output
     """The image tree: everything in place, normalised, no time later than the epoch."""
     derived: Output | None = None
     """What an application's packages say of how it runs: a model.application.Derived as JSON."""
+    debug: Output | None = None
+    """The tree of the tools that a debug variant adds."""
     foretold: Output | None = None
     """A tree that will probably have the same kernel, and is there sooner."""
     parts: tuple[Part, ...]

@@ -1,7 +1,7 @@
 """An application: package trees around one program, without what only a system needs.
 
-No script runs. What of the scripts' work a container needs is done here: accounts, nsswitch.conf;
-and what the packages say of how their program runs is derived.
+No script runs. What of the scripts' work a container needs is done here: accounts, nsswitch.conf,
+declared directories; and what the packages say of how their program runs is derived.
 """
 
 from collections.abc import Mapping
@@ -9,10 +9,23 @@ from collections.abc import Mapping
 import msgspec
 
 from osloom.base.digest import Digest
+from osloom.compose.accounts import Accounts
 from osloom.compose.control import Control
-from osloom.compose.customise import Root, write_accounts
+from osloom.compose.customise import Root, read_accounts, write_accounts
+from osloom.compose.declared import (
+    GROUPS,
+    USERS,
+    add_declared_accounts,
+    add_group,
+    add_member,
+    add_user,
+    make_declared_paths,
+    make_directory,
+)
 from osloom.compose.entrypoint import find_entrypoint, programs
+from osloom.compose.service import Service, carry_over
 from osloom.compose.trim import trimmed
+from osloom.compose.unit_search import find_drop_ins, find_sockets, find_unit
 from osloom.engine.step import Job, action
 from osloom.model.application import Derived
 from osloom.model.definition import Group, User
@@ -21,7 +34,6 @@ from osloom.model.tree import Tree
 NONROOT = "nonroot"
 NONROOT_ID = 65532
 """As other images of this kind have it, so that volumes fit."""
-_NOBODY = 65534
 _NSSWITCH = """\
 passwd: files
 group: files
@@ -43,8 +55,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     service: str | None = None
     entrypoint: bool = True
     """Whether to look for one."""
-    user: bool = True
-    """Whether to make one."""
+    user: str | None = None
+    """Whom the definition says the program runs as."""
+    own: tuple[str, ...] = ()
+    """The users and groups that the definition makes later."""
     home: str | None = None
 
 
@@ -57,46 +71,105 @@ def adapt(job: Job) -> Mapping[str, Digest]:
     settings = msgspec.convert(job.parameters["settings"], Settings)
     tree = trimmed(job.tree(), settings.keep)
     root = Root(dict(tree.items()), job.store.blobs, settings.epoch)
-    derived = Derived()
-    if settings.main:
-        shipped, control = job.trees("main")
-        derived = _from_package(Control(control, job.store.blobs), shipped, tree, settings)
     if "etc/nsswitch.conf" not in root.nodes:
         root.write("etc/nsswitch.conf", _NSSWITCH)
-    if settings.user:
+    accounts = read_accounts(root)
+    add_user(accounts, "nobody", epoch=settings.epoch)
+    add_declared_accounts(root, accounts)
+    derived = Derived()
+    if settings.main:
+        shipped, files = job.trees("main")
+        control = Control(files, job.store.blobs)
+        derived = _described(control)
+        if settings.entrypoint and not settings.service:
+            derived = _with_program(derived, control, shipped, tree)
+    if settings.service:
+        service = find_service(tree, root, settings.service)
+        derived = _with_service(derived, service, root, accounts, settings)
+    _add_users(accounts, settings)
+    if not derived.user:
         derived = msgspec.structs.replace(derived, user=f"{NONROOT_ID}:{NONROOT_ID}")
-    write_accounts(root, _groups(settings), _users(settings), epoch=settings.epoch)
+    make_declared_paths(root, accounts)
+    write_accounts(root, accounts)
     return {
         "tree": job.store.add_tree(Tree(root.nodes)),
         "derived": job.store.blobs.add(msgspec.json.encode(derived)),
     }
 
 
-def _from_package(control: Control, shipped: Tree, tree: Tree, settings: Settings) -> Derived:
-    derived = Derived(
-        title=control.name, description=control.fields.get("Description", "").partition("\n")[0]
-    )
-    if not settings.entrypoint:
-        return derived
+def _described(control: Control) -> Derived:
+    synopsis = control.fields.get("Description", "").partition("\n")[0]
+    return Derived(title=control.name, description=synopsis)
+
+
+def _with_program(derived: Derived, control: Control, shipped: Tree, tree: Tree) -> Derived:
     found = find_entrypoint(control.name, shipped, tree)
     if found is not None:
         return msgspec.structs.replace(derived, entrypoint=(found,))
     own = programs(shipped, tree)
     there = f"it has {', '.join(own[:8])}" if own else "it has none itself"
     note = f"no program of `{control.name}` is plainly the one to run ({there}): say `entrypoint`"
-    return msgspec.structs.replace(derived, notes=(note,))
+    return msgspec.structs.replace(derived, notes=(*derived.notes, note))
 
 
-def _groups(settings: Settings) -> dict[str, Group]:
-    groups = {"nogroup": Group(gid=_NOBODY)}
-    return groups | ({NONROOT: Group(gid=NONROOT_ID)} if settings.user else {})
+def find_service(tree: Tree, root: Root, name: str) -> Service:
+    """The service `name` of the packages, carried over."""
+
+    def read(path: str) -> str | None:
+        place = tree.resolve(path)
+        return root.read(place) if place in tree else None
+
+    return carry_over(
+        root.read(find_unit(tree, name)),
+        name=name,
+        drop_ins=[root.read(path) for path in find_drop_ins(tree, name)],
+        sockets={socket: root.read(path) for socket, path in find_sockets(tree).items()},
+        read=read,
+    )
 
 
-def _users(settings: Settings) -> dict[str, User]:
-    nologin = "/usr/sbin/nologin"
-    users = {"nobody": User(uid=_NOBODY, group="nogroup", system=True, shell=nologin)}
-    if settings.user:
-        users[NONROOT] = User(
-            uid=NONROOT_ID, group=NONROOT, system=True, home=settings.home, shell=nologin
-        )
-    return users
+def _with_service(
+    derived: Derived, service: Service, root: Root, accounts: Accounts, settings: Settings
+) -> Derived:
+    said = (settings.user or "").partition(":")[0]
+    user = said if said and said not in settings.own else service.user or "root"
+    add_user(accounts, user, epoch=settings.epoch)
+    if service.group:
+        add_group(accounts, service.group)
+    for group in service.supplementary_groups:
+        add_member(accounts, user, group, epoch=settings.epoch)
+    uid = accounts.uid(user)
+    gid = accounts.gid(service.group) if service.group else _primary(accounts, uid)
+    for one in service.directories:
+        owner = (accounts.uid(one.user) if one.user else uid, gid)
+        if one.group:
+            owner = (owner[0], accounts.gid(one.group))
+        make_directory(root, one.path, one.mode, owner)
+    return msgspec.structs.replace(
+        derived,
+        entrypoint=service.entrypoint,
+        user=f"{uid}:{gid}",
+        environment=service.environment,
+        working_directory=service.working_directory,
+        stop_signal=service.stop_signal,
+        volumes=service.volumes,
+        ports=service.ports,
+        notes=(*derived.notes, *service.notes),
+    )
+
+
+def _primary(accounts: Accounts, uid: int) -> int:
+    return next((int(row[3]) for row in accounts.passwd if row[2] == str(uid)), uid)
+
+
+def _add_users(accounts: Accounts, settings: Settings) -> None:
+    """The default user, and whom the definition names but does not make."""
+    home = settings.home if settings.user is None or settings.user == NONROOT else None
+    accounts.add_group(NONROOT, Group(gid=NONROOT_ID))
+    user = User(uid=NONROOT_ID, group=NONROOT, system=True, home=home, shell="/usr/sbin/nologin")
+    accounts.add_user(NONROOT, user, epoch=settings.epoch)
+    name, _, group = (settings.user or "").partition(":")
+    if name in USERS and name not in settings.own:
+        add_user(accounts, name, epoch=settings.epoch)
+    if group in GROUPS and group not in settings.own:
+        add_group(accounts, group)

@@ -86,7 +86,12 @@ def customise(job: Job) -> Mapping[str, Digest]:
     settings = msgspec.convert(job.parameters["settings"], Settings)
     root = Root(dict(job.tree().items()), job.store.blobs, settings.epoch)
     _write_identity(root, settings)
-    accounts = write_accounts(root, settings.groups, settings.users, epoch=settings.epoch)
+    accounts = read_accounts(root)
+    for name, group in settings.groups.items():
+        accounts.add_group(name, group)
+    for name, user in settings.users.items():
+        accounts.add_user(name, user, epoch=settings.epoch)
+    write_accounts(root, accounts)
     for path, file in settings.files.items():
         source = settings.sources.get(path)
         _put_file(
@@ -135,23 +140,18 @@ def _unknown_zone(zone: str, paths: Iterable[str]) -> BuildError:
     )
 
 
-def write_accounts(
-    root: Root, groups: Mapping[str, Group], users: Mapping[str, User], *, epoch: int
-) -> Accounts:
-    """Make groups and users with their home directories; gives all accounts there are then."""
-    accounts = Accounts.parse({name: root.read(f"etc/{name}") for name in _ACCOUNT_FILES})
-    before = accounts.files()
-    for name, group in groups.items():
-        accounts.add_group(name, group)
-    for name, user in users.items():
-        accounts.add_user(name, user, epoch=epoch)
-    after = accounts.files()
-    for name, (mode, gid) in _ACCOUNT_FILES.items():
-        if after[name] != before[name] or f"etc/{name}" not in root.nodes:
-            root.write(f"etc/{name}", after[name], mode=mode, gid=gid)
+def read_accounts(root: Root) -> Accounts:
+    return Accounts.parse({name: root.read(f"etc/{name}") for name in _ACCOUNT_FILES})
+
+
+def write_accounts(root: Root, accounts: Accounts) -> None:
+    """The four files, where they say something else than before, and the home directories."""
+    for name, text in accounts.files().items():
+        if text != root.read(f"etc/{name}"):
+            mode, gid = _ACCOUNT_FILES[name]
+            root.write(f"etc/{name}", text, mode=mode, gid=gid)
     for path, uid, gid, keys in accounts.homes:
         _make_home(root, path.strip("/"), (uid, gid), keys)
-    return accounts
 
 
 def _make_home(root: Root, path: str, owner: tuple[int, int], keys: tuple[str, ...]) -> None:

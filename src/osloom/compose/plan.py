@@ -6,14 +6,15 @@ from dataclasses import dataclass
 import msgspec
 
 from osloom.base.digest import Digest
-from osloom.compose.application import NONROOT, adapt
 from osloom.compose.application import Settings as Application
+from osloom.compose.application import adapt
 from osloom.compose.base import base_of
 from osloom.compose.configure import configure
 from osloom.compose.customise import Settings, customise
 from osloom.compose.foretell import foretell_modules
 from osloom.compose.packages import merge_packages
 from osloom.compose.scripts import Work, finish, run_scripts
+from osloom.compose.trim import trim
 from osloom.engine.step import Output, Step
 from osloom.model.definition import File, Image, Project
 from osloom.model.lock import Package
@@ -91,6 +92,12 @@ def plan_tools(packages: Sequence[Package]) -> Output:
     return plan_merge("tools", plan_packages(packages), dpkg=False)
 
 
+def plan_trimmed(name: str, packages: Sequence[Package]) -> Output:
+    """The packages' files without their documentation; nothing run."""
+    tree = plan_merge(name, plan_packages(packages), dpkg=False)
+    return Step(action=trim, title=f"trim {name}", group=name, inputs={"tree": tree}).output()
+
+
 def plan_image(
     name: str,
     image: Image,
@@ -149,7 +156,8 @@ def _adapted(
         keep=image.keep or (),
         service=image.service,
         entrypoint=not image.oci.entrypoint,
-        user=image.oci.user in (None, NONROOT),
+        user=image.oci.user,
+        own=tuple(sorted({*image.users, *image.groups})),
         home=image.oci.home,
     )
     own = [one for one in packages if one.package == main]

@@ -4,8 +4,10 @@ The same patterns in every image, so that a package's layer is the same in all o
 stay: every package's copyright file, and the common ones they refer to.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
+from osloom.base.digest import Digest
+from osloom.engine.step import Job, action
 from osloom.model.tree import Tree, parents
 
 KINDS = {
@@ -48,6 +50,12 @@ def trimmed(tree: Tree, keep: Collection[str]) -> Tree:
     kept = [path for path in tree if path not in paths and tree[path].kind != "dir"]
     needed = {parent for path in kept if path.startswith(gone) for parent in parents(path)}
     return tree.without(sorted(paths - needed))
+
+
+@action(version=1)
+def trim(job: Job) -> Mapping[str, Digest]:
+    """The tree `tree` as an application would have it."""
+    return {"tree": job.store.add_tree(trimmed(job.tree(), ()))}
 
 
 def _is_licence(path: str) -> bool:

@@ -12,8 +12,10 @@ from typing import Any, get_args, get_origin
 from osloom.base.errors import nearest
 from osloom.definition.check import Mistake
 from osloom.definition.kinds import bare, fields, is_table, said_beside
-from osloom.model.definition import Image
+from osloom.model.definition import Image, Oci
 
+DEBUG = "-debug"
+"""Behind the name of an image, its debug variant's."""
 Images = Mapping[str, Mapping[str, Any]]
 
 
@@ -21,6 +23,7 @@ def check_parents(images: Images) -> Iterator[Mistake]:
     """Every `from` that names no image or comes back to its own."""
     in_circle: set[str] = set()
     for name, image in images.items():
+        yield from _check_debug(name, image, images)
         parent = image.get("from")
         if parent is None:
             continue
@@ -39,6 +42,23 @@ def check_parents(images: Images) -> Iterator[Mistake]:
                 yield Mistake(path, f"`from` goes in a circle: {said}", hint)
 
 
+def _check_debug(name: str, image: Mapping[str, Any], images: Images) -> Iterator[Mistake]:
+    """A variant of nothing, of a variant, or one that is there already."""
+    original = image.get("debug-of")
+    path = ("image", name, "debug-of")
+    if original is not None and original not in images:
+        close = nearest(original, [one for one in images if one != name])
+        hint = f"did you mean `{close[0]}`?" if close else None
+        yield Mistake(path, f"cannot find the image `{original}`", hint)
+    elif original is not None and "debug-of" in images[original]:
+        said = f"`{original}` is a debug variant itself"
+        yield Mistake(path, said, f"name `{images[original]['debug-of']}`")
+    if image.get("oci", {}).get("debug") and f"{name}{DEBUG}" in images:
+        said = f"there is an image `{name}{DEBUG}` already"
+        hint = f'leave `debug` out, and give that image `debug-of = "{name}"`'
+        yield Mistake(("image", name, "oci", "debug"), said, hint)
+
+
 def _circle(name: str, images: Images) -> list[str]:
     """The images from `name` back to itself; none when its parents end elsewhere."""
     seen = [name]
@@ -52,11 +72,25 @@ def _circle(name: str, images: Images) -> list[str]:
 
 
 def complete(images: Images) -> dict[str, dict[str, Any]]:
-    """Every image with what it inherits. The parents have been checked."""
+    """Every image with what it inherits, and the debug variants. The parents have been checked."""
     done: dict[str, dict[str, Any]] = {}
     for name in images:
         _complete(name, images, done)
-    return {name: done[name] for name in images}
+    own = {name: done[name] for name in images}
+    for name, image in [*own.items()]:
+        if image.get("oci", {}).get("debug") and "oci" in image.get("outputs", ()):
+            own[f"{name}{DEBUG}"] = {"debug-of": name, "outputs": ["oci"]}
+    return {
+        name: _variant(image, own) if "debug-of" in image else image for name, image in own.items()
+    }
+
+
+def _variant(image: dict[str, Any], images: Images) -> dict[str, Any]:
+    """A debug variant runs for the machine and with the settings of what it is a variant of."""
+    original = images[image["debug-of"]]
+    settings = {key: value for key, value in original.get("oci", {}).items() if key != "debug"}
+    taken = {key: original[key] for key in ("architecture",) if key in original}
+    return {**taken, **image, "oci": _merged(settings, image.get("oci", {}), Oci)}
 
 
 def _complete(name: str, images: Images, done: dict[str, dict[str, Any]]) -> dict[str, Any]:

@@ -19,6 +19,24 @@ PACKAGES = (
     "qemu-utils",
 )
 
+DEBUG = (
+    "bash",
+    "ca-certificates",
+    "coreutils",
+    "curl",
+    "dash",
+    "findutils",
+    "grep",
+    "iproute2",
+    "less",
+    "libc-bin",
+    "procps",
+    "sed",
+    "strace",
+    "util-linux",
+)
+"""What somebody who looks into a running container reaches for."""
+
 COMPRESSORS = ("libfaketime", "pigz", "xz-utils", "zstd")
 """An image of their own: a container without scripts is made with no other tool, and what was
 compressed need not be compressed again when another tool changes."""

@@ -19,3 +19,5 @@ class Artifact(msgspec.Struct, frozen=True, kw_only=True):
     """Of the file; of an OCI layout its manifest."""
     seconds: float = 0.0
     reused: bool = False
+    notes: tuple[str, ...] = ()
+    """What the user should know of it: a sentence each."""

@@ -48,9 +48,12 @@ class Project(Table, frozen=True, kw_only=True):
     name: Name = "osloom"
     """Prefix of what is made; the default image name of a registry."""
     version: Version = "0"
-    """Names releases and goes into os-release as IMAGE_VERSION."""
+    """Names releases and goes into os-release as IMAGE_VERSION; `0` is none."""
     epoch: Annotated[int, Meta(ge=0, le=4294967295)] | None = None
     """SOURCE_DATE_EPOCH, seconds since 1970; the lock's own date when left out."""
+    revision: bool = False
+    """Write the git commit into containers, as their revision and the time they were created: each
+    commit then makes other images."""
 
 
 class Repository(Table, frozen=True, kw_only=True):
@@ -201,8 +204,8 @@ class Oci(Table, frozen=True, kw_only=True):
 
     compression: Literal["zstd", "gzip", "none"] = "zstd"
     """Of the layers."""
-    layers: Annotated[int, Meta(ge=1, le=127)] = 64
-    """At most so many layers."""
+    layers: Annotated[int, Meta(ge=1, le=127)] = 100
+    """At most so many layers; engines take about 125, with those of whoever builds on this image."""
     entrypoint: Arguments = ()
     """The program and its first arguments; by default the one that the first package is named for."""
     command: Arguments = ()

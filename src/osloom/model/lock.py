@@ -68,6 +68,10 @@ class LockedImage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     """The names that the definition lists, after inheritance."""
     suite: str
     architecture: str
+    epoch: int | None = None
+    """SOURCE_DATE_EPOCH of the image: the newest Release date when its packages were chosen.
+
+    It stays for as long as they do: a package more in one image changes no byte of another."""
     packages: tuple[str, ...]
     """`Package.id`, sorted."""
 
@@ -78,7 +82,7 @@ class Lock(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     version: int = VERSION
     epoch: int
-    """SOURCE_DATE_EPOCH of every build from this lock: the newest Release date."""
+    """The newest Release date."""
     repositories: tuple[Repository, ...]
     packages: tuple[Package, ...]
     images: dict[str, LockedImage]

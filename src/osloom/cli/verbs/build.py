@@ -20,16 +20,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FORMAT",
         help="make this output, whatever the definition lists; may be repeated",
     )
+    parser.add_argument(
+        "--changed-since",
+        metavar="REVISION",
+        help="only images that are not what they were in this git revision",
+    )
     parser.add_argument("-o", "--output", type=Path, metavar="DIRECTORY", help="default: dist")
+
+
+def _report_nothing(arguments: argparse.Namespace) -> None:
+    if arguments.json:
+        print_json([])
+    else:
+        print(f"nothing to build: no image has changed since {arguments.changed_since}")
 
 
 def run(arguments: argparse.Namespace) -> int:
     from osloom.api.build import Session, build, check_fresh
+    from osloom.api.changed import changed
 
     project = project_of(arguments)
     images = project.chosen(tuple(arguments.images))
     lock = project.lock()
     check_fresh(project, lock)
+    if arguments.changed_since is not None:
+        touched = changed(project, lock, arguments.changed_since)
+        images = {name: image for name, image in images.items() if name in touched}
+        if not images:
+            _report_nothing(arguments)
+            return 0
     start = time.monotonic()
     with (
         make_progress(arguments.progress) as report,
@@ -57,5 +76,8 @@ def run(arguments: argparse.Namespace) -> int:
         for one in made
     ]
     print_table(["image", "output", "file", "size", "digest", "time"], rows)
+    for one in made:
+        for note in one.notes:
+            print(f"{one.image}: {note}")
     print(f"done in {in_seconds(time.monotonic() - start)}")
     return 0

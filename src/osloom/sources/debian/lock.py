@@ -62,12 +62,19 @@ def make_lock(
             packages=tuple(sorted(one.id for one in own)),
         )
     repositories = _repositories(opened.values())
+    epoch = max(one.date for one in repositories)
+    before = previous.lock.images if previous else {}
     return Lock(
-        epoch=max(one.date for one in repositories),
+        epoch=epoch,
         repositories=repositories,
         packages=tuple(packages[identity] for identity in sorted(packages)),
-        images=images,
+        images={name: _dated(one, before.get(name), epoch) for name, one in images.items()},
     )
+
+
+def _dated(image: LockedImage, before: LockedImage | None, epoch: int) -> LockedImage:
+    is_same = before is not None and before.packages == image.packages
+    return msgspec.structs.replace(image, epoch=before.epoch if before and is_same else epoch)
 
 
 def _kept(previous: Previous | None) -> Mapping[str, dict[str, str]]:

@@ -1,0 +1,61 @@
+"""Which images a change touches: their definition, their packages, or their files."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from osloom.api import git
+from osloom.api.project import LOCKFILE, Project
+from osloom.api.requests import needed_by
+from osloom.base.errors import DefinitionError, LockError
+from osloom.definition.load import parse
+from osloom.model.definition import Definition, Image
+from osloom.model.lock import Lock, Package
+from osloom.sources.debian import lockfile
+
+
+def changed(project: Project, lock: Lock, revision: str) -> dict[str, Image]:
+    """The images with outputs that are not what they were in `revision`.
+
+    All of them when that revision has no definition or lock, or none that this osloom can read.
+    """
+    touched = git.changed_since(project.directory, revision)
+    before = _before(project, revision)
+    images = {name: one for name, one in project.definition.image.items() if one.outputs}
+    if before is None:
+        return images
+    definition, old = before
+    now = project.definition
+    return {
+        name: image
+        for name, image in images.items()
+        if (definition.project, definition.image.get(name)) != (now.project, image)
+        or (image.debug_of and definition.image.get(image.debug_of) != now.image[image.debug_of])
+        or _packages(definition, old, name) != _packages(now, lock, name)
+        or _reads(image, project, touched)
+    }
+
+
+def _before(project: Project, revision: str) -> tuple[Definition, Lock] | None:
+    text = git.file_at(project.directory, revision, project.path.name)
+    locked = git.file_at(project.directory, revision, LOCKFILE)
+    if text is None or locked is None:
+        return None
+    try:
+        return parse(text.decode(), file=revision), lockfile.parse(locked, file=revision)
+    except (DefinitionError, LockError, UnicodeDecodeError):
+        return None
+
+
+def _packages(definition: Definition, lock: Lock, name: str) -> Mapping[str, tuple[Package, ...]]:
+    """What goes into the image and what makes it."""
+    needed = needed_by(definition, name)
+    return {one: lock.packages_of(one) for one in needed if one in lock.images}
+
+
+def _reads(image: Image, project: Project, touched: frozenset[Path]) -> bool:
+    """Whether a file of the definition's own that goes into the image is among `touched`."""
+    images = [image, *([project.definition.image[image.debug_of]] if image.debug_of else [])]
+    files = [file for one in images for file in one.files.values()]
+    named = [file if isinstance(file, str) else file.source for file in files]
+    places = [(project.directory / source).resolve() for source in named if source is not None]
+    return any(path == place or place in path.parents for path in touched for place in places)

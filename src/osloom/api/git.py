@@ -1,0 +1,74 @@
+"""What a build may know of the repository that a definition is in, asked of git(1).
+
+Nothing here goes into an image unless the definition asks for it.
+"""
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from osloom.base.command import Completed, run
+from osloom.base.errors import UsageError
+
+REVISION = "OSLOOM_REVISION"
+"""`COMMIT TIME`: what a build that is not in a repository is told, as in an exported tree."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Commit:
+    name: str
+    """The full hash, with `-dirty` where files were changed since."""
+    time: int
+    """Of the commit, in seconds since 1970."""
+
+
+def head(directory: Path) -> Commit:
+    """The commit that is checked out. Raises UsageError where there is none."""
+    told = os.environ.get(REVISION, "").split()
+    if len(told) == 2 and told[1].isdigit():
+        return Commit(name=told[0], time=int(told[1]))
+    name, time = _ask(directory, "log", "-1", "--format=%H %ct").split()
+    dirty = "-dirty" if _ask(directory, "status", "--porcelain", "--", ".") else ""
+    return Commit(name=name + dirty, time=int(time))
+
+
+def changed_since(directory: Path, revision: str) -> frozenset[Path]:
+    """The absolute paths below `directory` that are not as they were in `revision`."""
+    top = Path(_ask(directory, "rev-parse", "--show-toplevel").rstrip("\n"))
+    commit = _ask(directory, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}").strip()
+    tracked = _ask(directory, "diff", "--name-only", "-z", "--no-renames", commit, "--", ".")
+    new = _ask(
+        directory, "ls-files", "--others", "--exclude-standard", "-z", "--full-name", "--", "."
+    )
+    return frozenset(top / name for name in (*tracked.split("\0"), *new.split("\0")) if name)
+
+
+def file_at(directory: Path, revision: str, name: str) -> bytes | None:
+    """The content of `directory`/`name` in `revision`; None when it was not there."""
+    done = _git(directory, "show", f"{revision}:./{name}")
+    return done.stdout if done.status == 0 else None
+
+
+def _ask(directory: Path, *arguments: str) -> str:
+    done = _git(directory, *arguments)
+    if done.status != 0:
+        said = done.stderr.decode(errors="replace").strip().splitlines()
+        if arguments[:2] == ("rev-parse", "--verify"):
+            name = arguments[-1].partition("^")[0]
+            raise UsageError(
+                f"cannot find the revision `{name}`", hint="fetch it, or name another one"
+            )
+        raise UsageError(
+            f"cannot ask git about {directory}: {said[-1] if said else 'it failed'}",
+            hint=f"run in a repository with a commit, or set {REVISION}",
+        )
+    return done.stdout.decode(errors="surrogateescape")
+
+
+def _git(directory: Path, *arguments: str) -> Completed:
+    program = shutil.which("git")
+    if program is None:
+        raise UsageError("cannot ask git: it is not installed", hint="install the package `git`")
+    environment = {"HOME": os.environ.get("HOME", "/"), "GIT_OPTIONAL_LOCKS": "0"}
+    return run([program, "-C", directory, *arguments], environment=environment, check=False)

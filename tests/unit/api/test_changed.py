@@ -1,0 +1,187 @@
+"""Which images a change touches, in a real repository."""
+
+import shutil
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from osloom.api.changed import changed
+from osloom.api.git import head
+from osloom.api.project import Project, open_project
+from osloom.api.requests import needed_by
+from osloom.base.errors import UsageError
+from osloom.model.lock import Lock, LockedImage, Package
+from osloom.sources.debian import lockfile
+
+pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="there is no git")
+
+DEFINITION = """
+[image.base]
+packages = ["base"]
+[image.api]
+from = "base"
+packages = ["api"]
+outputs = ["oci"]
+files = { "/app" = "src", "/etc/api" = "api.conf" }
+[image.api.oci]
+debug = true
+[image.web]
+from = "base"
+packages = ["web"]
+outputs = ["oci"]
+files = { "/srv" = "site" }
+"""
+
+
+def package(name: str, version: str = "1") -> Package:
+    return Package(
+        name=name,
+        version=version,
+        architecture="amd64",
+        repository="debian/trixie",
+        path=f"pool/{name}",
+        size=1,
+        digest=f"sha256:{len(name) + len(version):064d}",  # type: ignore[arg-type]
+    )
+
+
+def locked(project: Project, *more: Package) -> Lock:
+    """A lock with one package for each image, and `more` in place of those of that name."""
+    images = project.definition.image
+    names = sorted(
+        {*images, *(one for name in images for one in needed_by(project.definition, name))}
+    )
+    newer = {one.name: one for one in more}
+    packages = {name: newer.get(name, package(name)) for name in names}
+    return Lock(
+        epoch=1,
+        repositories=(),
+        packages=tuple(sorted(packages.values(), key=lambda one: one.id)),
+        images={
+            name: LockedImage(
+                request=one.digest,
+                requested=(name,),
+                suite="trixie",
+                architecture="amd64",
+                packages=(one.id,),
+            )
+            for name, one in packages.items()
+        },
+    )
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    # Below the top of the repository, as a definition may be.
+    directory = tmp_path / "deploy"
+    for name in ("src/main.py", "site/index.html", "api.conf", "README"):
+        path = directory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("one")
+    (directory / "osloom.toml").write_text(DEFINITION)
+    project = open_project(directory / "osloom.toml")
+    lockfile.save(locked(project), project.lock_path)
+    git(tmp_path, "init", "-q")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-qm", "one")
+    return project
+
+
+def git(directory: Path, *arguments: str) -> None:
+    who = ["-c", "user.name=a", "-c", "user.email=a@example.com"]
+    subprocess.run(["git", *who, *arguments], cwd=directory, check=True)
+
+
+def touched(project: Project, *more: Package) -> set[str]:
+    again = open_project(project.path)
+    return set(changed(again, locked(again, *more), "HEAD"))
+
+
+def test_nothing_has_changed(project: Project) -> None:
+    assert touched(project) == set()
+    (project.directory / "README").write_text("two")
+    assert touched(project) == set()
+
+
+@pytest.mark.parametrize(
+    ("path", "images"),
+    [
+        ("src/main.py", {"api", "api-debug"}),
+        ("src/new/file.py", {"api", "api-debug"}),
+        ("api.conf", {"api", "api-debug"}),
+        ("site/index.html", {"web"}),
+    ],
+)
+def test_a_file_touches_the_images_that_hold_it(
+    project: Project, path: str, images: set[str]
+) -> None:
+    place = project.directory / path
+    place.parent.mkdir(exist_ok=True)
+    place.write_text("two")
+    assert touched(project) == images
+
+
+@pytest.mark.parametrize(
+    ("name", "images"),
+    [
+        ("api", {"api", "api-debug"}),
+        ("api-debug", {"api-debug"}),
+        ("web", {"web"}),
+        ("base", set()),
+        (".compressors", {"api", "api-debug", "web"}),
+    ],
+)
+def test_a_package_touches_the_images_that_are_made_with_it(
+    project: Project, name: str, images: set[str]
+) -> None:
+    assert touched(project, package(name, "2")) == images
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "images"),
+    [
+        ('packages = ["web"]', 'packages = ["web"]\ntimezone = "UTC"', {"web"}),
+        (
+            'packages = ["base"]',
+            'packages = ["base"]\ntimezone = "UTC"',
+            {"api", "api-debug", "web"},
+        ),
+        ("debug = true", 'debug = true\nstop-signal = "SIGINT"', {"api", "api-debug"}),
+        ("[image.base]", '[project]\nversion = "2"\n[image.base]', {"api", "api-debug", "web"}),
+    ],
+)
+def test_a_setting_touches_the_images_that_have_it(
+    project: Project, old: str, new: str, images: set[str]
+) -> None:
+    project.path.write_text(DEFINITION.replace(old, new))
+    assert touched(project) == images
+
+
+def test_where_there_was_no_definition_everything_is_new(project: Project) -> None:
+    git(project.directory, "rm", "-q", "--cached", "osloom.toml")
+    git(project.directory, "commit", "-qm", "two")
+    assert touched(project) == {"api", "api-debug", "web"}
+
+
+def test_a_revision_that_is_not_there(project: Project) -> None:
+    with pytest.raises(UsageError) as caught:
+        changed(project, locked(project), "HEAD~7")
+    assert caught.value.message == "cannot find the revision `HEAD~7`"
+
+
+def test_a_directory_that_is_in_no_repository(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="cannot ask git about"):
+        head(tmp_path)
+
+
+def test_the_commit_and_whether_it_is_what_is_there(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = head(project.directory)
+    assert len(found.name) == 40
+    (project.directory / "src/main.py").write_text("two")
+    assert head(project.directory) == replace(found, name=f"{found.name}-dirty")
+    monkeypatch.setenv("OSLOOM_REVISION", "abc 12")
+    assert (head(project.directory).name, head(project.directory).time) == ("abc", 12)
