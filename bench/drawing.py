@@ -10,11 +10,11 @@ def bars(title: str, values: Mapping[str, int]) -> str:
     """One bar a value, in bytes; written as MiB."""
     height = _ROW * (len(values) + 1) + 10
     most = max(values.values())
+    box = f'viewBox="0 0 {_LEFT + _WIDTH + 110} {height}" font-family="sans-serif" font-size="14"'
     lines = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_LEFT + _WIDTH + 110} {height}" '
-        'font-family="sans-serif" font-size="14">',
-        f'<rect width="100%" height="100%" fill="#fff"/><text x="10" y="22" '
-        f'font-weight="bold">{escape(title)}</text>',
+        f'<svg xmlns="http://www.w3.org/2000/svg" {box}>',
+        '<rect width="100%" height="100%" fill="#fff"/>',
+        f'<text x="10" y="22" font-weight="bold">{escape(title)}</text>',
     ]
     for number, (name, value) in enumerate(values.items()):
         top = _ROW * (number + 1)

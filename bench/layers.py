@@ -34,15 +34,52 @@ DOCS = Path(__file__).parent.parent / "docs"
 SUITES = ("trixie", "bookworm")
 BEGIN, END = "<!-- written by bench/layers.py -->", "<!-- end -->"
 
-SERVER = """
-    systemd-sysv udev dbus openssh-server curl git python3 perl ca-certificates iproute2 nftables
-    less vim-tiny sudo rsync tmux locales tzdata apt systemd-resolved gnupg jq lsof strace tcpdump
-    bash-completion man-db cron logrotate chrony htop wget bzip2 xz-utils file bind9-dnsutils
-""".split()
-MEDIA = """
-    ffmpeg imagemagick gstreamer1.0-tools gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
-    gstreamer1.0-libav
-""".split()
+SERVER = [
+    "systemd-sysv",
+    "udev",
+    "dbus",
+    "openssh-server",
+    "curl",
+    "git",
+    "python3",
+    "perl",
+    "ca-certificates",
+    "iproute2",
+    "nftables",
+    "less",
+    "vim-tiny",
+    "sudo",
+    "rsync",
+    "tmux",
+    "locales",
+    "tzdata",
+    "apt",
+    "systemd-resolved",
+    "gnupg",
+    "jq",
+    "lsof",
+    "strace",
+    "tcpdump",
+    "bash-completion",
+    "man-db",
+    "cron",
+    "logrotate",
+    "chrony",
+    "htop",
+    "wget",
+    "bzip2",
+    "xz-utils",
+    "file",
+    "bind9-dnsutils",
+]
+MEDIA = [
+    "ffmpeg",
+    "imagemagick",
+    "gstreamer1.0-tools",
+    "gstreamer1.0-plugins-good",
+    "gstreamer1.0-plugins-bad",
+    "gstreamer1.0-libav",
+]
 IMAGES: Mapping[str, tuple[str, Sequence[str]]] = {
     "python": ("none", ["python3-minimal"]),
     "nginx": ("none", ["nginx"]),

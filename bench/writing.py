@@ -1,5 +1,6 @@
 """How long layers take to be written and hashed, beside `tar | zstd` of the same tree."""
 
+import os
 import subprocess
 import time
 from collections.abc import Sequence
@@ -8,13 +9,14 @@ from pathlib import Path
 
 from osloom.api.build import Session, plan_one
 from osloom.api.lock import lock
-from osloom.api.project import open_project, open_store
+from osloom.api.project import open_project
 from osloom.api.requests import TOOLS
 from osloom.base.progress import silent
 from osloom.compose.plan import plan_tools
 from osloom.engine.executor import LocalExecutor
 from osloom.engine.step import Given, Output, Step
 from osloom.engine.tools import start_from
+from osloom.store.store import Store
 
 DEFINITION = """
 [project]
@@ -34,10 +36,9 @@ LEVEL = 3
 class Writing:
     """The layers of an image to be written, and its tree in a directory for tar."""
 
-    def __init__(self, place: Path, packages: Sequence[str], threads: int) -> None:
-        self.store = open_store()
+    def __init__(self, place: Path, store: Store, packages: Sequence[str]) -> None:
+        self.store = store
         self.place = place
-        self._threads = threads
         place.mkdir(parents=True, exist_ok=True)
         listed = ", ".join(f'"{name}"' for name in packages)
         (place / "osloom.toml").write_text(DEFINITION.format(packages=listed))
@@ -76,7 +77,7 @@ class Writing:
         zstd = [*start_from(self._programs, "usr/bin/zstd"), "--quiet", f"-{LEVEL}"]
         with (self.place / "theirs.tar.zst").open("wb") as file:
             tar = subprocess.Popen([*words, "-C", self._root, "."], stdout=subprocess.PIPE)
-            zstd += [f"--threads={self._threads}", "--stdout"]
+            zstd += [f"--threads={len(os.sched_getaffinity(0))}", "--stdout"]
             subprocess.run(zstd, stdin=tar.stdout, stdout=file, check=True)
         if tar.wait():
             raise SystemExit("tar failed")

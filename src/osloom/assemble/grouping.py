@@ -4,7 +4,7 @@ A pull re-sends a layer whole when any byte of it changes.
 
 1. The binary packages of one source package share a layer: they change together.
 2. As long as there are layers enough, each source has one.
-3. When there are not, a third of the layers is shared: the largest sources keep their own, and
+3. When there are not, a quarter of the layers is shared: the largest sources keep their own, and
    each other goes into one of the shared by a digest of its name.
 4. So one package more changes no other layer below the limit, and above it those of two sources.
 """
@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from osloom.assemble.request import Part
 
-_SHARED = 3
+_SHARED = 4
 """One layer of so many is shared once there are too few. With half or with a sixth an update
 re-sends more: bench/layers.py."""
 
