@@ -59,7 +59,7 @@ def _copy_extents(reader: int, writer: int, offset: int) -> None:
     def copy(piece: tuple[int, int]) -> None:
         position, end = piece
         while position < end:
-            count = os.copy_file_range(reader, writer, end - position, position, position + offset)
+            count = _copy_range(reader, writer, end - position, position, position + offset)
             if count == 0:
                 break
             position += count
@@ -76,6 +76,16 @@ def _copy_extents(reader: int, writer: int, offset: int) -> None:
     with ThreadPoolExecutor(max_workers=4) as pool:
         for _ in pool.map(copy, pieces):
             pass
+
+
+def _copy_range(reader: int, writer: int, count: int, source: int, target: int) -> int:
+    try:
+        return os.copy_file_range(reader, writer, count, source, target)
+    except OSError as error:
+        # Between file systems of different kinds the kernel leaves it to us, copy_file_range(2).
+        if error.errno not in (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
+            raise
+        return os.pwrite(writer, os.pread(reader, min(count, _READ), source), target)
 
 
 def _extents(descriptor: int, size: int) -> Iterator[tuple[int, int]]:
