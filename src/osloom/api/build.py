@@ -10,8 +10,16 @@ import msgspec
 from osloom.api.git import head
 from osloom.api.project import OUTPUT, Project
 from osloom.api.publish import Publisher
-from osloom.api.requests import COMPRESSORS, TOOLS, fakeroot_name, initrd_name, requests
+from osloom.api.requests import (
+    COMPRESSORS,
+    TOOLS,
+    fakeroot_name,
+    initrd_name,
+    requests,
+    variant_for_host,
+)
 from osloom.assemble.formats import FORMATS
+from osloom.assemble.oci_index import plan_index
 from osloom.assemble.request import Part, Product, Request
 from osloom.base.digest import Digest
 from osloom.base.errors import LockError, UsageError, nearest
@@ -105,11 +113,11 @@ class Session:
 def check_fresh(project: Project, lock: Lock) -> None:
     """Raises LockError when the definition asks for something else than what was locked."""
     wanted = requests(project.definition)
-    stale = [
-        name
+    stale = dict.fromkeys(
+        name.partition("/")[0]
         for name, request in wanted.items()
         if name not in lock.images or lock.images[name].request != request.digest
-    ]
+    )
     if stale:
         own = [name for name in stale if not name.startswith(".")]
         what = ", ".join(f"`{name}`" for name in own) or "what osloom needs itself"
@@ -138,51 +146,71 @@ def plan_one(
     image: Image,
     formats: Sequence[str],
     base: tuple[Output, str],
+    *,
+    locked: str | None = None,
 ) -> tuple[ImagePlan, list[Planned]]:
-    """One image of the lock, of the definition or of osloom itself; `base`: tools and suite."""
-    tools, suite = base
+    """One image of the lock, of the definition or of osloom itself; `base`: tools and suite.
+
+    `locked` is its name in the lock, where that is another. Of an image for several architectures
+    the plan is that of this machine's, if there is one.
+    """
+    if image.architectures:
+        return _plan_several(session, name, image, formats, base)
+    request, own = _request(session, name, image, base, locked or name)
+    products = [
+        Planned(image=name, format=one, product=product)
+        for one in formats
+        for product in FORMATS[one](request)
+    ]
+    return own, products
+
+
+def _plan_several(
+    session: Session, name: str, image: Image, formats: Sequence[str], base: tuple[Output, str]
+) -> tuple[ImagePlan, list[Planned]]:
+    plans: dict[str, ImagePlan] = {}
+    products: list[Product] = []
+    for locked, variant in image.variants(name).items():
+        plans[locked], made = plan_one(session, name, variant, formats, base, locked=locked)
+        products += [one.product for one in made]
+    joined = [plan_index(_plain(name), products)] if products else []
+    own = plans[variant_for_host(name, image)[0]]
+    return own, [Planned(image=name, format="oci", product=product) for product in joined]
+
+
+def _request(
+    session: Session, name: str, image: Image, base: tuple[Output, str], locked: str
+) -> tuple[Request, ImagePlan]:
     if image.debug_of is not None:
-        return _plan_variant(session, name, image, formats, base)
+        return _debug_request(session, name, image, base, locked)
+    tools, suite = base
     fakeroot = session.lock.packages_of(fakeroot_name(suite, image))
     own = plan_image(
         _plain(name),
         image,
-        session.lock.packages_of(name),
+        session.lock.packages_of(locked),
         project=session.project.definition.project,
-        epoch=session.epoch(name),
+        epoch=session.epoch(locked),
         programs=Programs(
             tools=tools, fakeroot=plan_merge("fakeroot", plan_packages(fakeroot), dpkg=False)
         ),
         sources=_sources(session.project.directory, image, session.store),
     )
-    request = _assembly(session, name, image, own, suite)
-    products = [
-        Planned(image=name, format=one, product=product)
-        for one in formats
-        for product in FORMATS[one](request)
-    ]
-    return own, products
+    return _assembly(session, name, image, own, suite, locked), own
 
 
-def _plan_variant(
-    session: Session, name: str, image: Image, formats: Sequence[str], base: tuple[Output, str]
-) -> tuple[ImagePlan, list[Planned]]:
-    """A debug variant: the plan of the image it is of, with tools."""
+def _debug_request(
+    session: Session, name: str, image: Image, base: tuple[Output, str], locked: str
+) -> tuple[Request, ImagePlan]:
+    """What the image is made of that this is a debug variant of, and tools."""
     assert image.debug_of is not None
-    original = session.project.image(image.debug_of)
-    own, _ = plan_one(session, image.debug_of, original, (), base)
-    settings = msgspec.structs.replace(original, oci=image.oci)
-    request = replace(
-        _assembly(session, image.debug_of, settings, own, base[1]),
-        name=_plain(name),
-        debug=plan_trimmed(f"the tools of {name}", session.lock.packages_of(name)),
-    )
-    products = [
-        Planned(image=name, format=one, product=product)
-        for one in formats
-        for product in FORMATS[one](request)
-    ]
-    return own, products
+    of = image.debug_of
+    originals = session.project.image(of).variants(of)
+    original_locked = of + locked.removeprefix(name)
+    request, own = _request(session, of, originals[original_locked], base, original_locked)
+    tools = plan_trimmed(f"the tools of {name}", session.lock.packages_of(locked))
+    settings = msgspec.structs.replace(request.image, oci=image.oci)
+    return replace(request, name=_plain(name), image=settings, debug=tools), own
 
 
 def _plain(name: str) -> str:
@@ -199,7 +227,9 @@ def chosen_formats(name: str, image: Image, formats: Sequence[str]) -> tuple[str
     return tuple(formats) or image.outputs
 
 
-def _assembly(session: Session, name: str, image: Image, planned: ImagePlan, suite: str) -> Request:
+def _assembly(
+    session: Session, name: str, image: Image, planned: ImagePlan, suite: str, locked: str
+) -> Request:
     definition = session.project.definition
     initrd = initrd_name(suite, image)
     if initrd is not None:
@@ -212,8 +242,8 @@ def _assembly(session: Session, name: str, image: Image, planned: ImagePlan, sui
         name=_plain(name),
         project=definition.project,
         image=image,
-        architecture=session.lock.images[name].architecture,
-        epoch=session.epoch(name),
+        architecture=session.lock.images[locked].architecture,
+        epoch=session.epoch(locked),
         commit=session.commit,
         version=_version(session, image, planned),
         tree=planned.tree,

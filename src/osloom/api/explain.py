@@ -19,9 +19,20 @@ class Reason:
 
 
 def why(lock: Lock, package: str, images: tuple[str, ...] = ()) -> list[Reason]:
-    """One reason for each image that holds the package. Raises UsageError when none does."""
+    """One reason for each image that holds the package. Raises UsageError when none does.
+
+    An image for several architectures is one for each.
+    """
+    known = {name.partition("/")[0] for name in lock.images}
+    for name in images:
+        if name not in known:
+            close = nearest(name, sorted(known))
+            hint = f"did you mean `{close[0]}`?" if close else None
+            raise UsageError(f"cannot find the image `{name}` in the lock", hint=hint)
     reasons = []
-    for image in images or sorted(lock.images):
+    for image in sorted(lock.images):
+        if images and image.partition("/")[0] not in images:
+            continue
         packages = {one.name: one for one in lock.packages_of(image)}
         if package in packages:
             reasons.append(_reason(image, package, packages, lock))

@@ -1,6 +1,6 @@
 """What has to be locked: the definition's images, and those that osloom needs for itself."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from osloom.engine import toolset
 from osloom.model.definition import Definition, Image
@@ -45,7 +45,18 @@ Seen in the scripts of trixie and bookworm."""
 
 
 def architecture_of(image: Image) -> str:
+    """What it is for; of an image for several, this machine's if it is one of them."""
+    if image.architectures:
+        host = host_architecture()
+        return host if host in image.architectures else image.architectures[0]
     return image.architecture or "amd64"
+
+
+def variant_for_host(name: str, image: Image) -> tuple[str, Image]:
+    """The variant of an image that this machine would run, with its name in the lock."""
+    own = image.variants(name)
+    wanted = f"{name}/{architecture_of(image)}"
+    return (wanted, own[wanted]) if wanted in own else (name, image)
 
 
 def machine_name(architecture: str) -> str:
@@ -75,7 +86,7 @@ def requests(definition: Definition) -> Mapping[str, Request]:
         TOOLS: _plain(toolset.PACKAGES, toolset.SUITE, host_architecture()),
         COMPRESSORS: _plain(toolset.COMPRESSORS, toolset.SUITE, host_architecture()),
     }
-    for name, image in definition.image.items():
+    for name, image in _every_variant(definition):
         wanted[name] = _request(image, suite)
         wanted |= _beside(image, suite)
         if "nspawn" in image.outputs:
@@ -85,12 +96,20 @@ def requests(definition: Definition) -> Mapping[str, Request]:
     return wanted
 
 
+def _every_variant(definition: Definition) -> Iterator[tuple[str, Image]]:
+    for name, image in definition.image.items():
+        yield from image.variants(name).items()
+
+
 def needed_by(definition: Definition, name: str) -> tuple[str, ...]:
     """The locked images that decide what the outputs of the image `name` are."""
     image = definition.image[name]
-    original = (image.debug_of,) if image.debug_of is not None else ()
+    images = image.variants(name)
+    if image.debug_of is not None:
+        images |= definition.image[image.debug_of].variants(image.debug_of)
+    beside = [one for each in images.values() for one in _beside(each, definition.debian.suite)]
     programs = () if image.is_application and not image.script else (TOOLS,)
-    return (name, *original, *_beside(image, definition.debian.suite), COMPRESSORS, *programs)
+    return tuple(dict.fromkeys((*images, *beside, COMPRESSORS, *programs)))
 
 
 def nspawn_host(architecture: str) -> Image:

@@ -6,7 +6,8 @@ A pull re-sends a layer whole when any byte of it changes.
 2. As long as there are layers enough, each source has one.
 3. When there are not, a quarter of the layers is shared: the largest sources keep their own, and
    each other goes into one of the shared by a digest of its name.
-4. So one package more changes no other layer below the limit, and above it those of two sources.
+4. So one package more changes no other layer below the limit, and above it those of two sources;
+   where it crosses the limit, those of the smallest.
 """
 
 import hashlib
@@ -15,8 +16,7 @@ from collections.abc import Sequence
 from osloom.assemble.request import Part
 
 _SHARED = 4
-"""One layer of so many is shared once there are too few. With half or with a sixth an update
-re-sends more: bench/layers.py."""
+"""One layer of so many is shared once there are too few; docs/layering.md says what else was tried."""
 
 
 def group(parts: Sequence[Part], limit: int) -> list[int]:

@@ -15,7 +15,7 @@ from osloom.assemble.compression import programs
 from osloom.assemble.debug import STAY, add_tools
 from osloom.assemble.grouping import group
 from osloom.assemble.layers import ON_TOP, split_layers, write_layer
-from osloom.assemble.oci_config import check_config, effective, identity, image_config
+from osloom.assemble.oci_config import check_config, effective, identity, image_config, platform
 from osloom.assemble.request import Product, Request
 from osloom.base.digest import Digest, to_hex
 from osloom.engine.step import Job, Output, Step, action
@@ -95,7 +95,7 @@ def write_layout(job: Job) -> Mapping[str, Digest]:
     )
     entry = {
         **manifest,
-        "platform": {"architecture": architecture, "os": "linux"},
+        "platform": platform(architecture),
         "annotations": {"org.opencontainers.image.ref.name": parameters["tag"]},
     }
     index = _json({"schemaVersion": 2, "mediaType": _INDEX, "manifests": [entry]})

@@ -75,12 +75,17 @@ def image_config(
         }
     return {
         "created": created,
-        "architecture": architecture,
-        "os": "linux",
+        **platform(architecture),
         "config": {name: value for name, value in config.items() if value},
         "rootfs": {"type": "layers", "diff_ids": [layer["diffId"] for layer in layers]},
         "history": [{"created": created, "created_by": layer["title"]} for layer in layers],
     }
+
+
+def platform(architecture: str) -> dict[str, str]:
+    """The machine, as image-index.md has it; Debian says `amd64` and `arm64` as Go does."""
+    variant = {"variant": "v8"} if architecture == "arm64" else {}
+    return {"architecture": architecture, "os": "linux", **variant}
 
 
 def _port(port: int | str) -> str:

@@ -89,7 +89,7 @@ def _variant(image: dict[str, Any], images: Images) -> dict[str, Any]:
     """A debug variant runs for the machine and with the settings of what it is a variant of."""
     original = images[image["debug-of"]]
     settings = {key: value for key, value in original.get("oci", {}).items() if key != "debug"}
-    taken = {key: original[key] for key in ("architecture",) if key in original}
+    taken = {key: original[key] for key in ("architecture", "architectures") if key in original}
     return {**taken, **image, "oci": _merged(settings, image.get("oci", {}), Oci)}
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from osloom.definition.check import Mistake
 from osloom.definition.check import Path as KeyPath
+from osloom.definition.containers import check_container
 from osloom.model.definition import Debian, Definition, File, Image, User
 
 _CONTENT = ("source", "text", "link", "directory")
@@ -24,6 +25,7 @@ def check_meaning(definition: Definition) -> Iterator[Mistake]:
         yield from _check_files(image, (*path, "files"))
         yield from _check_runs(image, path)
         yield from _check_outputs(image, path)
+        yield from check_container(image, path)
         yield from _check_users(image, (*path, "users"))
         for number, place in enumerate(image.remove):
             yield from _check_place(place, (*path, "remove", number))

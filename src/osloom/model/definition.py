@@ -12,6 +12,8 @@ from msgspec import Meta
 
 from osloom.model.values import (
     AbsolutePath,
+    Architecture,
+    Architectures,
     Arguments,
     EnvironmentName,
     Format,
@@ -307,8 +309,10 @@ class Image(Table, frozen=True, kw_only=True):
     keep: tuple[Literal["doc", "man", "info", "locale", "completions"], ...] | None = None
     """What applications leave out and this one has: documentation, man and info pages,
     translations, shell completions."""
-    architecture: Literal["amd64", "arm64"] | None = None
+    architecture: Architecture | None = None
     """The machine it is for; amd64 by default."""
+    architectures: Architectures = ()
+    """The machines that one container is for, behind one index; for the output `oci` alone."""
     configure: Literal["dpkg", "none"] | None = None
     """`dpkg` runs the packages' scripts and keeps dpkg's database; `none` takes just the files, and
     is the default of an image whose only output is `oci` and that runs no scripts itself."""
@@ -358,6 +362,15 @@ class Image(Table, frozen=True, kw_only=True):
             return self.configure == "dpkg"
         needs_programs = self.script or self.locale or self.systemd != Systemd()
         return self.outputs != ("oci",) or bool(needs_programs)
+
+    def variants(self, name: str) -> "dict[str, Image]":
+        """Each architecture's image, by its name in the lock: `NAME`, or `NAME/ARCHITECTURE`."""
+        if not self.architectures:
+            return {name: self}
+        return {
+            f"{name}/{one}": msgspec.structs.replace(self, architecture=one, architectures=())
+            for one in self.architectures
+        }
 
     @property
     def is_application(self) -> bool:

@@ -160,4 +160,6 @@ EnvironmentName = Annotated[
 ]
 Arguments = Annotated[tuple[str, ...], Meta(extra={"inherit": "replace"})]
 """A program and its arguments: an image that sets it does not add to what it inherits."""
+Architecture = Literal["amd64", "arm64"]
+Architectures = Annotated[tuple[Architecture, ...], Meta(extra={"inherit": "replace"})]
 Format = Literal["oci", "nspawn", "disk", "initrd", "uki", "tar"]

@@ -79,6 +79,54 @@ WRONG = {
         '[image.a.oci]\nlayers = "80"\n',
         "2:1 `layers` has to be a number, not a string | leave the quotes out: `80`",
     ),
+    "architectures beside a disk": (
+        '[image.a]\noutputs = ["oci", "disk"]\narchitectures = ["amd64", "arm64"]\n',
+        (
+            "3:1 `disk` is for one architecture | "
+            "make an image of its own for each, with `architecture`"
+        ),
+    ),
+    "one architecture and several": (
+        '[image.a]\narchitecture = "arm64"\narchitectures = ["amd64"]\n',
+        "3:1 the image has both `architecture` and `architectures` | keep one of them",
+    ),
+    "a service of a system": (
+        '[image.a]\nservice = "nginx"\noutputs = ["nspawn"]\n',
+        "2:1 `service` is for a container of an application | leave `nspawn` out of `outputs`",
+    ),
+    "a service that dpkg configures": (
+        '[image.a]\nservice = "nginx"\nconfigure = "dpkg"\n',
+        '2:1 `service` is for a container of an application | leave `configure = "dpkg"` out',
+    ),
+    "a debug variant of nothing": (
+        '[image.api]\n[image.b]\ndebug-of = "apy"\n',
+        "3:1 cannot find the image `apy` | did you mean `api`?",
+    ),
+    "a debug variant that is there": (
+        "[image.a]\n[image.a.oci]\ndebug = true\n[image.a-debug]\n",
+        (
+            "3:1 there is an image `a-debug` already | "
+            'leave `debug` out, and give that image `debug-of = "a"`'
+        ),
+    ),
+    "a tag with a colon": (
+        '[image.a.oci]\ntag = "a:b"\n',
+        (
+            "2:1 `tag` cannot be `a:b` | "
+            "it is letters, digits, `.`, `_` and `-`, 128 at most, no `.` or `-` first, as in `1.2`"
+        ),
+    ),
+    "a port out of range": (
+        "[image.a.oci]\nports = [80000]\n",
+        "2:10 item 1 of `ports` cannot be 80000 | it is 65535 or less",
+    ),
+    "a volume that is not absolute": (
+        '[image.a.oci]\nvolumes = ["data"]\n',
+        (
+            "2:12 item 1 of `volumes` cannot be `data` | "
+            "it is a path from the image's root, as in `/srv/www`"
+        ),
+    ),
     "truth value for a number": (
         "[image.a.oci]\nlayers = true\n",
         "2:1 `layers` has to be a number, not true or false",

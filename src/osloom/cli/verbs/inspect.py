@@ -2,11 +2,15 @@
 
 import argparse
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from osloom.cli.context import project_of, store_of
 from osloom.cli.output import in_bytes, print_json, print_table
 from osloom.cli.progress import make_progress
+
+if TYPE_CHECKING:
+    from osloom.model.tree import Tree
+    from osloom.store.store import Store
 
 NAME = "inspect"
 
@@ -18,6 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     from osloom.api.build import Session, check_fresh, plan
+    from osloom.api.requests import architecture_of
 
     project = project_of(arguments)
     image = project.image(arguments.image)
@@ -44,7 +49,9 @@ def run(arguments: argparse.Namespace) -> int:
             }
             for one, digest in zip(own.packages, digests[1:], strict=False)
         ]
-        layers = _layers(session.store.load_tree(digests[-1]), session.store) if has_layers else []
+        layout = session.store.load_tree(digests[-1])
+        architecture = architecture_of(image)
+        layers = _layers(layout, session.store, architecture) if has_layers else []
     result: dict[str, Any] = {
         "image": arguments.image,
         "paths": len(tree),
@@ -61,13 +68,18 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _layers(layout: Any, store: Any) -> list[dict[str, Any]]:
-    index = json.loads(store.blobs.read(layout["index.json"].digest))
-    manifest = json.loads(store.blobs.read(index["manifests"][0]["digest"]))
+def _layers(layout: "Tree", store: "Store", architecture: str) -> list[dict[str, Any]]:
+    from osloom.assemble.oci_layout import read_manifest
+
+    manifest = read_manifest(layout, store.blobs.read, architecture)
     config = json.loads(store.blobs.read(manifest["config"]["digest"]))
+    # A base image may tell less of its history than it has layers.
+    made = [one for one in config.get("history", ()) if not one.get("empty_layer")]
+    titles = [one.get("created_by", "") for one in made]
+    titles = [""] * (len(manifest["layers"]) - len(titles)) + titles
     return [
-        {"title": history["created_by"], "digest": layer["digest"], "size": layer["size"]}
-        for layer, history in zip(manifest["layers"], config["history"], strict=True)
+        {"title": title, "digest": layer["digest"], "size": layer["size"]}
+        for layer, title in zip(manifest["layers"], titles, strict=False)
     ]
 
 

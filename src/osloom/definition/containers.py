@@ -1,0 +1,41 @@
+"""What types cannot say of containers: settings that only an application has, and architectures."""
+
+from collections.abc import Iterator
+
+from osloom.definition.check import Mistake, Path
+from osloom.model.definition import Image
+
+
+def check_container(image: Image, path: Path) -> Iterator[Mistake]:
+    """Every mistake that the text of the image itself shows, before `from` is followed."""
+    yield from _check_architectures(image, path)
+    others = [one for one in image.outputs if one != "oci"]
+    for key in ("service", "keep", "debug_of"):
+        if getattr(image, key) is None:
+            continue
+        said = f"`{key.replace('_', '-')}` is for a container of an application"
+        if image.configure == "dpkg":
+            yield Mistake((*path, key.replace("_", "-")), said, 'leave `configure = "dpkg"` out')
+        elif others:
+            yield Mistake(
+                (*path, key.replace("_", "-")), said, f"leave `{others[0]}` out of `outputs`"
+            )
+    if image.oci.debug and image.outputs and "oci" not in image.outputs:
+        said = "there is no container to debug"
+        yield Mistake((*path, "oci", "debug"), said, 'add `"oci"` to `outputs`')
+
+
+def _check_architectures(image: Image, path: Path) -> Iterator[Mistake]:
+    several = (*path, "architectures")
+    if not image.architectures:
+        return
+    if image.architecture is not None:
+        said = "the image has both `architecture` and `architectures`"
+        yield Mistake(several, said, "keep one of them")
+    for number, one in enumerate(image.architectures):
+        if one in image.architectures[:number]:
+            yield Mistake((*several, number), f"`{one}` is there twice", "keep one")
+    others = [one for one in image.outputs if one != "oci"]
+    if others:
+        said = f"`{others[0]}` is for one architecture"
+        yield Mistake(several, said, "make an image of its own for each, with `architecture`")
