@@ -59,16 +59,22 @@ class Writing:
         ]
         # As a build does.
         self.layers.sort(key=lambda one: -one[0].weight)
+        self.executor = LocalExecutor(store)
+        # In a build the workers have unpacked the packages by then.
+        self.ours()
         self._root = self.store.checkout(found[plan.tree])
         self._programs = self.store.checkout(found[programs.tree])
 
     def ours(self) -> None:
-        """Every layer, in as many workers as a build has; they start with the work."""
-        executor = LocalExecutor(self.store)
-        with ThreadPoolExecutor(max_workers=executor.slots) as pool:
-            for _ in pool.map(lambda one: executor.run(*one), self.layers):
-                pass
-        executor.stop()
+        """Every layer, in as many workers as a build has."""
+        with ThreadPoolExecutor(max_workers=self.executor.slots) as pool:
+            made = pool.map(lambda one: self.executor.run(*one), self.layers)
+            self._made = [one.outputs["file"] for one in made]
+
+    def forget(self) -> None:
+        """Remove the layers: ext4 writes what replaces another file to the disk at once."""
+        for digest in self._made:
+            self.store.blobs.path(digest).unlink()
 
     def theirs(self) -> None:
         words = [*start_from(self._programs, "usr/bin/tar"), "--create", "--sort=name"]
