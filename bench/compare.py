@@ -23,9 +23,11 @@ from containers import (
 )
 from measure import USED, Measured, Osloom, copied, pair, spread, timed
 from peers import DEFINITION, Peers, clean
+from writing import Writing
 
 from osloom.model.definition import Debian
 from osloom.sources.debian.mirrors import base_address
+from osloom.store.store import Store
 
 NOTES = Path(__file__).parent / "notes.md"
 PAGE = Path(__file__).parent.parent / "docs/benchmarks.md"
@@ -222,6 +224,24 @@ def measure_memory(osloom: Osloom, place: Path) -> Measured:
     )
 
 
+def compare_layers(osloom: Osloom, place: Path, runs: int) -> Measured:
+    writing = Writing(place / "writing", Store(osloom.store), SYSTEM)
+
+    def ours() -> float:
+        writing.forget()
+        return timed(writing.ours)
+
+    mine, others, ratios = pair(ours, lambda: timed(writing.theirs), runs * 2)
+    writing.executor.stop()
+    size = writing.tree.size >> 20
+    return Measured(
+        f"{len(writing.layers)} layers of {size} MiB written and hashed, beside `tar \\| zstd`",
+        "at most 2 times as long",
+        spread([1 / ratio for ratio in ratios], "times"),
+        f"osloom {spread(mine)}; tar {spread(others)}; both at level 3 on all cores",
+    )
+
+
 def page(rows: Sequence[Measured]) -> str:
     cores = len(os.sched_getaffinity(0))
     lines = [
@@ -262,6 +282,7 @@ def main() -> int:
         "container": lambda: compare_container(osloom, engines(osloom, place), place, runs),
         "change": lambda: compare_change(osloom, engines(osloom, place), place, runs),
         "unchanged": lambda: measure_unchanged(osloom, engines(osloom, place), place, runs),
+        "layers": lambda: compare_layers(osloom, place, runs),
     }
     kept = place / "rows.json"
     rows = json.loads(kept.read_text()) if kept.exists() else {}

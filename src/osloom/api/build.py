@@ -293,7 +293,13 @@ def _assembly(
         derived=planned.derived,
         foretold=planned.foretold,
         parts=tuple(
-            Part(name=one.package.name, version=one.package.version, tree=one.tree)
+            Part(
+                name=one.package.name,
+                version=one.package.version,
+                source=one.package.source,
+                size=one.package.size,
+                tree=one.tree,
+            )
             for one in planned.packages
         ),
         tools=planned.programs.tools,
