@@ -3,14 +3,30 @@
 import re
 import shlex
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from support.cli import environment, osloom
+from support.programs import Programs
+from support.registry import running
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/*.md")])
+
+
+EXAMPLE_REGISTRY = "registry.example.com"
+"""What pages call the registry that the test starts on this machine."""
+
+
+@pytest.fixture
+def registry(tmp_path_factory: pytest.TempPathFactory, store: Path) -> Iterator[str]:
+    """The address of a registry of Debian."""
+    directory = tmp_path_factory.mktemp("registry")
+    programs = Programs(directory, store, "docker-registry")
+    with running(programs.root, directory / "registry") as server:
+        yield server.address
 
 
 def commands(page: Path) -> list[str]:
@@ -19,9 +35,13 @@ def commands(page: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_the_commands_of_a_page_work_in_order(page: Path, tmp_path: Path, store: Path) -> None:
-    for command in commands(page):
-        words = shlex.split(command)
+def test_the_commands_of_a_page_work_in_order(
+    page: Path, tmp_path: Path, store: Path, request: pytest.FixtureRequest
+) -> None:
+    for line in commands(page):
+        used = EXAMPLE_REGISTRY in line
+        address = request.getfixturevalue("registry") if used else EXAMPLE_REGISTRY
+        words = shlex.split(line.replace(EXAMPLE_REGISTRY, address))
         if words[0] == "osloom":
             osloom(tmp_path, *words[1:], OSLOOM_STORE=str(store)).check()
         elif words[0] == "scripts/try":

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from support.cli import Done, osloom
+from support.programs import Programs
 
 
 @dataclass(frozen=True)
@@ -33,3 +34,10 @@ def example(tmp_path_factory: pytest.TempPathFactory, store: Path) -> Workshop:
     for command in ("init", "lock", "build"):
         workshop(command).check()
     return workshop
+
+
+@pytest.fixture(scope="session")
+def registry_programs(tmp_path_factory: pytest.TempPathFactory, store: Path) -> Programs:
+    """A registry, what speaks with it, and what makes keys and passwords for it."""
+    names = ("docker-registry", "skopeo", "oras", "podman", "bubblewrap", "openssl")
+    return Programs(tmp_path_factory.mktemp("registry-programs"), store, *names, "apache2-utils")

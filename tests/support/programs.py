@@ -18,14 +18,14 @@ class Programs:
         )
         for command in ("lock", "build"):
             osloom(directory, command, OSLOOM_STORE=str(store)).check()
-        self._root = directory / "root"
+        self.root = directory / "root"
         with tarfile.open(directory / "dist/programs/programs.tar") as archive:
-            archive.extractall(self._root, filter="tar")
+            archive.extractall(self.root, filter="tar")
 
     def __call__(self, program: str, *arguments: str | Path) -> str:
         """Run it to its end; gives what it says on its standard output."""
         done = subprocess.run(
-            [*start_from(self._root, program), *arguments], capture_output=True, check=False
+            [*start_from(self.root, program), *arguments], capture_output=True, check=False
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout.decode(errors="surrogateescape")

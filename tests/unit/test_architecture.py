@@ -15,7 +15,7 @@ LAYERS = (
     ("engine",),
     ("sources",),
     ("compose", "assemble"),
-    ("run",),
+    ("release", "run"),
     ("api",),
     ("cli",),
 )

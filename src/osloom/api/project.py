@@ -60,6 +60,24 @@ class Project:
             )
         return found
 
+    def containers(self, names: tuple[str, ...], *, verb: str) -> dict[str, Image]:
+        """The images `names`, or all that have the output `oci`; `verb` is for what is said."""
+        chosen = {name: self.image(name) for name in names}
+        for name, image in chosen.items():
+            if "oci" not in image.outputs:
+                raise UsageError(
+                    f"cannot {verb} `{name}`: it has no output `oci`",
+                    hint='add `"oci"` to its `outputs`',
+                )
+        images = self.definition.image
+        found = chosen or {name: one for name, one in images.items() if "oci" in one.outputs}
+        if not found:
+            raise UsageError(
+                f"cannot {verb} anything: no image has the output `oci`",
+                hint='add `outputs = ["oci"]` to an image',
+            )
+        return found
+
     def epoch(self, lock: Lock, image: str) -> int:
         """SOURCE_DATE_EPOCH of an image: the environment's, the definition's, or the lock's.
 

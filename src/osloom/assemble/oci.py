@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from osloom.assemble.base import added_to_base, base_of, blobs_of_base, said_of_base
 from osloom.assemble.compression import programs
 from osloom.assemble.debug import STAY, add_tools
 from osloom.assemble.grouping import group
@@ -43,7 +44,8 @@ def write_layout(job: Job) -> Mapping[str, Digest]:
     derived = msgspec.json.decode(
         blobs.read(job.digest("derived")) if "derived" in job.inputs else b"{}", type=Derived
     )
-    settings = effective(settings, derived)
+    base = base_of(job)
+    settings = effective(base.inherited(settings), derived)
     check_config(settings, job.tree(), blobs.read)
     if parameters["debug"]:
         entrypoint = (f"/{STAY}", *settings.entrypoint)
@@ -64,21 +66,22 @@ def write_layout(job: Job) -> Mapping[str, Digest]:
         nodes[f"blobs/sha256/{to_hex(digest)}"] = Node("file", 0o644, size=len(data), digest=digest)
         return {"mediaType": media_type, "digest": digest, "size": len(data)}
 
+    architecture = parameters["architecture"]
+    labels = {**base.labels, **said}
+    configuration = base.continued(
+        image_config(settings, layers, architecture=architecture, created=created, labels=labels)
+    )
+    layers = [*base.layers, *layers]
     for layer in layers:
         nodes[f"blobs/sha256/{to_hex(layer['digest'])}"] = Node(
             "file", 0o644, size=layer["size"], digest=layer["digest"]
         )
-    architecture = parameters["architecture"]
-    config = add(
-        _json(
-            image_config(settings, layers, architecture=architecture, created=created, labels=said)
-        ),
-        _CONFIG,
-    )
+    config = add(_json(configuration), _CONFIG)
     descriptors = [{key: layer[key] for key in ("mediaType", "digest", "size")} for layer in layers]
     annotations = {
         "org.opencontainers.image.created": created,
         **said,
+        **base.annotations,
         **settings.annotations,
     }
     manifest = add(
@@ -113,7 +116,8 @@ def _json(value: Any) -> bytes:
 
 
 def plan(request: Request) -> tuple[Product, ...]:
-    count = request.image.oci.layers
+    _, room = added_to_base(request)
+    count = min(request.image.oci.layers, room)
     # Too few layers for packages of their own: one for everything, or one below the files.
     parts = request.parts if count > 1 else ()
     return plan_grouped(request, group(parts, count - ON_TOP))
@@ -121,7 +125,12 @@ def plan(request: Request) -> tuple[Product, ...]:
 
 def plan_grouped(request: Request, groups: Sequence[int]) -> tuple[Product, ...]:
     """`groups` has the number of each package's layer, from 0; none: no package has one."""
-    settings = request.image.oci
+    added, room = added_to_base(request)
+    given = request.image.oci
+    # Where it goes is no part of what it is.
+    settings = msgspec.structs.replace(
+        given, layers=min(given.layers, room), repository=None, tags=()
+    )
     parts = request.parts if groups else ()
     own = sorted(request.image.files) if settings.layers >= ON_TOP + bool(parts) else []
     divided = Step(
@@ -133,7 +142,7 @@ def plan_grouped(request: Request, groups: Sequence[int]) -> tuple[Product, ...]
             "names": [part.name for part in parts],
             "own": own,
         },
-        inputs={"tree": request.tree, "packages": tuple(part.tree for part in parts)},
+        inputs={"tree": added, "packages": tuple(part.tree for part in parts)},
     )
     members = [
         [part for part, number in zip(parts, groups, strict=True) if number == one]
@@ -172,12 +181,14 @@ def plan_grouped(request: Request, groups: Sequence[int]) -> tuple[Product, ...]
             "titles": titles,
             "tag": settings.tag or plain_tag(request.version),
             "version": request.version,
+            **said_of_base(request),
         },
         inputs={
             "tree": request.tree,
             **({"derived": request.derived} if request.derived else {}),
             "layers": tuple(step.output("file") for step in layers),
             "infos": tuple(step.output("info") for step in layers),
+            **blobs_of_base(request),
         },
     )
     product = Product(path=f"{request.name}.oci", output=layout.output(), kind="directory")

@@ -13,8 +13,10 @@ from osloom.cli.output import in_bytes, in_seconds
 if TYPE_CHECKING:
     from rich.text import Text
 
-_COUNTED = {"fetch": "file", "layer": "layer", "unpack": "package"}
+_COUNTED = {"fetch": "file", "layer": "layer", "push": "blob", "read": "layer", "unpack": "package"}
 """Groups that a log counts and does not name one by one: there are hundreds. To what they are."""
+_MOVED = ("fetch", "push")
+"""Groups whose bytes go over the network; a command does one of them after the other."""
 
 
 class PlainProgress:
@@ -23,7 +25,7 @@ class PlainProgress:
     def __init__(self) -> None:
         self._guard = threading.Lock()
         self._counts: Counter[str] = Counter()
-        self._bytes = 0
+        self._bytes: Counter[str] = Counter()
 
     def __enter__(self) -> "PlainProgress":
         return self
@@ -35,7 +37,7 @@ class PlainProgress:
     def __call__(self, event: Event) -> None:
         with self._guard:
             if event.kind == "advanced":
-                self._bytes += event.amount
+                self._bytes[event.group] += event.amount
             elif event.kind == "finished" and event.group in _COUNTED:
                 self._counts[event.group] += 1
             elif event.kind == "finished" and not event.reused:
@@ -46,11 +48,11 @@ class PlainProgress:
 
     def _flush(self) -> None:
         for group, count in sorted(self._counts.items()):
-            size = f", {in_bytes(self._bytes)}" if group == "fetch" and self._bytes else ""
+            size = f", {in_bytes(self._bytes[group])}" if self._bytes[group] else ""
             verb = "write" if group == "layer" else group
             self._say(f"{verb} {count} {_COUNTED[group]}{'s' if count != 1 else ''}{size}")
         self._counts.clear()
-        self._bytes = 0
+        self._bytes.clear()
 
     @staticmethod
     def _say(text: str) -> None:
@@ -68,7 +70,8 @@ class LiveProgress:
         self._running: dict[str, tuple[str, float]] = {}
         self._total = 0
         self._moved = 0
-        self._fetching = 0
+        self._moving = 0
+        self._verb = ""
         self._started: float | None = None
         self._done: Counter[str] = Counter()
         self._live: Live = Live(
@@ -99,14 +102,16 @@ class LiveProgress:
             elif event.kind in ("finished", "failed"):
                 self._running.pop(event.id, None)
                 self._done[event.group] += 1
-                self._fetching -= event.group == "fetch"
+                self._moving -= event.group in _MOVED
             elif event.kind == "note":
                 self._live.console.print(event.title, style="dim")
 
     def _start(self, event: Event) -> None:
-        if event.group == "fetch":
+        if event.group in _MOVED:
+            if self._verb != event.group:
+                self._verb, self._total, self._moved, self._started = event.group, 0, 0, None
             self._total += event.total or 0
-            self._fetching += 1
+            self._moving += 1
             self._started = self._started or time.monotonic()
         self._running[event.id] = (event.title, time.monotonic())
 
@@ -114,7 +119,7 @@ class LiveProgress:
         from rich.text import Text
 
         with self._guard:
-            lines = [self._bytes_line()] if self._fetching else []
+            lines = [self._bytes_line()] if self._moving else []
             now = time.monotonic()
             steps = [(title, now - since) for title, since in self._running.values()]
             lines += [f"  {title}  {in_seconds(seconds)}" for title, seconds in steps[:8]]
@@ -124,7 +129,7 @@ class LiveProgress:
 
     def _bytes_line(self) -> str:
         seconds = time.monotonic() - (self._started or time.monotonic())
-        line = f"fetch {in_bytes(self._moved)} of {in_bytes(self._total)}"
+        line = f"{self._verb} {in_bytes(self._moved)} of {in_bytes(self._total)}"
         if self._moved and seconds > 1:
             rate = self._moved / seconds
             left = max(self._total - self._moved, 0) / rate

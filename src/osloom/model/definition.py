@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from osloom.model.values import (
+    BASES,
     AbsolutePath,
     Architecture,
     Architectures,
@@ -26,6 +27,8 @@ from osloom.model.values import (
     Password,
     Port,
     PortName,
+    RegistryAddress,
+    RepositoryName,
     Signal,
     Size,
     Suite,
@@ -235,6 +238,10 @@ class Oci(Table, frozen=True, kw_only=True):
     tag: Tag | None = None
     """The name in the layout's index; the first package's version by default in an application, or
     the project's."""
+    repository: RepositoryName | None = None
+    """Where `osloom push` puts it, below the registry's address; the image's name by default."""
+    tags: tuple[Tag, ...] = ()
+    """More tags in the registry, beside `tag`."""
     debug: bool = False
     """Also make NAME-debug: the same, with tools, and it stays when the program ends."""
 
@@ -294,7 +301,7 @@ class Image(Table, frozen=True, kw_only=True):
     from_: Annotated[str, Meta(extra={"inherit": "never"})] | None = msgspec.field(
         default=None, name="from"
     )
-    """The image to start from."""
+    """The image to start from: one of this file, `oci:REGISTRY/NAME:TAG` or `oci-layout:PATH`."""
     packages: tuple[PackageName, ...] = ()
     """Packages to install with what they depend on; `NAME=VERSION` picks a version."""
     recommends: bool | None = None
@@ -360,8 +367,16 @@ class Image(Table, frozen=True, kw_only=True):
         """Whether the packages' scripts run; see `configure`."""
         if self.configure is not None:
             return self.configure == "dpkg"
-        needs_programs = self.script or self.locale or self.systemd != Systemd()
-        return self.outputs != ("oci",) or bool(needs_programs)
+        return self.outputs != ("oci",) or self._asks_programs
+
+    @property
+    def runs_programs(self) -> bool:
+        """Whether programs of the image run while it is built: the packages' scripts, or others."""
+        return self.runs_dpkg or self._asks_programs
+
+    @property
+    def _asks_programs(self) -> bool:
+        return bool(self.script or self.locale or self.systemd != Systemd())
 
     def variants(self, name: str) -> "dict[str, Image]":
         """Each architecture's image, by its name in the lock: `NAME`, or `NAME/ARCHITECTURE`."""
@@ -375,7 +390,23 @@ class Image(Table, frozen=True, kw_only=True):
     @property
     def is_application(self) -> bool:
         """Whether osloom makes a container around one program of the packages' files."""
-        return "oci" in self.outputs and not self.runs_dpkg
+        return "oci" in self.outputs and not self.runs_dpkg and self.base is None
+
+    @property
+    def base(self) -> str | None:
+        """The image of a registry that it starts from, of itself or by another image."""
+        return self.from_ if self.from_ and self.from_.startswith(BASES) else None
+
+
+class Registry(Table, frozen=True, kw_only=True):
+    """Where `osloom push` puts images."""
+
+    address: RegistryAddress | None = None
+    """The registry, and what stands before the names of the images there."""
+    insecure: bool = False
+    """Allow plain HTTP and passwords over it; a registry on this machine needs no leave."""
+    ca: str | None = None
+    """A file with the certificates of a private authority."""
 
 
 class Definition(Table, frozen=True, kw_only=True):
@@ -385,5 +416,7 @@ class Definition(Table, frozen=True, kw_only=True):
     """What all images of the file share."""
     debian: Debian = Debian()
     """Where Debian packages come from."""
+    registry: Registry = Registry()
+    """Where images are pushed to."""
     image: Annotated[dict[Name, Image], Meta(min_length=1)]
     """The images, by name."""

@@ -142,6 +142,22 @@ Tag = Annotated[
         examples=["1.2"],
     ),
 ]
+RegistryAddress = Annotated[
+    str,
+    Meta(
+        pattern=r"^(localhost|[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+|[A-Za-z0-9-]+(?=:)|\[[0-9A-Fa-f:]+\])(:[0-9]{1,5})?(/[a-z0-9]+(([._]|__|-+)[a-z0-9]+)*)*$",
+        description="a registry's host, with the beginning of the repositories' names behind it",
+        examples=["registry.example.com/team"],
+    ),
+]
+RepositoryName = Annotated[
+    str,
+    Meta(
+        pattern=r"^[a-z0-9]+(([._]|__|-+)[a-z0-9]+)*(/[a-z0-9]+(([._]|__|-+)[a-z0-9]+)*)*$",
+        description="lower-case letters and digits, divided by `/`, `.`, `-`, `_` or `__`",
+        examples=["tools/app"],
+    ),
+]
 Signal = Annotated[
     str,
     Meta(
@@ -160,6 +176,8 @@ EnvironmentName = Annotated[
 ]
 Arguments = Annotated[tuple[str, ...], Meta(extra={"inherit": "replace"})]
 """A program and its arguments: an image that sets it does not add to what it inherits."""
+BASES = ("oci:", "oci-layout:")
+"""How `from` begins where it names an image of a registry, or a layout of one."""
 Architecture = Literal["amd64", "arm64"]
 Architectures = Annotated[tuple[Architecture, ...], Meta(extra={"inherit": "replace"})]
 Format = Literal["oci", "nspawn", "disk", "initrd", "uki", "tar"]

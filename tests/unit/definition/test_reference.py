@@ -43,6 +43,7 @@ def test_every_table_has_a_section() -> None:
         "`[project]`",
         "`[debian]`",
         "`[[debian.repository]]`",
+        "`[registry]`",
         "`[image.NAME]`",
         '`[image.NAME.files."/PATH"]`',
         "`[image.NAME.users.NAME]`",

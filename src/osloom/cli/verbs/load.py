@@ -1,0 +1,44 @@
+"""Build images and load them into podman or docker, or write them as one archive.
+
+Without `--into`, the engine whose socket is there takes them, podman first.
+"""
+
+import argparse
+
+from osloom.cli.context import project_of, store_of
+from osloom.cli.output import print_json, print_table
+from osloom.cli.progress import make_progress
+
+NAME = "load"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "images", nargs="*", metavar="IMAGE", help="all with the output `oci` by default"
+    )
+    parser.add_argument(
+        "--into",
+        metavar="PLACE",
+        help="podman, docker, docker-archive:FILE or oci-archive:FILE",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from osloom.api.build import Session, check_fresh
+    from osloom.api.load import load
+
+    project = project_of(arguments)
+    images = project.containers(tuple(arguments.images), verb="load")
+    lock = project.lock()
+    check_fresh(project, lock)
+    with (
+        make_progress(arguments.progress) as report,
+        Session(project, lock, store_of(arguments), report) as session,
+    ):
+        loaded = load(session, images, arguments.into)
+    if arguments.json:
+        print_json(loaded)
+    else:
+        rows = [[one.name, one.digest[7:19], one.into] for one in loaded]
+        print_table(["image", "digest", "into"], rows)
+    return 0

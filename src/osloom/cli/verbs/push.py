@@ -1,0 +1,85 @@
+"""Build images and bring them to a registry.
+
+Each image with the output `oci` goes to the address of `[registry]` and its name there, under its
+tag and `tags`. What the registry has is not sent again; a tag that stands for the image already
+costs one request. No tag moves before everything of every image is there.
+
+Credentials are those of podman and docker: `podman login` or `docker login` keep them.
+"""
+
+import argparse
+from pathlib import Path
+
+from osloom.cli.context import project_of, store_of
+from osloom.cli.output import in_bytes, print_json, print_table
+from osloom.cli.progress import make_progress
+
+NAME = "push"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "images", nargs="*", metavar="IMAGE", help="all with the output `oci` by default"
+    )
+    parser.add_argument(
+        "--to",
+        metavar="ADDRESS",
+        help="what stands before the images' names, instead of the definition's `address`; "
+        "with a tag, the one place of one image",
+    )
+    parser.add_argument(
+        "--tag",
+        action="append",
+        default=[],
+        metavar="TAG",
+        help="one more tag; may be repeated",
+    )
+    add_registry_arguments(parser)
+
+
+def add_registry_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--ca", type=Path, metavar="FILE", help="trust this authority too; or OSLOOM_REGISTRY_CA"
+    )
+    parser.add_argument(
+        "--insecure",
+        action="store_true",
+        help="allow plain HTTP; a registry on this machine needs no leave",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from osloom.api.build import Session, check_fresh
+    from osloom.api.push import Destination, push
+
+    project = project_of(arguments)
+    images = project.containers(tuple(arguments.images), verb="push")
+    lock = project.lock()
+    check_fresh(project, lock)
+    destination = Destination(
+        to=arguments.to,
+        tags=tuple(arguments.tag),
+        insecure=arguments.insecure,
+        ca=arguments.ca,
+    )
+    with (
+        make_progress(arguments.progress) as report,
+        Session(project, lock, store_of(arguments), report) as session,
+    ):
+        pushed = push(session, images, destination)
+    if arguments.json:
+        print_json(pushed)
+        return 0
+    rows = [
+        [
+            one.reference,
+            one.digest[7:19],
+            in_bytes(one.sent),
+            in_bytes(one.skipped),
+            in_bytes(one.mounted),
+            "was there" if one.unchanged else "pushed",
+        ]
+        for one in pushed
+    ]
+    print_table(["reference", "digest", "sent", "skipped", "mounted", "tag"], rows)
+    return 0

@@ -1,0 +1,284 @@
+"""A client for one registry: one pool of connections, retries, redirects, authorisation.
+
+Redirects are followed by hand: credentials never go to another host, and nothing goes from TLS to
+plain HTTP. Bodies come as they are sent, never unpacked: digests are of those bytes.
+"""
+
+import contextlib
+import os
+import socket
+import ssl
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import SplitResult, urlencode, urljoin, urlsplit
+
+from osloom.base.errors import FetchError
+from osloom.fetch.registry.authorize import Authorizer, refused
+from osloom.fetch.registry.credentials import Keyring
+from osloom.fetch.registry.messages import SMALL, Answer, Request, printable, read, said
+from osloom.fetch.registry.reference import DOCKER_HUB
+from osloom.fetch.registry.retries import AGAIN, Retries, retry_after
+from osloom.fetch.registry.trust import (
+    certificate_directories,
+    given_authority,
+    is_loopback,
+    make_context,
+    private_authorities,
+)
+
+if TYPE_CHECKING:
+    import httpx
+    from httpcore import NetworkStream
+
+_HUB = "registry-1.docker.io"
+_REDIRECTS = (301, 302, 303, 307, 308)
+_MOST_REDIRECTS = 5
+
+
+class Client:
+    """See the module. For any number of threads."""
+
+    def __init__(self, host: str, *, insecure: bool = False, ca: Path | None = None) -> None:
+        environment = dict(os.environ)
+        self.host = host
+        self.stopped = threading.Event()
+        """Set when every thread is to give up; see `stop`."""
+        self._connections: set[NetworkStream] = set()
+        self._server = _HUB if host == DOCKER_HUB else host
+        self._directories = certificate_directories(host, environment)
+        self._ca = given_authority(ca, environment)
+        self._loopback = is_loopback(urlsplit(f"//{host}").hostname or "")
+        trusts = self._ca is not None or bool(private_authorities(self._directories))
+        # Without a private authority a registry on this machine speaks plain HTTP as a rule.
+        self._plain_first = insecure or (self._loopback and not trusts)
+        self._base = ""
+        self._guard = threading.Lock()
+        self._connecting = threading.Lock()
+        self._clients: dict[str, httpx.Client] = {}
+        self._authorizer = Authorizer(host, Keyring(host, environment).find, insecure=insecure)
+
+    def close(self) -> None:
+        for one in self._clients.values():
+            one.close()
+
+    def stop(self) -> None:
+        """Make every thread give up, those too that wait for the registry."""
+        self.stopped.set()
+        with self._guard:
+            connections = list(self._connections)
+        for one in connections:
+            found = one.get_extra_info("socket")
+            with contextlib.suppress(OSError):
+                # Closing would not wake who reads. Not TLS's own farewell: that would wait, too.
+                socket.socket.shutdown(found, socket.SHUT_RDWR)
+
+    def retries(self) -> Retries:
+        return Retries(self.host, self.stopped)
+
+    def ask(self, request: Request, *, limit: int = SMALL) -> Answer:
+        """Send it, again if need be, and read at most `limit` bytes of the answer."""
+        retries = self.retries()
+        while True:
+            with retries.transport(), self.stream(request) as answer:
+                if answer.status_code not in AGAIN:
+                    return read(answer, limit)
+                retries.failed(
+                    f"it answered with status {answer.status_code}", retry_after(answer.headers)
+                )
+            retries.wait()
+
+    def ask_once(self, request: Request) -> Answer:
+        """Send it a single time. Raises httpx.TransportError."""
+        with self.stream(request) as answer:
+            return read(answer, SMALL)
+
+    @contextlib.contextmanager
+    def stream(self, request: Request) -> Iterator["httpx.Response"]:
+        """Send it once; the answer's body is not read yet.
+
+        Raises httpx.TransportError, and FetchError for what no other try would mend.
+        """
+        self._connect()
+        answer = self._authorized(request)
+        try:
+            yield answer
+        finally:
+            answer.close()
+
+    def denied(self, answer: Answer, scopes: Sequence[str], doing: str) -> FetchError:
+        """The error for an answer that is not the one that was hoped for."""
+        if answer.status == 401:
+            return refused(self.host, self._authorizer.credentials_of(scopes), answer.status)
+        text = said(answer.body)
+        return FetchError(
+            f"cannot {doing}: {self.host} answered with status {answer.status}"
+            + (f": {text}" if text else ""),
+            hint="ask whoever runs the registry for the right to do it"
+            if answer.status == 403
+            else None,
+        )
+
+    def _authorized(self, request: Request) -> "httpx.Response":
+        url = urljoin(self._base + "/", request.url)
+        refused_once = False
+        for _ in range(_MOST_REDIRECTS + 2):
+            self._check_target(url)
+            headers = dict(request.headers)
+            is_own = _origin(url) == _origin(self._base)
+            if is_own:
+                header = self._authorizer.header(request.scopes, self._ask_token)
+                headers |= {"Authorization": header} if header else {}
+            answer = self._send(request, url, headers)
+            if answer.status_code == 401 and is_own and not refused_once:
+                refused_once = True
+                answer.close()
+                self._authorizer.learn(answer.headers.get_list("WWW-Authenticate"))
+                self._authorizer.forget(request.scopes)
+                continue
+            place = answer.headers.get("Location")
+            if place is None or not _is_followed(request.method, answer.status_code):
+                return answer
+            answer.close()
+            url = urljoin(url, place)
+        raise FetchError(f"cannot use {self.host}: it sends from one place to the next without end")
+
+    def _send(self, request: Request, url: str, headers: Mapping[str, str]) -> "httpx.Response":
+        import httpx
+
+        http = self._client(url)
+        content = request.content() if callable(request.content) else request.content
+        timeout = httpx.Timeout(request.patience, connect=15, pool=None)
+        try:
+            made = http.build_request(
+                request.method,
+                url,
+                headers=headers,
+                content=content,
+                timeout=timeout,
+                extensions={"trace": self._note_connection},
+            )
+        except httpx.InvalidURL as error:
+            raise FetchError(f"cannot use {self.host}: it refers to `{printable(url)}`") from error
+        return http.send(made, stream=True, follow_redirects=False)
+
+    def _note_connection(self, event: str, info: Mapping[str, Any]) -> None:
+        if event in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
+            with self._guard:
+                self._connections.add(info["return_value"])
+
+    def _client(self, url: str) -> "httpx.Client":
+        """One for plain HTTP and one for TLS: reading the system's authorities takes its time."""
+        import httpx
+
+        scheme = urlsplit(url).scheme
+        with self._guard:
+            if scheme not in self._clients:
+                context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+                if scheme == "https":
+                    context = make_context(self._directories, self._ca)
+                self._clients[scheme] = httpx.Client(
+                    verify=context,
+                    headers={"User-Agent": "osloom", "Accept-Encoding": "identity"},
+                    limits=httpx.Limits(max_connections=32, max_keepalive_connections=32),
+                    # A proxy of the environment does not lead back to this machine.
+                    trust_env=not self._loopback,
+                )
+            return self._clients[scheme]
+
+    def _connect(self) -> None:
+        """Find out how the registry is spoken to, and what it wants to see, once."""
+        with self._connecting:
+            retries = self.retries()
+            while not self._base:
+                with retries.transport():
+                    self._find_base(retries)
+                if not self._base:
+                    retries.wait()
+
+    def _find_base(self, retries: Retries) -> None:
+        """Nothing secret is in the question, distribution-spec, Determining Support."""
+        import httpx
+
+        bases = [f"http://{self._server}"] if self._plain_first else []
+        for base in [*bases, f"https://{self._server}"]:
+            try:
+                answer = self._send(Request(method="GET", url=""), f"{base}/v2/", {})
+                answer.close()
+            except (httpx.ConnectError, httpx.ReadError, httpx.RemoteProtocolError):
+                if base in bases:
+                    continue
+                raise
+            if answer.status_code in AGAIN:
+                retries.failed(
+                    f"it answered with status {answer.status_code}", retry_after(answer.headers)
+                )
+                return
+            # What a TLS server says to plain HTTP.
+            if answer.status_code == 400 and base in bases:
+                continue
+            if answer.status_code == 401:
+                self._authorizer.learn(answer.headers.get_list("WWW-Authenticate"))
+            self._base = base
+            return
+
+    def _check_target(self, url: str) -> None:
+        """Nothing goes from TLS to plain HTTP, or to an address with a name and password in it."""
+        parts = _split(url, self.host)
+        schemes = ("https", "http") if self._base.startswith("http:") else ("https",)
+        if parts.scheme not in schemes or not parts.hostname or parts.username is not None:
+            raise FetchError(
+                f"cannot use {self.host}: it refers to `{printable(url)}`",
+                hint="a registry behind a proxy has to know its own address: "
+                "it must not lead from TLS to plain HTTP",
+            )
+
+    def _ask_token(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        form: Sequence[tuple[str, str]],
+    ) -> tuple[int, bytes]:
+        """Ask a token server; where it leads to is not followed."""
+        text = urlencode(form)
+        if method == "GET":
+            url += ("&" if "?" in url else "?") + text
+        else:
+            headers = {**headers, "Content-Type": "application/x-www-form-urlencoded"}
+        content = text.encode() if method == "POST" else None
+        request = Request(method=method, url=url, headers=headers, content=content)
+        retries = Retries(urlsplit(url).netloc, self.stopped)
+        while True:
+            with retries.transport():
+                answer = self._send(request, url, headers)
+                with contextlib.closing(answer):
+                    if answer.status_code not in AGAIN:
+                        found = read(answer, SMALL)
+                        return found.status, found.body
+                    retries.failed(
+                        f"it answered with status {answer.status_code}", retry_after(answer.headers)
+                    )
+            retries.wait()
+
+
+def _split(url: str, host: str) -> SplitResult:
+    """Raises FetchError for an address that is none: a server may say anything."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError as error:
+        raise FetchError(f"cannot use {host}: it refers to `{printable(url)}`") from error
+    return parts
+
+
+def _origin(url: str) -> tuple[str, str, int]:
+    parts = urlsplit(url)
+    port = parts.port or {"https": 443}.get(parts.scheme, 80)
+    return parts.scheme, (parts.hostname or "").lower(), port
+
+
+def _is_followed(method: str, status: int) -> bool:
+    return status in (307, 308) or (status in _REDIRECTS and method in ("GET", "HEAD"))

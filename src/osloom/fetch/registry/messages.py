@@ -1,0 +1,85 @@
+"""Requests to a registry and its answers, as data."""
+
+import contextlib
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    import httpx
+
+_PATIENCE = 30.0
+"""Seconds without a byte."""
+SMALL = 64 << 10
+"""Bytes of an answer that is read for what it says; the rest is of no interest."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One request, which can be sent any number of times."""
+
+    method: str
+    url: str
+    """A path of the registry, or a whole address."""
+    scopes: tuple[str, ...] = ()
+    """What it takes to be allowed, as in the token specification: `repository:app:pull`."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    content: bytes | Callable[[], Iterable[bytes]] | None = None
+    """A function gives the body from its start, each time; then `headers` have the length."""
+    patience: float = _PATIENCE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    status: int
+    headers: "httpx.Headers"
+    body: bytes
+    """One byte more than the limit when there is more."""
+    url: str
+    """Where it came from in the end; `Location` is relative to it."""
+
+
+def read(answer: "httpx.Response", limit: int) -> Answer:
+    """At most `limit` bytes of the body, and one more that says that there are more."""
+    data = bytearray()
+    for chunk in answer.iter_raw():
+        data += chunk
+        if len(data) > limit:
+            break
+    return Answer(
+        status=answer.status_code,
+        headers=answer.headers,
+        body=bytes(data[: limit + 1]),
+        url=str(answer.url),
+    )
+
+
+def number(text: str) -> int | None:
+    """A count in a header; a server may write anything there."""
+    return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else None
+
+
+def printable(text: str) -> str:
+    """Text of a server for a terminal: no control characters, not too much."""
+    return "".join(one if one.isprintable() else "?" for one in text[:200])
+
+
+class _Problem(msgspec.Struct, frozen=True):
+    code: str = ""
+    message: str = ""
+
+
+class _Problems(msgspec.Struct, frozen=True):
+    errors: tuple[_Problem, ...] = ()
+
+
+def said(body: bytes) -> str:
+    """The first error of an answer, distribution-spec, Error Codes."""
+    with contextlib.suppress(msgspec.DecodeError):
+        problems = msgspec.json.decode(body, type=_Problems).errors
+        if problems:
+            return printable(problems[0].message or problems[0].code)
+    return ""
