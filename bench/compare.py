@@ -265,7 +265,7 @@ def page(rows: Sequence[Measured]) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=3, help="pairs for each comparison")
-    parser.add_argument("--only", help="measure one row: disk, tar, container …")
+    parser.add_argument("--only", help="measure one row: disk, tar, layers, container …")
     parser.add_argument("--keep", type=Path, help="a directory to keep downloads in")
     arguments = parser.parse_args()
     place = arguments.keep or Path(tempfile.mkdtemp(prefix="osloom-bench-"))
@@ -279,10 +279,10 @@ def main() -> int:
         "file": lambda: measure_file(osloom, runs),
         "package": lambda: measure_package(osloom, place, runs),
         "memory": lambda: measure_memory(osloom, place),
+        "layers": lambda: compare_layers(osloom, place, runs),
         "container": lambda: compare_container(osloom, engines(osloom, place), place, runs),
         "change": lambda: compare_change(osloom, engines(osloom, place), place, runs),
         "unchanged": lambda: measure_unchanged(osloom, engines(osloom, place), place, runs),
-        "layers": lambda: compare_layers(osloom, place, runs),
     }
     kept = place / "rows.json"
     rows = json.loads(kept.read_text()) if kept.exists() else {}
