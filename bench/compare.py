@@ -9,16 +9,19 @@ import json
 import os
 import platform
 import resource
-import shutil
-import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+from containers import (
+    compare_change,
+    compare_container,
+    made_engines,
+    measure_unchanged,
+)
+from measure import USED, Measured, Osloom, copied, pair, spread, timed
 from peers import DEFINITION, Peers, clean
 
 from osloom.model.definition import Debian
@@ -26,9 +29,6 @@ from osloom.sources.debian.mirrors import base_address
 
 NOTES = Path(__file__).parent / "notes.md"
 PAGE = Path(__file__).parent.parent / "docs/benchmarks.md"
-USED = "used"
-_REST = 6
-"""Seconds."""
 
 SYSTEM = [
     "systemd-sysv",
@@ -68,134 +68,6 @@ configure = "none"
 outputs = ["oci"]
 files = { "/app/main.py" = "main.py" }
 """
-
-
-@dataclass(frozen=True)
-class Measured:
-    """One row of the table."""
-
-    work: str
-    target: str
-    figure: str
-    detail: str
-
-
-class Osloom:
-    """osloom in a project of its own."""
-
-    def __init__(self, place: Path, store: Path) -> None:
-        self.place = place
-        self.store = store
-        place.mkdir(parents=True, exist_ok=True)
-
-    def define(self, text: str) -> None:
-        (self.place / "osloom.toml").write_text(text)
-
-    def __call__(self, *arguments: str, store: Path | None = None) -> str:
-        environment = {**os.environ, "OSLOOM_STORE": str(store or self.store)}
-        done = subprocess.run(
-            [sys.executable, "-m", "osloom", *arguments],
-            cwd=self.place,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            raise SystemExit(f"osloom {' '.join(arguments)} failed:\n{done.stderr[-3000:]}")
-        return done.stdout
-
-    def seeded(self, definition: str, place: Path) -> Path:
-        """Lock and build `definition`; gives a store that holds what a first build starts from."""
-        self.define(definition)
-        self("lock")
-        self("build")
-        return self.downloaded(place / "seeded")
-
-    def downloaded(self, target: Path) -> Path:
-        """A store that holds the locked packages, the tools' roots, and no result of a build.
-
-        The tools image is to osloom what the programs on its root are to a peer: it is there.
-        """
-        clean(target)
-        lock = json.loads((self.place / "osloom.lock").read_text())
-        for package in lock["packages"]:
-            name = package["digest"][7:]
-            source = self.store / "blobs" / name[:2] / name[2:]
-            (target / "seed").mkdir(parents=True, exist_ok=True)
-            # Packages of what no build needs (the machine's) were never fetched.
-            if source.exists():
-                os.link(source, target / "seed" / name)
-        program = (
-            "import sys; from pathlib import Path; from osloom.store.store import Store\n"
-            "store = Store(Path(sys.argv[1]))\n"
-            "for path in (store.root / 'seed').iterdir():\n"
-            "    copy = store.temporary / path.name; copy.write_bytes(path.read_bytes())\n"
-            "    store.blobs.add_file(copy)\n"
-        )
-        subprocess.run([sys.executable, "-c", program, str(target)], check=True)
-        shutil.rmtree(target / "seed")
-        warm = (
-            "import sys; from pathlib import Path\n"
-            "from osloom.api.build import Session; from osloom.api.project import open_project\n"
-            "from osloom.api.requests import TOOLS; from osloom.base.progress import silent\n"
-            "from osloom.compose.plan import plan_tools; from osloom.store.store import Store\n"
-            "project = open_project(Path('osloom.toml').absolute()); lock = project.lock()\n"
-            "store = Store(Path(sys.argv[1]))\n"
-            "with Session(project, lock, store, silent) as session:\n"
-            "    (digest,) = session.make([plan_tools(lock.packages_of(TOOLS))])\n"
-            "    store.checkout(digest)\n"
-        )
-        subprocess.run([sys.executable, "-c", warm, str(target)], check=True, cwd=self.place)
-        return target
-
-
-def copied(seeded: Path) -> Path:
-    """A store with the packages of `seeded` for one build; `USED` goes after the row.
-
-    For a minute ext4 does not use again the inodes of files that were removed, and looks for others
-    the harder the more they were.
-    """
-    used = seeded.parent / USED
-    used.mkdir(exist_ok=True)
-    fresh = Path(tempfile.mkdtemp(dir=used))
-    shutil.copytree(seeded, fresh, copy_function=os.link, symlinks=True, dirs_exist_ok=True)
-    return fresh
-
-
-def timed(work: Callable[[], object], *reads: Path) -> float:
-    """Seconds that `work` takes, once what went on before has come to rest.
-
-    What is below `reads` is in memory by then: how long ago each side last read its files, and how
-    fast this disk is, is not what is compared.
-    """
-    os.sync()
-    time.sleep(_REST)
-    for directory in reads:
-        for parent, _, names in os.walk(directory):
-            for path in (Path(parent, name) for name in names):
-                if path.is_file() and not path.is_symlink():
-                    path.read_bytes()
-    start = time.monotonic()
-    work()
-    return time.monotonic() - start
-
-
-def spread(values: Sequence[float], unit: str = "s") -> str:
-    low, middle, high = min(values), statistics.median(values), max(values)
-    return f"{low:.2f} / {middle:.2f} / {high:.2f} {unit}"
-
-
-def pair(
-    ours: Callable[[], float], theirs: Callable[[], float], runs: int
-) -> tuple[list[float], list[float], list[float]]:
-    """Alternating runs: our times, theirs, and the ratios pair by pair."""
-    mine, others = [], []
-    for number in range(runs):
-        print(f"  pair {number + 1} of {runs}", file=sys.stderr)
-        mine.append(ours())
-        others.append(theirs())
-    return mine, others, [b / a for a, b in zip(mine, others, strict=True)]
 
 
 def compare_disk(osloom: Osloom, peers: Peers, place: Path, runs: int) -> Measured:
@@ -373,7 +245,7 @@ def page(rows: Sequence[Measured]) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=3, help="pairs for each comparison")
-    parser.add_argument("--only", help="measure one row: disk, tar, nothing, file, package, memory")
+    parser.add_argument("--only", help="measure one row: disk, tar, container …")
     parser.add_argument("--keep", type=Path, help="a directory to keep downloads in")
     arguments = parser.parse_args()
     place = arguments.keep or Path(tempfile.mkdtemp(prefix="osloom-bench-"))
@@ -387,6 +259,9 @@ def main() -> int:
         "file": lambda: measure_file(osloom, runs),
         "package": lambda: measure_package(osloom, place, runs),
         "memory": lambda: measure_memory(osloom, place),
+        "container": lambda: compare_container(osloom, engines(osloom, place), place, runs),
+        "change": lambda: compare_change(osloom, engines(osloom, place), place, runs),
+        "unchanged": lambda: measure_unchanged(osloom, engines(osloom, place), place, runs),
     }
     kept = place / "rows.json"
     rows = json.loads(kept.read_text()) if kept.exists() else {}
@@ -415,6 +290,11 @@ def made_peers(osloom: Osloom, place: Path) -> Peers:
             builder.place / "dist/peers/peers.tar", tools_root(builder, tools), target
         )
     return Peers(target / "root", Path((place / "tools").read_text()), target / "work")
+
+
+def engines(osloom: Osloom, place: Path) -> Peers:
+    made_peers(osloom, place)
+    return made_engines(osloom, place, Path((place / "tools").read_text()))
 
 
 def tools_root(builder: Osloom, note: Path) -> Path:

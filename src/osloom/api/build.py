@@ -12,9 +12,11 @@ from osloom.api.project import OUTPUT, Project
 from osloom.api.publish import Publisher
 from osloom.api.requests import (
     COMPRESSORS,
+    EMULATOR,
     TOOLS,
     fakeroot_name,
     initrd_name,
+    is_emulated,
     requests,
     variant_for_host,
 )
@@ -43,6 +45,8 @@ from osloom.model.artifact import Artifact
 from osloom.model.definition import Image
 from osloom.model.lock import Lock
 from osloom.sources.debian.packages import fetch_packages
+from osloom.sources.oci.fetch import fetch_bases
+from osloom.sources.oci.steps import plan_base
 from osloom.store.store import Store
 
 
@@ -107,6 +111,15 @@ class Session:
         if packages:
             debian = self.project.definition.debian
             fetch_packages(self.store, self.lock, debian, packages, report=self.report)
+        if missing:
+            fetch_bases(
+                self.store,
+                self.lock.bases,
+                missing,
+                self.project.definition,
+                directory=self.project.directory,
+                report=self.report,
+            )
         return self.builder.make(wanted)
 
 
@@ -118,12 +131,23 @@ def check_fresh(project: Project, lock: Lock) -> None:
         for name, request in wanted.items()
         if name not in lock.images or lock.images[name].request != request.digest
     )
+    stale |= dict.fromkeys(
+        name
+        for name, image in project.definition.image.items()
+        for locked in image.variants(name)
+        if locked in lock.images and image.base != base_reference(lock, locked)
+    )
     if stale:
         own = [name for name in stale if not name.startswith(".")]
         what = ", ".join(f"`{name}`" for name in own) or "what osloom needs itself"
         raise LockError(
             f"the lock is older than the definition of {what}", hint="run `osloom lock`"
         )
+
+
+def base_reference(lock: Lock, image: str) -> str | None:
+    base = lock.base_of(image)
+    return base.reference if base else None
 
 
 def plan(session: Session, images: Mapping[str, Image], formats: Sequence[str] = ()) -> Plan:
@@ -183,20 +207,31 @@ def _request(
 ) -> tuple[Request, ImagePlan]:
     if image.debug_of is not None:
         return _debug_request(session, name, image, base, locked)
-    tools, suite = base
-    fakeroot = session.lock.packages_of(fakeroot_name(suite, image))
+    below = session.lock.base_of(locked)
     own = plan_image(
         _plain(name),
         image,
         session.lock.packages_of(locked),
         project=session.project.definition.project,
         epoch=session.epoch(locked),
-        programs=Programs(
-            tools=tools, fakeroot=plan_merge("fakeroot", plan_packages(fakeroot), dpkg=False)
-        ),
+        programs=_programs(session, image, base),
         sources=_sources(session.project.directory, image, session.store),
+        base=plan_base(below) if below else None,
     )
-    return _assembly(session, name, image, own, suite, locked), own
+    return _assembly(session, name, image, own, base[1], locked), own
+
+
+def _programs(session: Session, image: Image, base: tuple[Output, str]) -> Programs:
+    tools, suite = base
+
+    def merged(title: str, locked: str) -> Output:
+        return plan_merge(title, plan_packages(session.lock.packages_of(locked)), dpkg=False)
+
+    return Programs(
+        tools=tools,
+        fakeroot=merged("fakeroot", fakeroot_name(suite, image)),
+        emulator=merged("emulator", EMULATOR) if is_emulated(image) else None,
+    )
 
 
 def _debug_request(
@@ -255,6 +290,8 @@ def _assembly(
         ),
         tools=planned.programs.tools,
         compressors=plan_merge("compressors", compressors, dpkg=False),
+        base=session.lock.base_of(locked),
+        base_tree=planned.base,
         initrd=initrd_tree,
     )
 

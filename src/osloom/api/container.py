@@ -1,7 +1,8 @@
 """Containers of a project: what they run in."""
 
 from osloom.api.build import Session, plan
-from osloom.api.requests import variant_for_host
+from osloom.api.requests import architecture_of, variant_for_host
+from osloom.assemble.base import settings_of
 from osloom.model.definition import Image
 from osloom.run.container import Container
 
@@ -14,6 +15,9 @@ def built_container(session: Session, name: str, image: Image) -> Container:
     digests = session.make([*outputs, own.tree, planned.tools, own.programs.fakeroot])
     tree, tools, fakeroot = digests[-3:]
     locked, _ = variant_for_host(name, image)
+    settings = image.oci
+    if own.base is not None:
+        settings = settings_of(session.store, digests[0], architecture_of(image))
     return Container(
-        tree=tree, tools=tools, fakeroot=fakeroot, settings=image.oci, epoch=session.epoch(locked)
+        tree=tree, tools=tools, fakeroot=fakeroot, settings=settings, epoch=session.epoch(locked)
     )

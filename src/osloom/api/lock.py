@@ -9,6 +9,7 @@ from osloom.base.progress import Reporter
 from osloom.model.lock import Lock
 from osloom.sources.debian import lockfile
 from osloom.sources.debian.lock import Previous, make_lock
+from osloom.sources.oci.lock import lock_bases
 from osloom.store.store import Store
 
 
@@ -18,7 +19,7 @@ class Locked:
 
     lock: Lock
     added: tuple[str, ...]
-    """`Package.id` of what is new in the lock."""
+    """`Package.id` of what is new in the lock, and `Base.id` with a digest."""
     removed: tuple[str, ...]
     changed: bool
     """Whether the file was written."""
@@ -33,7 +34,7 @@ def resolve(
     previous: Previous | None = None,
 ) -> Lock:
     """The lock of everything that the project's definition asks for. Writes nothing."""
-    return make_lock(
+    made = make_lock(
         store,
         project.definition.debian,
         requests(project.definition),
@@ -41,6 +42,14 @@ def resolve(
         now=now,
         report=report,
         previous=previous,
+    )
+    return lock_bases(
+        made,
+        store,
+        project.definition,
+        directory=project.directory,
+        previous=previous,
+        report=report,
     )
 
 
@@ -57,9 +66,11 @@ def lock(
     before = _before(project, needed=not upgrade_all)
     previous = Previous(lock=before, upgrade_all=upgrade_all, upgrade=upgrade) if before else None
     made = resolve(project, store, report, now=now, previous=previous)
-    old = {package.id for package in before.packages} if before else set()
-    new = {package.id for package in made.packages}
-    same = before is not None and (before.packages, before.images) == (made.packages, made.images)
+    old = _contents(before) if before else set()
+    new = _contents(made)
+    same = before is not None and all(
+        getattr(before, name) == getattr(made, name) for name in ("packages", "images", "bases")
+    )
     # The same packages from a newer Release are the same lock: the epoch stays with them.
     if not same:
         lockfile.save(made, project.lock_path)
@@ -69,6 +80,11 @@ def lock(
         removed=tuple(sorted(old - new)),
         changed=not same,
     )
+
+
+def _contents(lock: Lock) -> set[str]:
+    bases = {f"{base.id}={base.manifest}" for base in lock.bases}
+    return bases | {package.id for package in lock.packages}
 
 
 def _before(project: Project, *, needed: bool) -> Lock | None:

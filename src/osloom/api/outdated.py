@@ -6,12 +6,16 @@ from osloom.api.lock import resolve
 from osloom.api.project import Project
 from osloom.base.progress import Reporter
 from osloom.model.lock import Lock
+from osloom.sources.oci.origins import place_of
 from osloom.store.store import Store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outdated:
-    """One package of one image; a version is empty where the package is not there."""
+    """One package of one image; a version is empty where the package is not there.
+
+    Or its base image, whose versions are digests of manifests.
+    """
 
     image: str
     package: str
@@ -28,6 +32,8 @@ def outdated(project: Project, store: Store, report: Reporter, *, now: int) -> l
     found = []
     for image in sorted(lock.images.keys() & newest.images.keys()):
         before, after = _versions(lock, image), _versions(newest, image)
+        before |= _base_version(lock, image)
+        after |= _base_version(newest, image)
         for package in sorted(before.keys() | after.keys()):
             old, new = before.get(package, ("", "")), after.get(package, ("", ""))
             if old[0] != new[0]:
@@ -45,3 +51,10 @@ def outdated(project: Project, store: Store, report: Reporter, *, now: int) -> l
 
 def _versions(lock: Lock, image: str) -> dict[str, tuple[str, str]]:
     return {one.name: (one.version, one.repository) for one in lock.packages_of(image)}
+
+
+def _base_version(lock: Lock, image: str) -> dict[str, tuple[str, str]]:
+    base = lock.base_of(image)
+    if base is None:
+        return {}
+    return {base.reference: (base.manifest, place_of(base.reference))}

@@ -9,6 +9,7 @@ from osloom.sources.debian.request import Request
 
 TOOLS = ".tools"
 COMPRESSORS = ".compressors"
+EMULATOR = ".emulator"
 _BOOTABLE = {"disk", "uki", "initrd"}
 
 INITRD_PACKAGES = ("systemd", "udev", "kmod", "dash", "mount", "util-linux", "e2fsprogs")
@@ -73,6 +74,11 @@ def initrd_name(suite: str, image: Image) -> str | None:
 
 def fakeroot_name(suite: str, image: Image) -> str:
     return f".fakeroot/{suite}/{architecture_of(image)}"
+
+
+def is_emulated(image: Image) -> bool:
+    """Whether the build runs programs that this host's processor does not know."""
+    return image.runs_programs and architecture_of(image) != host_architecture()
 
 
 def nspawn_host_name(architecture: str) -> str:
@@ -166,6 +172,8 @@ def _beside(image: Image, suite: str) -> dict[str, Request]:
     """What an image needs beside its own packages."""
     architecture = architecture_of(image)
     wanted = {fakeroot_name(suite, image): _plain(PRELOADED, suite, architecture)}
+    if is_emulated(image):
+        wanted[EMULATOR] = _plain(toolset.EMULATOR, toolset.SUITE, host_architecture())
     initrd = initrd_name(suite, image)
     if initrd is not None:
         names = (*INITRD_PACKAGES, *image.initrd.packages)

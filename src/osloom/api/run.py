@@ -108,8 +108,10 @@ def _container(session: Session, name: str, options: Options, work: Path) -> Sta
         raise UsageError(
             f"cannot run `{name}`: it is for {architecture}, this host is {host_architecture()}"
         )
-    program = container.program_of(image.oci, options.arguments)
+    if image.base is None:
+        container.program_of(image.oci, options.arguments)  # before anything is built
     made = built_container(session, name, image)
+    program = container.program_of(made.settings, options.arguments)
     who = container.user_of(session.store, made)
     if find_identity() == "single" and (who.uid, who.gid) != (0, 0):
         said = "this user has a single id (`osloom doctor`): the program runs as root of a"

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from osloom.assemble.base import added_to_base, base_of, blobs_of_base, said_of_base
 from osloom.assemble.compression import programs
 from osloom.assemble.debug import STAY, add_tools
 from osloom.assemble.layers import ON_TOP, group, split_layers, write_layer
@@ -42,7 +43,8 @@ def write_layout(job: Job) -> Mapping[str, Digest]:
     derived = msgspec.json.decode(
         blobs.read(job.digest("derived")) if "derived" in job.inputs else b"{}", type=Derived
     )
-    settings = effective(settings, derived)
+    base = base_of(job)
+    settings = effective(base.inherited(settings), derived)
     check_config(settings, job.tree(), blobs.read)
     if parameters["debug"]:
         entrypoint = (f"/{STAY}", *settings.entrypoint)
@@ -63,21 +65,22 @@ def write_layout(job: Job) -> Mapping[str, Digest]:
         nodes[f"blobs/sha256/{to_hex(digest)}"] = Node("file", 0o644, size=len(data), digest=digest)
         return {"mediaType": media_type, "digest": digest, "size": len(data)}
 
+    architecture = parameters["architecture"]
+    labels = {**base.labels, **said}
+    configuration = base.continued(
+        image_config(settings, layers, architecture=architecture, created=created, labels=labels)
+    )
+    layers = [*base.layers, *layers]
     for layer in layers:
         nodes[f"blobs/sha256/{to_hex(layer['digest'])}"] = Node(
             "file", 0o644, size=layer["size"], digest=layer["digest"]
         )
-    architecture = parameters["architecture"]
-    config = add(
-        _json(
-            image_config(settings, layers, architecture=architecture, created=created, labels=said)
-        ),
-        _CONFIG,
-    )
+    config = add(_json(configuration), _CONFIG)
     descriptors = [{key: layer[key] for key in ("mediaType", "digest", "size")} for layer in layers]
     annotations = {
         "org.opencontainers.image.created": created,
         **said,
+        **base.annotations,
         **settings.annotations,
     }
     manifest = add(
@@ -112,8 +115,12 @@ def _json(value: Any) -> bytes:
 
 
 def plan(request: Request) -> tuple[Product, ...]:
+    added, room = added_to_base(request)
+    given = request.image.oci
     # Where it goes is no part of what it is.
-    settings = msgspec.structs.replace(request.image.oci, repository=None, tags=())
+    settings = msgspec.structs.replace(
+        given, layers=min(given.layers, room), repository=None, tags=()
+    )
     # Too few layers for packages of their own: one for everything, or one below the files.
     parts = request.parts if settings.layers > 1 else ()
     own = sorted(request.image.files) if settings.layers >= ON_TOP + bool(parts) else []
@@ -126,7 +133,7 @@ def plan(request: Request) -> tuple[Product, ...]:
         title=f"divide {request.name} into layers",
         group=request.name,
         parameters={"groups": dense, "own": own},
-        inputs={"tree": request.tree, "packages": tuple(part.tree for part in parts)},
+        inputs={"tree": added, "packages": tuple(part.tree for part in parts)},
     )
     titles = [
         _title([part.name for part, number in zip(parts, dense, strict=True) if number == one])
@@ -161,12 +168,14 @@ def plan(request: Request) -> tuple[Product, ...]:
             "titles": titles,
             "tag": settings.tag or plain_tag(request.version),
             "version": request.version,
+            **said_of_base(request),
         },
         inputs={
             "tree": request.tree,
             **({"derived": request.derived} if request.derived else {}),
             "layers": tuple(step.output("file") for step in layers),
             "infos": tuple(step.output("info") for step in layers),
+            **blobs_of_base(request),
         },
     )
     product = Product(path=f"{request.name}.oci", output=layout.output(), kind="directory")

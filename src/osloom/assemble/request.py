@@ -6,6 +6,7 @@ from typing import Literal
 
 from osloom.engine.step import Output
 from osloom.model.definition import Image, Project
+from osloom.model.lock import Base
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +48,10 @@ class Request:
     """The tree of the tools image."""
     compressors: Output
     """The tree with the programs that compress."""
+    base: Base | None = None
+    """The base image that the image starts from."""
+    base_tree: Output | None = None
+    """Its tree, of which `tree` was made."""
     initrd: Output | None = None
     """The tree of the initrd image, without kernel modules; None when the image has no kernel."""
 

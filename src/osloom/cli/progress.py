@@ -13,7 +13,7 @@ from osloom.cli.output import in_bytes, in_seconds
 if TYPE_CHECKING:
     from rich.text import Text
 
-_COUNTED = {"fetch": "file", "layer": "layer", "push": "blob", "unpack": "package"}
+_COUNTED = {"fetch": "file", "layer": "layer", "push": "blob", "read": "layer", "unpack": "package"}
 """Groups that a log counts and does not name one by one: there are hundreds. To what they are."""
 _MOVED = ("fetch", "push")
 """Groups whose bytes go over the network; a command does one of them after the other."""

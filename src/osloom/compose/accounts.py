@@ -19,6 +19,8 @@ class Accounts:
     group: list[list[str]]
     shadow: list[list[str]]
     gshadow: list[list[str]]
+    others: Mapping[str, list[str]]
+    """Lines of each file that are no account: of NIS, or broken. They stay, last."""
     homes: list[tuple[str, int, int, tuple[str, ...]]] = field(default_factory=list)
     """Home directories to make: path, owner, group, authorized keys."""
 
@@ -29,7 +31,15 @@ class Accounts:
         group = read.get("group") or "root:x:0:\n"
         shadow = read.get("shadow") or "root:*:::::::\n"
         gshadow = read.get("gshadow") or "root:*::\n"
-        return cls(_rows(passwd), _rows(group), _rows(shadow), _rows(gshadow))
+        texts = {"passwd": passwd, "group": group, "shadow": shadow, "gshadow": gshadow}
+        found = {name: _rows(text, name) for name, text in texts.items()}
+        return cls(
+            passwd=found["passwd"][0],
+            group=found["group"][0],
+            shadow=found["shadow"][0],
+            gshadow=found["gshadow"][0],
+            others={name: others for name, (_, others) in found.items()},
+        )
 
     def files(self) -> dict[str, str]:
         tables = {
@@ -39,7 +49,8 @@ class Accounts:
             "gshadow": self.gshadow,
         }
         return {
-            name: "".join(":".join(row) + "\n" for row in rows) for name, rows in tables.items()
+            name: "".join(f"{line}\n" for line in [*map(":".join, rows), *self.others[name]])
+            for name, rows in tables.items()
         }
 
     def uid(self, name: str) -> int:
@@ -53,7 +64,7 @@ class Accounts:
             if row[0] == name:
                 if group.gid is not None and int(row[2]) != group.gid:
                     raise BuildError(
-                        f"cannot make group `{name}`: the packages made it with number {row[2]}",
+                        f"cannot make group `{name}`: it is there already, with number {row[2]}",
                         hint="leave `gid` out, or choose another name",
                     )
                 return int(row[2])
@@ -70,7 +81,7 @@ class Accounts:
             row = rows[0]
             if user.uid is not None and int(row[2]) != user.uid:
                 raise BuildError(
-                    f"cannot make user `{name}`: the packages made it with number {row[2]}",
+                    f"cannot make user `{name}`: it is there already, with number {row[2]}",
                     hint="leave `uid` out, or choose another name",
                 )
         else:
@@ -123,8 +134,21 @@ class Accounts:
                     row[3] = ",".join([*members, *([] if name in members else [name])])
 
 
-def _rows(text: str) -> list[list[str]]:
-    return [line.split(":") for line in text.splitlines() if line]
+_FIELDS = {"passwd": 7, "group": 4, "shadow": 9, "gshadow": 4}
+
+
+def _rows(text: str, name: str) -> tuple[list[list[str]], list[str]]:
+    """The accounts of a file, with all their fields, and its other lines."""
+    rows: list[list[str]] = []
+    others: list[str] = []
+    for line in text.splitlines():
+        row = line.split(":")
+        numbered = name not in ("passwd", "group") or (row[2:] and row[2].isdecimal())
+        if row[0] and len(row) <= _FIELDS[name] and numbered:
+            rows.append(row + [""] * (_FIELDS[name] - len(row)))
+        elif line:
+            others.append(line)
+    return rows, others
 
 
 def _number(name: str, rows: list[list[str]], what: str) -> int:

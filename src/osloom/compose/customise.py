@@ -13,7 +13,7 @@ from osloom.base.errors import BuildError, nearest
 from osloom.compose.accounts import Accounts
 from osloom.engine.step import Job, action
 from osloom.model.definition import File, Group, User
-from osloom.model.tree import Node, Tree, parents
+from osloom.model.tree import Node, Tree, parents, resolve_links
 from osloom.store.blobs import Blobs
 
 _ACCOUNT_FILES = {
@@ -50,12 +50,18 @@ class Root:
     blobs: Blobs
     epoch: int
 
+    def find(self, path: str) -> Node | None:
+        """The file at `path`, every link followed."""
+        node = self.nodes.get(resolve_links(self.nodes, path))
+        return self.nodes[node.target] if node and node.kind == "hardlink" else node
+
     def read(self, path: str) -> str:
-        node = self.nodes.get(path)
-        return self.blobs.read(node.digest).decode() if node and node.digest else ""
+        node = self.find(path)
+        data = self.blobs.read(node.digest) if node and node.digest else b""
+        return data.decode(errors="surrogateescape")
 
     def write(self, path: str, text: str, *, mode: int = 0o644, gid: int = 0) -> None:
-        data = text.encode()
+        data = text.encode(errors="surrogateescape")
         digest = self.blobs.add(data, executable=bool(mode & 0o111))
         self.put(path, Node("file", mode, gid=gid, size=len(data), digest=digest))
 
@@ -76,28 +82,34 @@ class Root:
     def place(self, path: str) -> str:
         """Where `path` is, its directory's links followed, as when it is written."""
         directory, _, name = path.strip("/").rpartition("/")
-        found = Tree(self.nodes).resolve(directory) if directory else ""
+        found = resolve_links(self.nodes, directory)
         return f"{found}/{name}" if found else name
 
 
-@action(version=3)
+@action(version=4)
 def customise(job: Job) -> Mapping[str, Digest]:
-    """The tree `tree` with the settings of `parameters` applied, as a new tree."""
+    """The tree `tree` with the settings of `parameters` applied, as a new tree.
+
+    With `base`, the tree of a base image, accounts are made only where the definition asks.
+    """
     settings = msgspec.convert(job.parameters["settings"], Settings)
-    root = Root(dict(job.tree().items()), job.store.blobs, settings.epoch)
+    tree = job.tree()
+    root = Root(dict(tree.items()), job.store.blobs, settings.epoch)
     _write_identity(root, settings)
     accounts = read_accounts(root)
+    before = accounts.files() if "base" in job.inputs else {}
     for name, group in settings.groups.items():
         accounts.add_group(name, group)
     for name, user in settings.users.items():
         accounts.add_user(name, user, epoch=settings.epoch)
-    write_accounts(root, accounts)
+    write_accounts(root, accounts, before)
     for path, file in settings.files.items():
         source = settings.sources.get(path)
         _put_file(
             root, path, file, job.store.load_tree(Digest(source)) if source else None, accounts
         )
-    return {"tree": job.store.add_tree(Tree(root.nodes))}
+    # Over what was there: a file that is replaced stays under its other names.
+    return {"tree": job.store.add_tree(tree.overlaid(Tree(root.nodes)))}
 
 
 def _write_identity(root: Root, settings: Settings) -> None:
@@ -144,11 +156,15 @@ def read_accounts(root: Root) -> Accounts:
     return Accounts.parse({name: root.read(f"etc/{name}") for name in _ACCOUNT_FILES})
 
 
-def write_accounts(root: Root, accounts: Accounts) -> None:
-    """The four files, where they say something else than before, and the home directories."""
+def write_accounts(root: Root, accounts: Accounts, before: Mapping[str, str] | None = None) -> None:
+    """The four files, where they say something else than before, and the home directories.
+
+    `before` has texts that need not be written although they are not there.
+    """
     for name, text in accounts.files().items():
-        if text != root.read(f"etc/{name}"):
-            mode, gid = _ACCOUNT_FILES[name]
+        if text not in (root.read(f"etc/{name}"), (before or {}).get(name)):
+            there = root.find(f"etc/{name}")
+            mode, gid = (there.mode, there.gid) if there else _ACCOUNT_FILES[name]
             root.write(f"etc/{name}", text, mode=mode, gid=gid)
     for path, uid, gid, keys in accounts.homes:
         _make_home(root, path.strip("/"), (uid, gid), keys)

@@ -6,15 +6,16 @@ from dataclasses import dataclass
 import msgspec
 
 from osloom.base.digest import Digest
-from osloom.compose.application import Settings as Application
-from osloom.compose.application import adapt
+from osloom.compose.application.adapt import Settings as Application
+from osloom.compose.application.adapt import adapt
+from osloom.compose.application.trim import trim
 from osloom.compose.base import base_of
 from osloom.compose.configure import configure
 from osloom.compose.customise import Settings, customise
 from osloom.compose.foretell import foretell_modules
+from osloom.compose.onto import merge_onto
 from osloom.compose.packages import merge_packages
 from osloom.compose.scripts import Work, finish, run_scripts
-from osloom.compose.trim import trim
 from osloom.engine.step import Output, Step
 from osloom.model.definition import File, Image, Project
 from osloom.model.lock import Package
@@ -38,6 +39,14 @@ class Programs:
     """The tree of the tools image."""
     fakeroot: Output
     """The tree of fakeroot, of the image's own suite."""
+    emulator: Output | None = None
+    """The tree of qemu-user, for an image of another architecture than the host's."""
+
+    @property
+    def inputs(self) -> dict[str, Output]:
+        """As the steps' own inputs."""
+        emulator = {} if self.emulator is None else {"emulator": self.emulator}
+        return {"tools": self.tools, "fakeroot": self.fakeroot, **emulator}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +59,8 @@ class ImagePlan:
     foretold: Output | None
     """A tree that will probably have the same kernel, sooner; None when `tree` is as soon there."""
     packages: tuple[Unpacked, ...]
+    base: Output | None = None
+    """The tree of the base image."""
     derived: Output | None = None
     """What an application's packages say of how it runs, model.application."""
 
@@ -98,7 +109,7 @@ def plan_trimmed(name: str, packages: Sequence[Package]) -> Output:
     return Step(action=trim, title=f"trim {name}", group=name, inputs={"tree": tree}).output()
 
 
-def plan_image(
+def plan_image(  # noqa: PLR0913  (what an image is made of)
     name: str,
     image: Image,
     packages: Sequence[Package],
@@ -107,24 +118,31 @@ def plan_image(
     epoch: int,
     programs: Programs,
     sources: Mapping[str, Digest],
+    base: Output | None = None,
 ) -> ImagePlan:
     """Merge, configure, customise, run scripts, finish; the last is the image tree.
 
-    `sources` has the tree of each of the image's files that has a source.
+    `sources` has the tree of each of the image's files that has a source; `base` is the tree of
+    the base image.
     """
     unpacked = plan_packages(packages)
+    below = {"base": base} if base else {}
 
     def customised(tree: Output) -> Output:
-        return _customised(name, image, tree, project=project, epoch=epoch, sources=sources)
+        return _customised(
+            name, image, {"tree": tree, **below}, project=project, epoch=epoch, sources=sources
+        )
 
     foretold = derived = None
-    if image.runs_dpkg:
+    if base is not None:
+        tree = _onto(name, image, unpacked, base)
+    elif image.runs_dpkg:
         merged, tree = _configured(name, image, unpacked, epoch=epoch, programs=programs)
         early = customised(_foretold(name, merged, epoch=epoch, tools=programs.tools))
-        foretold = _finished(name, image, early, epoch=epoch)
+        foretold = _finished(name, image, {"tree": early}, epoch=epoch)
     else:
         tree = plan_merge(name, unpacked, dpkg=False)
-    if image.is_application:
+    if image.is_application or (image.service and "oci" in image.outputs):
         adapted = _adapted(name, image, tree, unpacked, epoch=epoch)
         tree, derived = adapted.output(), adapted.output("derived")
     tree = customised(tree)
@@ -135,15 +153,33 @@ def plan_image(
             title=f"run scripts of {name}",
             group=name,
             parameters={"work": msgspec.to_builtins(work)},
-            inputs={"tree": tree, "tools": programs.tools, "fakeroot": programs.fakeroot},
+            inputs={"tree": tree, **programs.inputs},
         ).output()
     return ImagePlan(
         programs=programs,
-        tree=_finished(name, image, tree, epoch=epoch),
+        tree=_finished(name, image, {"tree": tree, **below}, epoch=epoch),
         foretold=foretold,
         packages=unpacked,
+        base=base,
         derived=derived,
     )
+
+
+def _onto(name: str, image: Image, packages: Sequence[Unpacked], base: Output) -> Output:
+    """The base image's tree with the packages' files on it; no script runs."""
+    if not packages:
+        return base
+    return Step(
+        action=merge_onto,
+        title=f"merge {name} onto its base",
+        group=name,
+        parameters={"keep": list(image.keep or ())},
+        inputs={
+            "trees": tuple(one.tree for one in packages),
+            "controls": tuple(one.control for one in packages),
+            "base": base,
+        },
+    ).output()
 
 
 def _adapted(
@@ -153,6 +189,7 @@ def _adapted(
     settings = Application(
         epoch=epoch,
         main=main.name if main else "",
+        configured=image.runs_dpkg,
         keep=image.keep or (),
         service=image.service,
         entrypoint=not image.oci.entrypoint,
@@ -166,7 +203,11 @@ def _adapted(
         title=f"make an application of {name}",
         group=name,
         parameters={"settings": msgspec.to_builtins(settings)},
-        inputs={"tree": tree, "main": tuple(out for one in own for out in (one.tree, one.control))},
+        inputs={
+            "tree": tree,
+            "main": tuple(output for one in own for output in (one.tree, one.control)),
+            "controls": tuple(one.control for one in packages),
+        },
     )
 
 
@@ -186,7 +227,7 @@ def _foretold(name: str, merged: Output, *, epoch: int, tools: Output) -> Output
     ).output()
 
 
-def _finished(name: str, image: Image, tree: Output, *, epoch: int) -> Output:
+def _finished(name: str, image: Image, inputs: Mapping[str, Output], *, epoch: int) -> Output:
     return Step(
         action=finish,
         title=f"finish {name}",
@@ -194,9 +235,9 @@ def _finished(name: str, image: Image, tree: Output, *, epoch: int) -> Output:
         parameters={
             "epoch": epoch,
             "remove": list(image.remove),
-            "certificates": image.is_application,
+            "certificates": image.is_application or "base" in inputs,
         },
-        inputs={"tree": tree},
+        inputs=inputs,
     ).output()
 
 
@@ -219,8 +260,7 @@ def _configured(
             parameters={"epoch": epoch},
             inputs={
                 "tree": tree,
-                "tools": programs.tools,
-                "fakeroot": programs.fakeroot,
+                **programs.inputs,
                 "controls": tuple(one.control for one in packages),
             },
         ).output()
@@ -253,7 +293,7 @@ def _automatic(
 def _customised(
     name: str,
     image: Image,
-    tree: Output,
+    inputs: Mapping[str, Output],
     *,
     project: Project,
     epoch: int,
@@ -281,5 +321,5 @@ def _customised(
         group=name,
         parameters={"settings": msgspec.to_builtins(settings)},
         # The digests in the settings say what the files are; as inputs they also travel.
-        inputs={"tree": tree, "sources": tuple(sorted(sources.values()))},
+        inputs={**inputs, "sources": tuple(sorted(sources.values()))},
     ).output()

@@ -12,12 +12,14 @@ def run_over_tree(
 ) -> tuple[Response, Delta]:
     """Run `program`, one of `files`, with the job's input `tree` as its root.
 
-    The job has `tools` and `fakeroot` too, as every step that runs something in an image.
+    The job has `tools` and `fakeroot` too, as every step that runs something in an image, and
+    `emulator` where the image is of another architecture than this host.
     """
     request = Request(
         base=job.digest(),
         tools=job.digest("tools"),
         fakeroot=job.digest("fakeroot"),
+        emulator=job.digest("emulator") if "emulator" in job.inputs else None,
         command=(f"{SESSION}/{program}",),
         files=dict(files),
         environment=dict(environment),

@@ -11,8 +11,9 @@ import msgspec
 
 from osloom.base.digest import Digest
 from osloom.base.errors import BuildError
-from osloom.compose.certificates import with_bundle
+from osloom.compose.application.certificates import with_bundle
 from osloom.compose.normalise import matching, normalised
+from osloom.compose.onto import with_untouched
 from osloom.compose.sandboxed import run_over_tree
 from osloom.engine.delta import apply_delta
 from osloom.engine.sandbox import SESSION, Response
@@ -85,7 +86,8 @@ def _check_programs(work: Work, tree: Tree) -> None:
     needed = [("sh", "dash", "scripts", bool(work.script))]
     needed += [("systemctl", "systemd", "units", work.systemd != Systemd())]
     for program, package, what, wanted in needed:
-        if wanted and f"usr/bin/{program}" not in tree:
+        places = (tree.resolve(f"{directory}/{program}") for directory in ("usr/bin", "bin"))
+        if wanted and not any(place in tree for place in places):
             raise BuildError(
                 f"cannot run {what}: the image has no `{program}`",
                 hint=f"add the package `{package}`",
@@ -105,7 +107,8 @@ def _failure(response: Response) -> BuildError:
 def finish(job: Job) -> Mapping[str, Digest]:
     """The tree `tree` without what the definition removes and without what varies.
 
-    With `certificates` the bundle is made that a script would have made.
+    With `certificates` the bundle is made that a script would have made. What is as in `base`, the
+    tree of a base image, stays so.
     """
     tree = job.tree()
     blobs = job.store.blobs
@@ -116,4 +119,7 @@ def finish(job: Job) -> Mapping[str, Digest]:
     if job.parameters["certificates"]:
         tree = with_bundle(tree, blobs.read, add)
     tree = tree.without(matching(tree, job.parameters["remove"]))
-    return {"tree": job.store.add_tree(normalised(tree, epoch=job.parameters["epoch"], add=add))}
+    made = normalised(tree, epoch=job.parameters["epoch"], add=add)
+    if "base" in job.inputs:
+        made = with_untouched(made, tree, job.tree("base"))
+    return {"tree": job.store.add_tree(made)}

@@ -14,9 +14,9 @@ def check_container(image: Image, path: Path) -> Iterator[Mistake]:
         if getattr(image, key) is None:
             continue
         said = f"`{key.replace('_', '-')}` is for a container of an application"
-        if image.configure == "dpkg":
+        if image.configure == "dpkg" and key != "service":
             yield Mistake((*path, key.replace("_", "-")), said, 'leave `configure = "dpkg"` out')
-        elif others:
+        elif others and (key != "service" or "oci" not in image.outputs):
             yield Mistake(
                 (*path, key.replace("_", "-")), said, f"leave `{others[0]}` out of `outputs`"
             )

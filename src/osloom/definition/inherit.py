@@ -4,6 +4,9 @@ Done on the tables as they were read, where it is still known which keys were se
 tables merge key by key, other values replace. A type may say otherwise, with `inherit` beside it:
 `replace` for an array that is one value (a program and its arguments), `never` for what an image
 has for itself alone (`outputs`).
+
+An image that starts from one of a registry (`oci:…`) is inherited the same way, and its `from` is
+that of all that start from it.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,10 +16,16 @@ from osloom.base.errors import nearest
 from osloom.definition.check import Mistake
 from osloom.definition.kinds import bare, fields, is_table, said_beside
 from osloom.model.definition import Image, Oci
+from osloom.model.values import BASES
 
 DEBUG = "-debug"
 """Behind the name of an image, its debug variant's."""
 Images = Mapping[str, Mapping[str, Any]]
+
+
+def is_base(parent: str | None) -> bool:
+    """Whether `from` names an image of a registry."""
+    return parent is not None and parent.startswith(BASES)
 
 
 def check_parents(images: Images) -> Iterator[Mistake]:
@@ -25,14 +34,12 @@ def check_parents(images: Images) -> Iterator[Mistake]:
     for name, image in images.items():
         yield from _check_debug(name, image, images)
         parent = image.get("from")
-        if parent is None:
+        if parent is None or is_base(parent):
             continue
         path = ("image", name, "from")
         if parent not in images:
-            close = nearest(parent, [one for one in images if one != name])
-            others = ", ".join(one for one in images if one != name)
-            hint = f"did you mean `{close[0]}`?" if close else f"there are: {others}"
-            yield Mistake(path, f"cannot find the image `{parent}`", hint if others else None)
+            hint = _hint_for_parent(parent, [one for one in images if one != name])
+            yield Mistake(path, f"cannot find the image `{parent}`", hint)
         elif name not in in_circle:
             circle = _circle(name, images)
             in_circle.update(circle)
@@ -40,6 +47,40 @@ def check_parents(images: Images) -> Iterator[Mistake]:
                 said = " -> ".join([*circle, circle[0]])
                 hint = "take `from` out of one of them"
                 yield Mistake(path, f"`from` goes in a circle: {said}", hint)
+
+
+def _hint_for_parent(parent: str, others: list[str]) -> str | None:
+    if set(parent) & {"/", ":"}:
+        plain = parent.rpartition("://")[2].removeprefix("docker:")
+        return f"for an image of a registry: `oci:{plain}`"
+    close = nearest(parent, others)
+    if close:
+        return f"did you mean `{close[0]}`?"
+    return f"there are: {', '.join(others)}" if others else None
+
+
+def check_bases(images: Images) -> Iterator[Mistake]:
+    """What images on one of a registry cannot have. The parents have been checked."""
+    for name, image in images.items():
+        if not is_base(_last_parent(name, images)):
+            continue
+        if image.get("configure") == "dpkg":
+            yield Mistake(
+                ("image", name, "configure"),
+                f"packages cannot be configured on a base image, and `{name}` has one",
+                "leave `configure` out: the packages' files go on top of the base",
+            )
+        if "service" in image:
+            yield Mistake(
+                ("image", name, "service"),
+                f"a service cannot be carried over into a base image, and `{name}` has one",
+                "say `entrypoint` and `user` in the table `oci`",
+            )
+
+
+def _last_parent(name: str, images: Images) -> str | None:
+    parent: str | None = images[name].get("from")
+    return _last_parent(parent, images) if parent is not None and parent in images else parent
 
 
 def _check_debug(name: str, image: Mapping[str, Any], images: Images) -> Iterator[Mistake]:
@@ -97,12 +138,16 @@ def _complete(name: str, images: Images, done: dict[str, dict[str, Any]]) -> dic
     if name not in done:
         own = dict(images[name])
         parent = own.get("from")
-        if parent is None:
+        if parent is None or is_base(parent):
             done[name] = own
         else:
             base = _complete(parent, images, done)
             kept = {key: value for key, value in base.items() if _rule(key) != "never"}
             done[name] = _merged(kept, own, Image)
+            if is_base(base.get("from")):
+                done[name]["from"] = base["from"]
+        if is_base(done[name].get("from")):
+            done[name].setdefault("configure", "none")
     return done[name]
 
 

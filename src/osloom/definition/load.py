@@ -10,7 +10,7 @@ import msgspec
 
 from osloom.base.errors import DefinitionError, Where
 from osloom.definition.check import Mistake, check
-from osloom.definition.inherit import check_parents, complete
+from osloom.definition.inherit import check_bases, check_parents, complete
 from osloom.definition.meaning import check_meaning, check_paths
 from osloom.definition.positions import find
 from osloom.model.definition import Definition
@@ -60,6 +60,7 @@ def parse(text: str, *, file: str, directory: Path | None = None) -> Definition:
     if directory is not None:
         mistakes += check_paths(own, directory)
     _raise(mistakes, text, file)
+    _raise(list(check_bases(raw["image"])), text, file)
     return msgspec.convert({**raw, "image": complete(raw["image"])}, Definition)
 
 

@@ -128,6 +128,7 @@ def check_paths(definition: Definition, directory: Path) -> Iterator[Mistake]:
         said, hint = f"cannot find the file `{authority}`", "paths start beside the definition"
         yield Mistake(("registry", "ca"), said, hint)
     for name, image in definition.image.items():
+        yield from _check_layout(image, directory, ("image", name, "from"))
         for place, file in image.files.items():
             path: KeyPath = ("image", name, "files", place)
             if isinstance(file, str):
@@ -140,6 +141,14 @@ def _check_key(key: str, directory: Path, path: KeyPath) -> Iterator[Mistake]:
     # Outside the project is fine: a key decides what may come in, not what comes out.
     if not _holds(key, (directory / key).is_file):
         yield Mistake(path, f"cannot find the key `{key}`", "paths start beside the definition")
+
+
+def _check_layout(image: Image, directory: Path, path: KeyPath) -> Iterator[Mistake]:
+    # Outside the project is fine, as for keys: its digest is locked.
+    kind, _, layout = (image.from_ or "").partition(":")
+    if kind == "oci-layout" and not _holds(layout, (directory / layout / "index.json").is_file):
+        hint = "paths start beside the definition, and a layout has a file `index.json`"
+        yield Mistake(path, f"cannot find the image layout `{layout}`", hint)
 
 
 def _check_source(source: str, directory: Path, path: KeyPath) -> Iterator[Mistake]:

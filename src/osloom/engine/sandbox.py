@@ -36,6 +36,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     tools: Digest
     fakeroot: Digest
     """The tree of fakeroot, for users with a single id, and libfaketime of the image's suite."""
+    emulator: Digest | None = None
+    """The tree of qemu-user, when the programs are of another architecture than this host's."""
     command: tuple[str, ...]
     files: dict[str, str] = {}
     """Text of the files in `SESSION`, by name; those that start with `#!` are executable."""
@@ -87,6 +89,8 @@ def _prepare(store: Store, request: Request) -> list[str]:
     store.checkout(request.base)
     store.checkout(request.tools)
     store.checkout(request.fakeroot)
+    if request.emulator is not None:
+        store.checkout(request.emulator)
     (Path(request.work) / "request").write_bytes(msgspec.json.encode(request))
     return [sys.executable, "-m", "osloom.engine.sandbox_process", request.work]
 

@@ -16,7 +16,7 @@ import msgspec
 
 from osloom.base.command import run
 from osloom.base.errors import BuildError
-from osloom.engine import clock, identity, mounts, writable
+from osloom.engine import clock, emulation, identity, mounts, writable
 from osloom.engine.delta import Delta, Found, read_delta
 from osloom.engine.foreground import TOOLS, Foreground, become, lay_host_files, starter
 from osloom.engine.nosync import no_sync
@@ -47,11 +47,16 @@ def _serve(request: Request) -> Response:
     store = Store(Path(request.store))
     base = store.load_tree(request.base)
     who = identity.find_identity()
+    if who != "single" or request.emulator is not None:
+        identity.enter(who)
+        identity.unshare(identity.CLONE_NEWNS)
+        mounts.make_private()
+    if request.emulator is not None:
+        place = Path(request.work) / "emulation"
+        place.mkdir()
+        emulation.allow(store.checkout(request.emulator), place)
     if who == "single":
         return _serve_single(request, store, base)
-    identity.enter(who)
-    identity.unshare(identity.CLONE_NEWNS)
-    mounts.make_private()
     scratch = Path(request.work) / "scratch"
     scratch.mkdir()
     mounts.mount_tmpfs(scratch)

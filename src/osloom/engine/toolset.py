@@ -19,6 +19,9 @@ PACKAGES = (
     "qemu-utils",
 )
 
+EMULATOR = ("qemu-user",)
+"""Static programs: they start in images, which have no library of this host's."""
+
 DEBUG = (
     "bash",
     "ca-certificates",

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from osloom.model.values import (
+    BASES,
     AbsolutePath,
     Architecture,
     Architectures,
@@ -300,7 +301,7 @@ class Image(Table, frozen=True, kw_only=True):
     from_: Annotated[str, Meta(extra={"inherit": "never"})] | None = msgspec.field(
         default=None, name="from"
     )
-    """The image to start from."""
+    """The image to start from: one of this file, `oci:REGISTRY/NAME:TAG` or `oci-layout:PATH`."""
     packages: tuple[PackageName, ...] = ()
     """Packages to install with what they depend on; `NAME=VERSION` picks a version."""
     recommends: bool | None = None
@@ -366,8 +367,16 @@ class Image(Table, frozen=True, kw_only=True):
         """Whether the packages' scripts run; see `configure`."""
         if self.configure is not None:
             return self.configure == "dpkg"
-        needs_programs = self.script or self.locale or self.systemd != Systemd()
-        return self.outputs != ("oci",) or bool(needs_programs)
+        return self.outputs != ("oci",) or self._asks_programs
+
+    @property
+    def runs_programs(self) -> bool:
+        """Whether programs of the image run while it is built: the packages' scripts, or others."""
+        return self.runs_dpkg or self._asks_programs
+
+    @property
+    def _asks_programs(self) -> bool:
+        return bool(self.script or self.locale or self.systemd != Systemd())
 
     def variants(self, name: str) -> "dict[str, Image]":
         """Each architecture's image, by its name in the lock: `NAME`, or `NAME/ARCHITECTURE`."""
@@ -381,7 +390,12 @@ class Image(Table, frozen=True, kw_only=True):
     @property
     def is_application(self) -> bool:
         """Whether osloom makes a container around one program of the packages' files."""
-        return "oci" in self.outputs and not self.runs_dpkg
+        return "oci" in self.outputs and not self.runs_dpkg and self.base is None
+
+    @property
+    def base(self) -> str | None:
+        """The image of a registry that it starts from, of itself or by another image."""
+        return self.from_ if self.from_ and self.from_.startswith(BASES) else None
 
 
 class Registry(Table, frozen=True, kw_only=True):

@@ -48,6 +48,40 @@ class Package(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return f"{self.name}:{self.architecture}={self.version}"
 
 
+class BaseLayer(msgspec.Struct, frozen=True, kw_only=True):
+    """One layer of a base image."""
+
+    digest: Digest
+    """Of the blob, as the registry has it."""
+    size: int
+    """Bytes of the blob."""
+    media_type: str
+    """As its manifest says it, of OCI or of Docker."""
+    diff_id: Digest
+    """Of the uncompressed archive."""
+
+
+class Base(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One image of a registry that images start from, for one platform."""
+
+    reference: str
+    """As the definition has it, with `oci:`."""
+    architecture: str
+    """As Debian says it: `amd64`."""
+    index: Digest | None = None
+    """Of the list of platforms, where the reference names one."""
+    manifest: Digest
+    config: Digest
+    config_size: int
+    """Bytes."""
+    layers: tuple[BaseLayer, ...]
+    """Lowest first."""
+
+    @property
+    def id(self) -> str:
+        return f"{self.reference} {self.architecture}"
+
+
 class LockedImage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What one image is made of."""
 
@@ -63,6 +97,8 @@ class LockedImage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     It stays for as long as they do: a package more in one image changes no byte of another."""
     packages: tuple[str, ...]
     """`Package.id`, sorted."""
+    base: str | None = None
+    """`Base.id`."""
 
 
 class Lock(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -75,7 +111,14 @@ class Lock(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     repositories: tuple[Repository, ...]
     packages: tuple[Package, ...]
     images: dict[str, LockedImage]
+    bases: tuple[Base, ...] = ()
+    """By `Base.id`."""
 
     def packages_of(self, image: str) -> tuple[Package, ...]:
         by_id = {package.id: package for package in self.packages}
         return tuple(by_id[identity] for identity in self.images[image].packages)
+
+    def base_of(self, image: str) -> Base | None:
+        """What an image starts from, if that is an image of a registry."""
+        wanted = self.images[image].base
+        return next((base for base in self.bases if base.id == wanted), None)

@@ -89,7 +89,7 @@ class Tree(Mapping[str, Node]):
             if below is not None and below.kind == "dir" and node.kind != "dir":
                 _drop(nodes, path)
             nodes[path] = node
-        return Tree(_relinked(nodes, self._nodes))
+        return Tree(relinked(nodes, self._nodes))
 
     def without(self, paths: Iterable[str]) -> "Tree":
         """This tree less `paths` and all that is below them."""
@@ -102,7 +102,7 @@ class Tree(Mapping[str, Node]):
             for path, node in self._nodes.items()
             if path not in exact and exact.isdisjoint(parents(path))
         }
-        return Tree(_relinked(kept, self._nodes))
+        return Tree(relinked(kept, self._nodes))
 
     def where(self, keep: Callable[[str, Node], bool]) -> "Tree":
         return Tree((path, node) for path, node in self._nodes.items() if keep(path, node))
@@ -128,7 +128,7 @@ class Tree(Mapping[str, Node]):
         return {"/" + path: describe(node) for path, node in self._nodes.items()}
 
 
-def _relinked(nodes: dict[str, Node], before: Mapping[str, Node]) -> dict[str, Node]:
+def relinked(nodes: dict[str, Node], before: Mapping[str, Node]) -> dict[str, Node]:
     """`nodes`, where hard links whose first name is gone or replaced keep the file they were."""
     heirs: dict[str, str] = {}
     for path, node in sorted(nodes.items()):

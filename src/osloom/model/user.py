@@ -35,7 +35,8 @@ def find_user(text: str | None, *, passwd: str, group: str) -> Identity:
     if colon:
         return Identity(uid=int(uid), gid=_group(own_group, groups), home=home or "/")
     more = tuple(int(one[2]) for one in groups if name and name in one[3].split(","))
-    return Identity(uid=int(uid), gid=int(gid), groups=more, home=home or "/")
+    own = int(gid) if gid.isdigit() else 0
+    return Identity(uid=int(uid), gid=own, groups=more, home=home or "/")
 
 
 def _group(group: str, groups: list[list[str]]) -> int:

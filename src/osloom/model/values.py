@@ -176,6 +176,8 @@ EnvironmentName = Annotated[
 ]
 Arguments = Annotated[tuple[str, ...], Meta(extra={"inherit": "replace"})]
 """A program and its arguments: an image that sets it does not add to what it inherits."""
+BASES = ("oci:", "oci-layout:")
+"""How `from` begins where it names an image of a registry, or a layout of one."""
 Architecture = Literal["amd64", "arm64"]
 Architectures = Annotated[tuple[Architecture, ...], Meta(extra={"inherit": "replace"})]
 Format = Literal["oci", "nspawn", "disk", "initrd", "uki", "tar"]

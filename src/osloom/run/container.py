@@ -62,7 +62,8 @@ def user_of(store: Store, container: Container) -> Identity:
 
     def read(path: str) -> str:
         node = tree.get(tree.resolve(path))
-        return store.blobs.read(node.digest).decode() if node and node.digest else ""
+        data = store.blobs.read(node.digest) if node and node.digest else b""
+        return data.decode(errors="surrogateescape")
 
     return find_user(container.settings.user, passwd=read("etc/passwd"), group=read("etc/group"))
 

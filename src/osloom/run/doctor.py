@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from osloom.base.command import run
+from osloom.engine import emulation
 from osloom.engine.identity import find_identity
 
 _SAYS = {
@@ -37,6 +38,7 @@ def examine(store: Path) -> Iterator[Finding]:
     if identity != "single":
         yield _overlay()
     yield _store(store)
+    yield _emulation()
     yield _kvm()
 
 
@@ -106,6 +108,27 @@ def _store(store: Path) -> Finding:
         message=f"{store}, {gibibytes:.1f} GiB free" + ("" if writable else ", not writable"),
         mend="set OSLOOM_STORE to a directory with some gigabytes of room",
     )
+
+
+def _emulation() -> Finding:
+    """Needed for nothing but what runs in images of the other architecture."""
+    start = (
+        "import tempfile, pathlib\n"
+        "from osloom.engine import emulation, identity, mounts\n"
+        "identity.enter(identity.find_identity()); identity.unshare(identity.CLONE_NEWNS)\n"
+        "mounts.make_private()\n"
+    )
+    other = emulation.foreign().architecture
+    if not _attempt(start + "emulation.mount_own(pathlib.Path(tempfile.gettempdir()))"):
+        message = f"programs of {other} can run in the sandbox"
+    elif not _attempt(
+        start + "with tempfile.TemporaryDirectory() as place:\n"
+        "    assert emulation.is_allowed(pathlib.Path(place))"
+    ):
+        message = f"programs of {other} run by what this host has registered"
+    else:
+        message = f"not there: scripts of {other} images need Linux 6.7 or newer"
+    return Finding(name="emulation", good=True, message=message)
 
 
 def _kvm() -> Finding:

@@ -48,3 +48,37 @@ def test_what_cannot_be_is_said(user: User, message: str) -> None:
     with pytest.raises(BuildError) as caught:
         Accounts.parse({}).add_user("anna", user, epoch=EPOCH)
     assert caught.value.message == message
+
+
+BASE = {
+    "passwd": "root:x:0:0:root:/root:/bin/ash\n\nweb:x:33:33::/srv\n+::::::\nbroken\nbad:x:y:0:::\n",
+    "group": "root:x:0:root\nweb:x:33\n",
+    "shadow": "root:!::0:::::\n",
+}
+
+
+def test_accounts_of_a_base_stay_whatever_they_look_like() -> None:
+    accounts = Accounts.parse(BASE)
+    accounts.add_user("app", User(uid=1500, groups=("web",)), epoch=EPOCH)
+    accounts.add_user("web", User(shell="/bin/sh"), epoch=EPOCH)
+    files = accounts.files()
+    assert files["passwd"].splitlines() == [
+        "root:x:0:0:root:/root:/bin/ash",
+        "web:x:33:33::/srv:/bin/sh",
+        "app:x:1500:1500::/home/app:/bin/bash",
+        "+::::::",
+        "broken",
+        "bad:x:y:0:::",
+    ]
+    assert files["group"].splitlines() == ["root:x:0:root", "web:x:33:app", "app:x:1500:"]
+    assert files["shadow"].splitlines() == [
+        "root:!::0:::::",
+        "app:!*:19675:0:99999:7:::",
+        "web:!*:19675:0:99999:7:::",
+    ]
+
+
+def test_a_number_of_a_base_is_taken() -> None:
+    with pytest.raises(BuildError) as caught:
+        Accounts.parse(BASE).add_user("app", User(uid=33), epoch=EPOCH)
+    assert caught.value.message == "cannot make user `app`: number 33 belongs to `web`"

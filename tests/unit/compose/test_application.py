@@ -7,10 +7,10 @@ import msgspec
 import pytest
 
 from osloom.base.digest import Digest
-from osloom.compose.application import NONROOT_ID, Settings, adapt
-from osloom.compose.certificates import BUNDLE, DEFAULT, with_bundle
-from osloom.compose.entrypoint import find_entrypoint
-from osloom.compose.trim import trimmed
+from osloom.compose.application.adapt import NONROOT_ID, Settings, adapt
+from osloom.compose.application.certificates import BUNDLE, DEFAULT, with_bundle
+from osloom.compose.application.entrypoint import find_entrypoint
+from osloom.compose.application.trim import trimmed
 from osloom.engine.step import Job
 from osloom.model.application import Derived
 from osloom.model.tree import Node, Tree, with_parents
@@ -141,7 +141,7 @@ def adapted(
     job = Job(
         store=store,
         parameters={"settings": msgspec.to_builtins(settings)},
-        inputs={"tree": main, "main": (main, controls)},
+        inputs={"tree": main, "main": (main, controls), "controls": (controls,)},
         work=store.root,
     )
     made = adapt.run(job)

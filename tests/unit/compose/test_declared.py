@@ -1,6 +1,6 @@
 """What packages declare for sysusers.d(5) and tmpfiles.d(5)."""
 
-from osloom.compose import sysusers, tmpfiles
+from osloom.compose.application import sysusers, tmpfiles
 
 
 def test_accounts() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from osloom.compose.unit_file import (
+from osloom.compose.application.units.file import (
     Specifiers,
     parse_environment_file,
     parse_unit,

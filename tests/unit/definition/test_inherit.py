@@ -144,3 +144,26 @@ def test_inheritance_goes_over_several_images_in_any_order() -> None:
         "b": Image(from_="a", packages=("aa", "bb"), outputs=("tar",)),
         "a": Image(packages=("aa",), outputs=("oci",)),
     }
+
+
+def test_an_image_of_a_registry_is_the_base_of_all_that_start_from_it() -> None:
+    found = images("""
+        [image.a]
+        from = "oci:registry.example.com/team/base:1"
+        packages = ["vim-tiny"]
+        [image.b]
+        from = "a"
+        [image.c]
+        from = "b"
+        configure = "none"
+        [image.d]
+        """)
+    base = "oci:registry.example.com/team/base:1"
+    assert {name: image.base for name, image in found.items()} == {
+        "a": base,
+        "b": base,
+        "c": base,
+        "d": None,
+    }
+    assert found["c"].packages == ("vim-tiny",)
+    assert [found[name].configure for name in "abcd"] == ["none", "none", "none", None]

@@ -101,9 +101,9 @@ WRONG = {
         '[image.a]\nservice = "nginx"\noutputs = ["nspawn"]\n',
         "2:1 `service` is for a container of an application | leave `nspawn` out of `outputs`",
     ),
-    "a service that dpkg configures": (
-        '[image.a]\nservice = "nginx"\nconfigure = "dpkg"\n',
-        '2:1 `service` is for a container of an application | leave `configure = "dpkg"` out',
+    "documentation that dpkg keeps": (
+        '[image.a]\nkeep = ["doc"]\nconfigure = "dpkg"\n',
+        '2:1 `keep` is for a container of an application | leave `configure = "dpkg"` out',
     ),
     "a debug variant of nothing": (
         '[image.api]\n[image.b]\ndebug-of = "apy"\n',
@@ -321,6 +321,30 @@ WRONG = {
         '[image.a]\n[image.b]\n[image.c]\nfrom = "xyz"\n',
         "4:1 cannot find the image `xyz` | there are: a, b",
     ),
+    "parent in a registry, without saying so": (
+        '[image.a]\nfrom = "docker://debian:13"\n',
+        (
+            "2:1 cannot find the image `docker://debian:13`"
+            " | for an image of a registry: `oci:debian:13`"
+        ),
+    ),
+    "service on a base image": (
+        '[image.a]\nfrom = "oci:debian:13"\nservice = "nginx"\n',
+        (
+            "3:1 a service cannot be carried over into a base image, and `a` has one"
+            " | say `entrypoint` and `user` in the table `oci`"
+        ),
+    ),
+    "configuring packages on a base image": (
+        (
+            '[image.a]\nfrom = "oci:debian:13"\n[image.b]\nfrom = "a"\nconfigure = "dpkg"\n'
+            '[image.c]\nfrom = "b"\n'
+        ),
+        (
+            "5:1 packages cannot be configured on a base image, and `b` has one"
+            " | leave `configure` out: the packages' files go on top of the base"
+        ),
+    ),
     "parent of the only image": ('[image.a]\nfrom = "b"\n', "2:1 cannot find the image `b`"),
     "circle of one": (
         '[image.a]\nfrom = "a"\n',
@@ -421,6 +445,16 @@ def test_a_source_in_a_table_is_told_at_its_own_key(tmp_path: Path) -> None:
     text = '[image.a.files."/x"]\nmode = "0600"\nsource = "missing"\n'
     assert mistakes(text, tmp_path) == [
         "3:1 cannot find the source `missing` | paths start beside the definition"
+    ]
+
+
+def test_an_image_layout_has_to_be_there(tmp_path: Path) -> None:
+    text = '[image.a]\nfrom = "oci-layout:base.oci"\n'
+    assert mistakes(text, tmp_path) == [
+        (
+            "2:1 cannot find the image layout `base.oci`"
+            " | paths start beside the definition, and a layout has a file `index.json`"
+        )
     ]
 
 

@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME",
-        help="take the newest of one package; may be repeated",
+        help="take the newest of one package, or of a base (`oci:…`); may be repeated",
     )
 
 

@@ -5,6 +5,7 @@ Exit status 0 whether or not something is newer.
 
 import argparse
 
+from osloom.base.digest import is_digest
 from osloom.cli.context import now, project_of, store_of
 from osloom.cli.output import print_json, print_table
 from osloom.cli.progress import make_progress
@@ -28,8 +29,19 @@ def run(arguments: argparse.Namespace) -> int:
         print("everything locked is the newest there is")
     else:
         rows = [
-            [one.image, one.package, one.locked or "-", one.available or "-", one.repository]
+            [
+                one.image,
+                one.package,
+                _short(one.locked) or "-",
+                _short(one.available) or "-",
+                one.repository,
+            ]
             for one in found
         ]
         print_table(["image", "package", "locked", "available", "from"], rows)
     return 0
+
+
+def _short(version: str) -> str:
+    """Enough of a digest to tell it from others; versions whole."""
+    return version[:19] if is_digest(version) else version

@@ -24,7 +24,7 @@ class Previous:
     lock: Lock
     upgrade_all: bool = False
     upgrade: tuple[str, ...] = ()
-    """Names of packages that may change though their versions are still to be had."""
+    """Names of packages that may change though their versions are still to be had, and bases."""
 
 
 def make_lock(
@@ -84,7 +84,7 @@ def _kept(previous: Previous | None) -> Mapping[str, dict[str, str]]:
     lock = previous.lock
     known = {package.name for package in lock.packages}
     for name in previous.upgrade:
-        if name not in known:
+        if name not in known and name not in {base.reference for base in lock.bases}:
             raise LockError(f"cannot upgrade `{name}`: it is not in the lock")
     return {
         image: {

@@ -23,6 +23,8 @@ def dump(lock: Lock) -> str:
         "packages": _lines([msgspec.to_builtins(one) for one in lock.packages]),
         "images": _images(lock),
     }
+    if lock.bases:
+        parts["bases"] = _lines([msgspec.to_builtins(one) for one in lock.bases])
     return "{\n" + ",\n".join(f'"{name}": {text}' for name, text in parts.items()) + "\n}\n"
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
-from osloom.compose.unit_file import split_words
+from osloom.compose.application.units.file import split_words
 
 _PREFIXES = "@-:+!|"
 
@@ -121,6 +121,8 @@ def in_foreground(commands: Sequence[Command], *, kind: str) -> Start:
 
 _APACHE = (
     ': "${APACHE_CONFDIR:=/etc/apache2}"; . "$APACHE_CONFDIR/envvars"; '
+    'mkdir -p /run/lock "$APACHE_RUN_DIR/socks" "$APACHE_LOCK_DIR"; '
+    'chown "$APACHE_RUN_USER" "$APACHE_RUN_DIR/socks" "$APACHE_LOCK_DIR"; '
     'exec /usr/sbin/apache2 -d "$APACHE_CONFDIR" -D FOREGROUND'
 )
 """In place of apachectl, which would not hand on the signals that a container gets."""
@@ -129,7 +131,7 @@ _APACHE = (
 def foreground(words: tuple[str, ...]) -> Start | None:
     """What keeps a program in the foreground that otherwise leaves; None where it is not known.
 
-    Each was seen to work with Debian's package.
+    With Debian's packages each was seen to serve; chronyd only to start, for want of the clock.
     """
     match words[0].rpartition("/")[2], words[1:]:
         case "nginx", (*_, "-g", settings):

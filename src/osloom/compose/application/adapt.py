@@ -4,15 +4,13 @@ No script runs. What of the scripts' work a container needs is done here: accoun
 declared directories; and what the packages say of how their program runs is derived.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from osloom.base.digest import Digest
 from osloom.compose.accounts import Accounts
-from osloom.compose.control import Control
-from osloom.compose.customise import Root, read_accounts, write_accounts
-from osloom.compose.declared import (
+from osloom.compose.application.declared import (
     GROUPS,
     USERS,
     add_declared_accounts,
@@ -22,10 +20,13 @@ from osloom.compose.declared import (
     make_declared_paths,
     make_directory,
 )
-from osloom.compose.entrypoint import find_entrypoint, programs
-from osloom.compose.service import Service, carry_over
-from osloom.compose.trim import trimmed
-from osloom.compose.unit_search import find_drop_ins, find_sockets, find_unit
+from osloom.compose.application.entrypoint import find_entrypoint, programs
+from osloom.compose.application.trim import trimmed
+from osloom.compose.application.units.search import find_drop_ins, find_sockets, find_unit
+from osloom.compose.application.units.service import Service, carry_over
+from osloom.compose.application.unrun import do_without, read_scripts, script_notes
+from osloom.compose.control import Control
+from osloom.compose.customise import Root, read_accounts, write_accounts
 from osloom.engine.step import Job, action
 from osloom.model.application import Derived
 from osloom.model.definition import Group, User
@@ -51,6 +52,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     epoch: int
     main: str
     """The package that the application is named for; empty when the definition names none."""
+    configured: bool = False
+    """Whether the packages' scripts have run: then only what is derived is left to do."""
     keep: tuple[str, ...] = ()
     service: str | None = None
     entrypoint: bool = True
@@ -66,30 +69,36 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 def adapt(job: Job) -> Mapping[str, Digest]:
     """The merged packages `tree` as an application's; and `derived`, a Derived as JSON.
 
-    `main` has the tree and the control tree of the package it is named for.
+    `main` has the tree and the control tree of the package it is named for, `controls` the control
+    trees of all.
     """
     settings = msgspec.convert(job.parameters["settings"], Settings)
-    tree = trimmed(job.tree(), settings.keep)
+    tree = job.tree() if settings.configured else trimmed(job.tree(), settings.keep)
     root = Root(dict(tree.items()), job.store.blobs, settings.epoch)
-    if "etc/nsswitch.conf" not in root.nodes:
-        root.write("etc/nsswitch.conf", _NSSWITCH)
     accounts = read_accounts(root)
-    add_user(accounts, "nobody", epoch=settings.epoch)
-    add_declared_accounts(root, accounts)
     derived = Derived()
+    if not settings.configured:
+        derived = _prepare(
+            root, accounts, tree, [Control(one, root.blobs) for one in job.trees("controls")]
+        )
     if settings.main:
         shipped, files = job.trees("main")
         control = Control(files, job.store.blobs)
-        derived = _described(control)
+        derived = msgspec.structs.replace(
+            derived,
+            title=control.name,
+            description=control.fields.get("Description", "").partition("\n")[0],
+        )
         if settings.entrypoint and not settings.service:
             derived = _with_program(derived, control, shipped, tree)
     if settings.service:
         service = find_service(tree, root, settings.service)
         derived = _with_service(derived, service, root, accounts, settings)
-    _add_users(accounts, settings)
-    if not derived.user:
-        derived = msgspec.structs.replace(derived, user=f"{NONROOT_ID}:{NONROOT_ID}")
-    make_declared_paths(root, accounts)
+    if not settings.configured:
+        _add_users(accounts, settings)
+        make_declared_paths(root, accounts)
+        if not derived.user:
+            derived = msgspec.structs.replace(derived, user=f"{NONROOT_ID}:{NONROOT_ID}")
     write_accounts(root, accounts)
     return {
         "tree": job.store.add_tree(Tree(root.nodes)),
@@ -97,9 +106,15 @@ def adapt(job: Job) -> Mapping[str, Digest]:
     }
 
 
-def _described(control: Control) -> Derived:
-    synopsis = control.fields.get("Description", "").partition("\n")[0]
-    return Derived(title=control.name, description=synopsis)
+def _prepare(root: Root, accounts: Accounts, tree: Tree, controls: Sequence[Control]) -> Derived:
+    """What scripts and the packages of every system would have put into /etc."""
+    if "etc/nsswitch.conf" not in root.nodes:
+        root.write("etc/nsswitch.conf", _NSSWITCH)
+    add_user(accounts, "nobody", epoch=root.epoch)
+    add_declared_accounts(root, accounts)
+    found = read_scripts(controls, tree)
+    do_without(root, accounts, found)
+    return Derived(notes=script_notes(found, tree))
 
 
 def _with_program(derived: Derived, control: Control, shipped: Tree, tree: Tree) -> Derived:

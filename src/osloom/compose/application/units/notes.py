@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from osloom.compose.service_command import Command
-from osloom.compose.unit_file import Unit, is_true, split_words
+from osloom.compose.application.units.command import Command
+from osloom.compose.application.units.file import Unit, is_true, split_words
 
 _DEFAULT_CAPABILITIES = {
     *("AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "MKNOD"),

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from osloom.compose import sysusers, tmpfiles
 from osloom.compose.accounts import Accounts
+from osloom.compose.application import sysusers, tmpfiles
 from osloom.compose.customise import Root
 from osloom.model.definition import Group, User
 from osloom.model.tree import Node
@@ -54,15 +54,19 @@ def add_declared_accounts(root: Root, accounts: Accounts) -> None:
     """The users and groups of the packages' sysusers.d files."""
     lines = [one for text in _texts(root, "usr/lib/sysusers.d/") for one in sysusers.sysusers(text)]
     # As systemd-sysusers does it: groups before the users that name them, members last.
-    for one in lines:
-        if one.kind == "group":
-            _add_group(accounts, one.name, one.number)
-    for one in lines:
-        if one.kind == "user":
-            _add_user(accounts, one, epoch=root.epoch)
-    for one in lines:
-        if one.kind == "member" and one.group and _has(accounts.passwd, one.name):
-            add_member(accounts, one.name, one.group, epoch=root.epoch)
+    order = ("group", "user", "member")
+    for one in sorted(lines, key=lambda one: order.index(one.kind) if one.kind in order else 3):
+        add_account(accounts, one, epoch=root.epoch)
+
+
+def add_account(accounts: Accounts, one: sysusers.Declared, *, epoch: int) -> None:
+    """What one line of sysusers.d declares, where it is not there already."""
+    if one.kind == "group":
+        _add_group(accounts, one.name, one.number)
+    elif one.kind == "user":
+        _add_user(accounts, one, epoch=epoch)
+    elif one.kind == "member" and one.group and _has(accounts.passwd, one.name):
+        add_member(accounts, one.name, one.group, epoch=epoch)
 
 
 def add_user(accounts: Accounts, name: str, *, epoch: int) -> None:

@@ -4,7 +4,7 @@ import re
 
 import msgspec
 
-from osloom.compose.unit_file import split_words
+from osloom.compose.application.units.file import split_words
 
 _KINDS = {"u": "user", "g": "group", "m": "member", "r": "range"}
 

@@ -11,7 +11,7 @@ from typing import Literal
 import msgspec
 
 from osloom.base.errors import BuildError
-from osloom.compose.service_command import (
+from osloom.compose.application.units.command import (
     Command,
     Environment,
     Start,
@@ -21,8 +21,7 @@ from osloom.compose.service_command import (
     parse_commands,
     without_user,
 )
-from osloom.compose.service_notes import UNRUN, leftover_notes
-from osloom.compose.unit_file import (
+from osloom.compose.application.units.file import (
     Specifiers,
     Unit,
     assignments,
@@ -31,7 +30,8 @@ from osloom.compose.unit_file import (
     parse_unit,
     split_words,
 )
-from osloom.compose.unit_search import unit_name
+from osloom.compose.application.units.notes import UNRUN, leftover_notes
+from osloom.compose.application.units.search import unit_name
 
 DirectoryKind = Literal["state", "cache", "logs", "runtime", "configuration"]
 

@@ -4,7 +4,7 @@ import re
 
 import msgspec
 
-from osloom.compose.unit_file import Specifiers, split_words, unescape_c
+from osloom.compose.application.units.file import Specifiers, split_words, unescape_c
 
 _DIRECTORIES = "dDvqQ"
 """Subvolumes are directories where the file system has none."""

@@ -1,0 +1,75 @@
+"""What the packages' scripts would have done: done here where it is plain, and named where not."""
+
+from collections.abc import Iterable, Mapping
+
+from osloom.base.errors import BuildError
+from osloom.compose.accounts import Accounts
+from osloom.compose.application.declared import add_account
+from osloom.compose.application.scripts.changes import apply_changes
+from osloom.compose.application.scripts.commands import Alternative
+from osloom.compose.application.scripts.effects import Effects, effects
+from osloom.compose.application.scripts.triggers import file_triggers
+from osloom.compose.control import Control
+from osloom.compose.customise import Root
+from osloom.model.tree import Node, Tree
+
+_MEND = 'say `configure = "dpkg"` if the image needs that'
+
+
+def read_scripts(controls: Iterable[Control], tree: Tree) -> dict[str, Effects]:
+    """What the scripts of each package would do in the image, by its name."""
+    found = {}
+    for control in controls:
+        texts = {name: control.text(name) for name in ("preinst", "postinst")}
+        triggers = control.text("triggers")
+        if triggers or any(texts.values()):
+            found[control.name] = effects(control.name, texts, triggers, paths=tree)
+    return found
+
+
+def do_without(root: Root, accounts: Accounts, found: Mapping[str, Effects]) -> None:
+    """Make the accounts, the alternatives and the changes of files that are plain."""
+    for one in found.values():
+        for declared in one.users:
+            add_account(accounts, declared, epoch=root.epoch)
+    root.blobs.add(b"")
+    _link(root, [choice for one in found.values() for choice in one.alternatives])
+    for one in found.values():
+        try:
+            changed = apply_changes(
+                Tree(root.nodes), one.changes, uid=accounts.uid, gid=accounts.gid
+            )
+        except BuildError:
+            # An owner that nobody declares.
+            continue
+        root.nodes = dict(changed)
+
+
+def _link(root: Root, choices: Iterable[Alternative]) -> None:
+    """Of each name the choice of the highest priority, update-alternatives(1); the first of equals."""
+    best: dict[str, Alternative] = {}
+    for one in choices:
+        there = best.get(one.name)
+        if root.place(one.path) in root.nodes and (there is None or one.priority > there.priority):
+            best[one.name] = one
+    for one in best.values():
+        for link, name, path in ((one.link, one.name, one.path), *one.slaves):
+            if root.place(path) in root.nodes and root.place(link) not in root.nodes:
+                root.put(f"etc/alternatives/{name}", Node("symlink", 0o777, target=path))
+                target = f"/etc/alternatives/{name}"
+                root.put(link.lstrip("/"), Node("symlink", 0o777, target=target))
+
+
+def script_notes(found: Mapping[str, Effects], tree: Tree) -> tuple[str, ...]:
+    """One sentence for each package whose scripts matter and did not run, sorted."""
+    said = []
+    for name, one in found.items():
+        if not one.reasons:
+            continue
+        first, *others = one.reasons
+        more = f" and do {len(others)} more things" if len(others) > 1 else ""
+        more = f" and {others[0]}" if len(others) == 1 else more
+        said.append(f"the scripts of `{name}` did not run: they would {first}{more}; {_MEND}")
+    for path, program in file_triggers(tree):
+        said.append(f"`{program}` did not run for the files in /{path}; {_MEND}")
+    return tuple(sorted(said))

@@ -1,0 +1,32 @@
+"""What is locked beside the images of a definition."""
+
+from typing import Any
+
+import pytest
+
+from osloom.api.requests import EMULATOR, host_architecture, needed_by, requests
+from osloom.model.definition import Definition, Image, Script
+
+_OTHER = {"amd64": "arm64", "arm64": "amd64"}[host_architecture()]
+_SCRIPTS = (Script(run="true"),)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "settings", "wanted"),
+    [
+        (_OTHER, {"outputs": ("tar",)}, True),
+        (_OTHER, {"outputs": ("tar",), "configure": "none"}, False),
+        (_OTHER, {"outputs": ("tar",), "configure": "none", "script": _SCRIPTS}, True),
+        (_OTHER, {"outputs": ("oci",)}, False),
+        (host_architecture(), {"outputs": ("tar",)}, False),
+    ],
+)
+def test_an_emulator_is_locked_where_programs_of_another_architecture_run(
+    architecture: Any, settings: dict[str, Any], wanted: bool
+) -> None:
+    image = Image(packages=("dash",), architecture=architecture, **settings)
+    definition = Definition(image={"one": image})
+    assert (EMULATOR in requests(definition)) is wanted
+    assert (EMULATOR in needed_by(definition, "one")) is wanted
+    if wanted:
+        assert requests(definition)[EMULATOR].architecture == host_architecture()
