@@ -23,9 +23,11 @@ from containers import (
 )
 from measure import USED, Measured, Osloom, copied, pair, spread, timed
 from peers import DEFINITION, Peers, clean
+from writing import Writing
 
 from osloom.model.definition import Debian
 from osloom.sources.debian.mirrors import base_address
+from osloom.store.store import Store
 
 NOTES = Path(__file__).parent / "notes.md"
 PAGE = Path(__file__).parent.parent / "docs/benchmarks.md"
@@ -222,6 +224,24 @@ def measure_memory(osloom: Osloom, place: Path) -> Measured:
     )
 
 
+def compare_layers(osloom: Osloom, place: Path, runs: int) -> Measured:
+    writing = Writing(place / "writing", Store(osloom.store), SYSTEM)
+
+    def ours() -> float:
+        writing.forget()
+        return timed(writing.ours)
+
+    mine, others, ratios = pair(ours, lambda: timed(writing.theirs), runs * 2)
+    writing.executor.stop()
+    size = writing.tree.size >> 20
+    return Measured(
+        f"{len(writing.layers)} layers of {size} MiB written and hashed, beside `tar \\| zstd`",
+        "at most 2 times as long",
+        spread([1 / ratio for ratio in ratios], "times"),
+        f"osloom {spread(mine)}; tar {spread(others)}; both at level 3 on all cores",
+    )
+
+
 def page(rows: Sequence[Measured]) -> str:
     cores = len(os.sched_getaffinity(0))
     lines = [
@@ -245,7 +265,7 @@ def page(rows: Sequence[Measured]) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=3, help="pairs for each comparison")
-    parser.add_argument("--only", help="measure one row: disk, tar, container …")
+    parser.add_argument("--only", help="measure one row: disk, tar, layers, container …")
     parser.add_argument("--keep", type=Path, help="a directory to keep downloads in")
     arguments = parser.parse_args()
     place = arguments.keep or Path(tempfile.mkdtemp(prefix="osloom-bench-"))
@@ -259,6 +279,7 @@ def main() -> int:
         "file": lambda: measure_file(osloom, runs),
         "package": lambda: measure_package(osloom, place, runs),
         "memory": lambda: measure_memory(osloom, place),
+        "layers": lambda: compare_layers(osloom, place, runs),
         "container": lambda: compare_container(osloom, engines(osloom, place), place, runs),
         "change": lambda: compare_change(osloom, engines(osloom, place), place, runs),
         "unchanged": lambda: measure_unchanged(osloom, engines(osloom, place), place, runs),

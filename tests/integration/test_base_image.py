@@ -17,6 +17,7 @@ import pytest
 
 from integration.conftest import Workshop
 from support.cli import Done
+from support.layer import archive, diff_id, directory, hard_link, member, packed, symlink
 from support.programs import Programs
 from support.registry import Server, running
 
@@ -590,3 +591,78 @@ def test_a_layout_beside_the_definition_needs_no_registry(
     (layout / "blobs" / below[0]["digest"].replace(":", "/")).write_text("rubbish")
     said = failed(empty("build"))
     assert f"its blob {below[0]['digest']} has the digest sha256:" in said
+
+
+def stacked(layout: Path, *layers: bytes) -> None:
+    """A layout of an image with these layers, all compressed in different ways."""
+    (layout / "blobs/sha256").mkdir(parents=True)
+    (layout / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
+    described = []
+    for number, layer in enumerate(layers):
+        method, suffix = (("gzip", "+gzip"), ("none", ""))[number % 2]
+        data = packed(layer, method)
+        digest = diff_id(data)
+        (layout / "blobs" / digest.replace(":", "/")).write_bytes(data)
+        kind = f"application/vnd.oci.image.layer.v1.tar{suffix}"
+        described.append({"mediaType": kind, "digest": digest, "size": len(data)})
+    config = {
+        "architecture": "amd64",
+        "os": "linux",
+        "rootfs": {"type": "layers", "diff_ids": [diff_id(layer) for layer in layers]},
+    }
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "config": {"mediaType": "application/vnd.oci.image.config.v1+json", **put(layout, config)},
+        "layers": described,
+    }
+    named = {"org.opencontainers.image.ref.name": "1"}
+    index(
+        layout, {"mediaType": manifest["mediaType"], **put(layout, manifest), "annotations": named}
+    )
+
+
+def test_umoci_applies_layers_as_osloom_does(tmp_path: Path, store: Path, shelf: Shelf) -> None:
+    lowest = archive(
+        *[(directory(name), None) for name in ("a", "a/deep", "d", "e", "etc", "usr", "usr/lib")],
+        (member("a/gone", b"1"), b"1"),
+        (member("a/deep/gone", b"2"), b"2"),
+        (member("d/gone", b"3"), b"3"),
+        (member("e/gone", b"4"), b"4"),
+        (member("etc/first", b"5", mode=0o4755), b"5"),
+        (hard_link("etc/second", "etc/first"), None),
+        (symlink("lib", "usr/lib"), None),
+        (member("usr/lib/gone", b"6"), b"6"),
+        (symlink("up", "../../etc"), None),
+    )
+    middle = archive(
+        (directory("a", 0o700), None),
+        (member("a/.wh..wh..opq", b""), b""),
+        (member("a/kept", b"7"), b"7"),
+        (member("d", b"8"), b"8"),
+        (member(".wh.e", b""), b""),
+        (hard_link("etc/third", "etc/first"), None),
+        (member("lib/new", b"9"), b"9"),
+        (member("lib/.wh.gone", b""), b""),
+        (member("up/fourth", b"10"), b"10"),
+    )
+    highest = archive(
+        (member("etc/.wh.first", b""), b""),
+        (directory("d"), None),
+        (member("d/inside", b"11"), b"11"),
+    )
+    made = project(tmp_path, store, '[image.app]\nfrom = "oci-layout:base"\noutputs = ["tar"]\n')
+    stacked(made.directory / "base", lowest, middle, highest)
+    made("lock").check()
+    made("build").check()
+    bundle = tmp_path / "bundle"
+    shelf.umoci("unpack", "--rootless", "--image", f"{made.directory}/base:1", bundle)
+    found = archived(made.directory / "dist/app/app.tar")
+    assert without_times(found) == without_times(unpacked(bundle / "rootfs"))
+    assert {"a/kept", "d/inside", "etc/third", "etc/fourth", "usr/lib/new"} <= found.keys()
+    assert not [path for path in found if "gone" in path or "first" in path or ".wh." in path]
+
+
+def without_times(found: Found) -> dict[str, tuple[int, str]]:
+    """umoci gives a directory the time in which something in it changed."""
+    return {path: (mode, said) for path, (mode, _, said) in found.items()}

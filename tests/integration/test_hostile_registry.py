@@ -426,6 +426,42 @@ def test_a_pull_that_was_given_up_is_continued_by_the_next(
         assert any("Range" in one for one in proxy.headers)
 
 
+def test_a_download_that_always_ends_early_is_given_up(
+    registry: Server, layout: Path, tmp_path: Path
+) -> None:
+    push_to(registry.address, layout)
+
+    def from_the_start(exchange: Exchange) -> None:
+        del exchange.handler.headers["Range"]
+        stops_in_the_middle(exchange)
+
+    with (
+        proxying(registry.address, once(10**6, is_layer, from_the_start)) as proxy,
+        pytest.raises(FetchError),
+    ):
+        pull_from(proxy.address, Store(tmp_path / "store"), tmp_path / "pulled")
+
+
+def test_an_upload_that_is_always_forgotten_is_given_up(
+    registry: Server, layout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uploads, "_CHUNK", 200_000)
+
+    def forget(exchange: Exchange) -> bool:
+        start = exchange.handler.headers.get("Content-Range", "0-").partition("-")[0]
+        if exchange.method == "PATCH" and start != "0":
+            exchange.answer(416)
+        elif exchange.method == "GET" and "/uploads/" in exchange.path:
+            exchange.answer(204, {"Location": exchange.path, "Range": "0-0"})
+        else:
+            return False
+        return True
+
+    with proxying(registry.address, forget) as proxy, pytest.raises(FetchError):
+        push_to(proxy.address, layout)
+    assert is_absent(registry)
+
+
 def other_bytes(exchange: Exchange) -> None:
     status, headers, data = exchange.forward()
     exchange.answer(status, headers, bytes(len(data)))

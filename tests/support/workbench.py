@@ -58,7 +58,7 @@ class Workbench:
         self, image: Image, tree: Tree, packages: Mapping[str, Tree] | None = None
     ) -> Request:
         parts = tuple(
-            Part(name=name, version="1", tree=self.output(part))
+            Part(name=name, version="1", source=name, size=part.size, tree=self.output(part))
             for name, part in (packages or {}).items()
         )
         return Request(

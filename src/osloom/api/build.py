@@ -7,7 +7,6 @@ from pathlib import Path
 
 import msgspec
 
-from osloom.api.git import head
 from osloom.api.project import OUTPUT, Project
 from osloom.api.publish import Publisher
 from osloom.api.requests import (
@@ -20,7 +19,7 @@ from osloom.api.requests import (
     requests,
     variant_for_host,
 )
-from osloom.assemble.formats import FORMATS
+from osloom.assemble.formats import FORMATS, assembler
 from osloom.assemble.oci_index import plan_index
 from osloom.assemble.request import Part, Product, Request
 from osloom.base.digest import Digest
@@ -43,10 +42,7 @@ from osloom.engine.executor import LocalExecutor
 from osloom.engine.step import Output
 from osloom.model.artifact import Artifact
 from osloom.model.definition import Image
-from osloom.model.lock import Lock
-from osloom.sources.debian.packages import fetch_packages
-from osloom.sources.oci.fetch import fetch_bases
-from osloom.sources.oci.steps import plan_base
+from osloom.model.lock import Base, Lock
 from osloom.store.store import Store
 
 
@@ -93,6 +89,8 @@ class Session:
         """The commit to write into images and their time of creation, where that is asked for."""
         if not self.project.definition.project.revision:
             return None
+        from osloom.api.git import head
+
         found = head(self.project.directory)
         given = self.project.given_epoch()
         return found.name, found.time if given is None else given
@@ -109,9 +107,13 @@ class Session:
         missing = self.builder.missing(wanted)
         packages = [package for package in self.lock.packages if package.digest in missing]
         if packages:
+            from osloom.sources.debian.packages import fetch_packages
+
             debian = self.project.definition.debian
             fetch_packages(self.store, self.lock, debian, packages, report=self.report)
-        if missing:
+        if missing and self.lock.bases:
+            from osloom.sources.oci.fetch import fetch_bases
+
             fetch_bases(
                 self.store,
                 self.lock.bases,
@@ -184,7 +186,7 @@ def plan_one(
     products = [
         Planned(image=name, format=one, product=product)
         for one in formats
-        for product in FORMATS[one](request)
+        for product in assembler(one)(request)
     ]
     return own, products
 
@@ -216,9 +218,15 @@ def _request(
         epoch=session.epoch(locked),
         programs=_programs(session, image, base),
         sources=_sources(session.project.directory, image, session.store),
-        base=plan_base(below) if below else None,
+        base=_plan_base(below) if below else None,
     )
     return _assembly(session, name, image, own, base[1], locked), own
+
+
+def _plan_base(base: Base) -> Output:
+    from osloom.sources.oci.steps import plan_base
+
+    return plan_base(base)
 
 
 def _programs(session: Session, image: Image, base: tuple[Output, str]) -> Programs:
@@ -285,7 +293,13 @@ def _assembly(
         derived=planned.derived,
         foretold=planned.foretold,
         parts=tuple(
-            Part(name=one.package.name, version=one.package.version, tree=one.tree)
+            Part(
+                name=one.package.name,
+                version=one.package.version,
+                source=one.package.source,
+                size=one.package.size,
+                tree=one.tree,
+            )
             for one in planned.packages
         ),
         tools=planned.programs.tools,

@@ -1,7 +1,8 @@
 """Put outputs where the user looks for them, whole or not at all, and not twice.
 
 The output directory remembers what it holds (`.osloom.json`): a file that still has the size and
-time it was written with is not written again.
+time it was written with is not written again. Blobs of a layout are links to the store's where
+that is on the same file system: what images share is on the disk once.
 """
 
 import contextlib
@@ -11,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from osloom.assemble.request import Product
-from osloom.base.digest import Digest
+from osloom.base.digest import Digest, to_hex
 from osloom.base.errors import Error
 from osloom.base.files import copy_sparse, remove_tree, write_atomic
 from osloom.model.artifact import Artifact
@@ -65,13 +66,15 @@ class Publisher:
         with contextlib.suppress(OSError):
             write_atomic(self._directory / _RECORD, text, sync=False)
 
-    def _put(self, path: str, digest: Digest) -> int:
+    def _put(self, path: str, digest: Digest, *, link: bool = False) -> int:
         target = self._directory / path
         if not self._is_current(path, digest):
             target.parent.mkdir(parents=True, exist_ok=True)
             if target.is_dir() and not target.is_symlink():
                 remove_tree(target)
-            copy_sparse(self._store.blobs.path(digest), target)
+            blob = self._store.blobs.path(digest)
+            if not (link and _linked(blob, target)):
+                copy_sparse(blob, target)
             self._remember(path, digest)
         return target.stat().st_size
 
@@ -88,7 +91,9 @@ class Publisher:
                 (root / name).mkdir(exist_ok=True)
             else:
                 assert node.digest is not None
-                size += self._put(f"{path}/{name}", node.digest)
+                # What is named for its content is not edited, and is in other layouts too.
+                link = name.endswith(to_hex(node.digest))
+                size += self._put(f"{path}/{name}", node.digest, link=link)
         for directory, _, files in os.walk(root):
             for file in files:
                 extra = Path(directory, file)
@@ -116,3 +121,17 @@ class Publisher:
             return msgspec.json.decode(data, type=dict[str, _Written])
         except (OSError, msgspec.DecodeError):
             return {}
+
+
+def _linked(blob: Path, target: Path) -> bool:
+    """Make `target` the very file of the store; not where that is on another file system."""
+    made = target.with_name(f".{target.name}.link")
+    try:
+        made.unlink(missing_ok=True)
+        made.hardlink_to(blob)
+        made.replace(target)
+    except OSError:
+        return False
+    # rename(2) does nothing when both are one file already.
+    made.unlink(missing_ok=True)
+    return True

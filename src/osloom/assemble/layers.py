@@ -1,23 +1,27 @@
 """OCI layers follow packages.
 
-A path belongs to a package's layer when the image holds the very node that the package ships.
+A path belongs to a package's layer when the image holds the content that the package ships. What
+dpkg notes about the package, and what scripts generate from its files, is in that layer too.
 Directories are in such a layer as the package has them, not as the image does, whose times follow
 the lock and whatever else is installed: so a package's layer is the same in every image that has
-the package's files. What differs is put right above. What the scripts and the definition made is
-in two layers on top, the definition's own files last: they change most often.
+the package's files and is configured alike. What differs is put right above. What else the scripts
+and the definition made is in two layers on top, the definition's own files last: they change most
+often. Which packages share a layer says assemble.grouping.
 """
 
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import msgspec
 
 from osloom.assemble.compression import compress
 from osloom.base.digest import Digest
 from osloom.engine.step import Job, action
+from osloom.model.origin import origin, owner
 from osloom.model.tar import write_tar
-from osloom.model.tree import Node, Tree, parents
+from osloom.model.tree import Node, Tree, links_last, parents
 
 MEDIA_TYPES = {
     "zstd": "application/vnd.oci.image.layer.v1.tar+zstd",
@@ -29,43 +33,50 @@ ON_TOP = 2
 _PLAIN = Node("dir", 0o755)
 
 
-def group(names: Sequence[str], limit: int) -> list[int]:
-    """For each package the number of its layer, below `limit` less those on top.
+@dataclass(frozen=True, slots=True)
+class Shipped:
+    """One package of the image."""
 
-    A package alone in its layer as long as there are enough; then by a digest of its name, so that
-    one package more or less moves no other.
-    """
-    count = max(limit - ON_TOP, 1)
-    if len(names) <= count:
-        return list(range(len(names)))
-    return [int(hashlib.sha256(name.encode()).hexdigest(), 16) % count for name in names]
+    name: str
+    tree: Tree
+    group: int
+    """The number of its layer."""
 
 
-def split(
-    tree: Tree, packages: Sequence[Tree], groups: Sequence[int], own: Iterable[str]
-) -> list[Tree]:
+def split(tree: Tree, packages: Sequence[Shipped], own: Iterable[str]) -> list[Tree]:
     """The tree as layers, lowest first: one for each group, the configured rest, own files."""
-    count = max(groups, default=-1) + 1
     canonical = _Canonical(tree)
-    lower = [
-        _package_layer(tree, members, canonical) for members in _members(packages, groups, count)
-    ]
+    lower = [_packaged(tree, members, canonical) for members in _members(packages)]
+    prefixes = tuple(canonical(path.strip("/")) for path in own)
     places = {path: number for number, layer in enumerate(lower) for path in layer}
     left = {path: node for path, node in tree.items() if path not in places}
-    # A hard link has to be in one layer with the file it repeats.
-    for path, node in list(left.items()):
-        number = places.get(node.target) if node.kind == "hardlink" else None
-        if number is not None:
-            lower[number][path] = left.pop(path)
-    prefixes = tuple(canonical(path.strip("/")) for path in own)
     top = {path: node for path, node in left.items() if _is_below(_first(path, node), prefixes)}
-    rest = {path: node for path, node in left.items() if path not in top}
+    groups = {package.name: package.group for package in packages}
+    rest: dict[str, Node] = {}
+    # A hard link has to be in one layer with the file it repeats.
+    for path, node in links_last(Tree({path: left[path] for path in left if path not in top})):
+        number = _home(path, node, places, groups)
+        if number is None:
+            rest[path] = node
+        else:
+            lower[number][path] = node
+            places[path] = number
     layers = [with_parents_of(nodes, {}) for nodes in lower]
     return [
         *layers,
         with_parents_of(rest | _put_right(tree, layers), tree),
         with_parents_of(top, tree),
     ]
+
+
+def _home(
+    path: str, node: Node, places: Mapping[str, int], groups: Mapping[str, int]
+) -> int | None:
+    """The layer of the package that `path` comes from, though the package does not ship it."""
+    if node.kind == "hardlink":
+        return places.get(node.target)
+    name, made_from = owner(path), origin(path)
+    return groups.get(name) if name else places.get(made_from) if made_from else None
 
 
 class _Canonical:
@@ -83,14 +94,15 @@ class _Canonical:
         return f"{found}/{name}" if found else name
 
 
-def _members(packages: Sequence[Tree], groups: Sequence[int], count: int) -> list[list[Tree]]:
+def _members(packages: Sequence[Shipped]) -> list[list[Tree]]:
+    count = 1 + max((package.group for package in packages), default=-1)
     members: list[list[Tree]] = [[] for _ in range(count)]
-    for package, number in zip(packages, groups, strict=True):
-        members[number].append(package)
+    for package in packages:
+        members[package.group].append(package.tree)
     return members
 
 
-def _package_layer(tree: Tree, packages: Iterable[Tree], canonical: _Canonical) -> dict[str, Node]:
+def _packaged(tree: Tree, packages: Iterable[Tree], canonical: _Canonical) -> dict[str, Node]:
     """What the image has as these packages ship it; empty when that is nothing but directories."""
     nodes: dict[str, Node] = {}
     for package in packages:
@@ -115,7 +127,12 @@ def _package_layer(tree: Tree, packages: Iterable[Tree], canonical: _Canonical) 
 
 
 def _is_as_shipped(node: Node, there: Node) -> bool:
-    """Whether `there` is `node`, with a time that may have been clamped to the epoch."""
+    """Whether `there` is `node`, with a time that may have been clamped to the epoch.
+
+    A script may have changed the owner, the mode or the capabilities of a file.
+    """
+    if node.kind == "file" == there.kind and node.digest == there.digest:
+        return there.mtime == node.mtime or 0 < there.mtime < node.mtime
     return there == node or (
         0 < there.mtime < node.mtime and there == msgspec.structs.replace(node, mtime=there.mtime)
     )
@@ -144,23 +161,28 @@ def with_parents_of(nodes: Mapping[str, Node], tree: Mapping[str, Node]) -> Tree
     return Tree(full)
 
 
-@action(version=2)
+@action(version=3, light=True)
 def split_layers(job: Job) -> Mapping[str, Digest]:
     """The tree `tree` split by `packages`: `layer-0`, `layer-1` … as trees."""
-    layers = split(
-        job.tree(), job.trees("packages"), job.parameters["groups"], job.parameters["own"]
-    )
+    parameters = job.parameters
+    packages = map(Shipped, parameters["names"], job.trees("packages"), parameters["groups"])
+    layers = split(job.tree(), list(packages), parameters["own"])
     return {f"layer-{number}": job.store.add_tree(layer) for number, layer in enumerate(layers)}
 
 
-@action(version=2)
+_LIGHT = 1 << 20
+"""Bytes."""
+
+
+@action(version=2, light=lambda job: job.tree().size < _LIGHT)
 def write_layer(job: Job) -> Mapping[str, Digest]:
     """The tree `tree` as a layer blob, and its descriptor and diff ID as `info`."""
+    tree = job.tree()
     blobs = job.store.blobs
     diff = hashlib.sha256()
 
     def measured() -> Iterator[bytes]:
-        for chunk in write_tar(job.tree(), blobs.chunks):
+        for chunk in write_tar(tree, blobs.chunks):
             diff.update(chunk)
             yield chunk
 
@@ -171,6 +193,6 @@ def write_layer(job: Job) -> Mapping[str, Digest]:
         "digest": digest,
         "size": blobs.path(digest).stat().st_size,
         "diffId": f"sha256:{diff.hexdigest()}",
-        "paths": len(job.tree()),
+        "paths": len(tree),
     }
     return {"file": digest, "info": blobs.add(json.dumps(info, sort_keys=True).encode())}

@@ -6,29 +6,25 @@ https://github.com/opencontainers/image-spec: image-layout.md, manifest.md, conf
 import datetime as dt
 import json
 import re
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from osloom.assemble.base import added_to_base, base_of, blobs_of_base, said_of_base
 from osloom.assemble.compression import programs
 from osloom.assemble.debug import STAY, add_tools
-from osloom.assemble.layers import ON_TOP, group, split_layers, write_layer
+from osloom.assemble.grouping import group
+from osloom.assemble.layers import ON_TOP, split_layers, write_layer
 from osloom.assemble.oci_config import check_config, effective, identity, image_config, platform
+from osloom.assemble.oci_layout import CONFIG, MANIFEST, Layout, canonical_json
 from osloom.assemble.request import Product, Request
-from osloom.base.digest import Digest, to_hex
+from osloom.base.digest import Digest
 from osloom.engine.step import Job, Output, Step, action
 from osloom.model.application import Derived
 from osloom.model.definition import Oci
-from osloom.model.tree import Node, with_parents
-
-_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
-_INDEX = "application/vnd.oci.image.index.v1+json"
-_CONFIG = "application/vnd.oci.image.config.v1+json"
 
 
-@action(version=2)
+@action(version=2, light=True)
 def write_layout(job: Job) -> Mapping[str, Digest]:
     """Layers, configuration, manifest and index as the tree of a layout."""
     parameters = job.parameters
@@ -58,13 +54,7 @@ def write_layout(job: Job) -> Mapping[str, Digest]:
     created = dt.datetime.fromtimestamp(parameters["created"], dt.UTC).strftime(
         "%Y-%m-%dT%H:%M:%SZ"
     )
-    nodes: dict[str, Node] = {}
-
-    def add(data: bytes, media_type: str) -> dict[str, Any]:
-        digest = blobs.add(data)
-        nodes[f"blobs/sha256/{to_hex(digest)}"] = Node("file", 0o644, size=len(data), digest=digest)
-        return {"mediaType": media_type, "digest": digest, "size": len(data)}
-
+    layout = Layout(blobs)
     architecture = parameters["architecture"]
     labels = {**base.labels, **said}
     configuration = base.continued(
@@ -72,10 +62,8 @@ def write_layout(job: Job) -> Mapping[str, Digest]:
     )
     layers = [*base.layers, *layers]
     for layer in layers:
-        nodes[f"blobs/sha256/{to_hex(layer['digest'])}"] = Node(
-            "file", 0o644, size=layer["size"], digest=layer["digest"]
-        )
-    config = add(_json(configuration), _CONFIG)
+        layout.hold(layer["digest"], layer["size"])
+    config = layout.add(canonical_json(configuration), CONFIG)
     descriptors = [{key: layer[key] for key in ("mediaType", "digest", "size")} for layer in layers]
     annotations = {
         "org.opencontainers.image.created": created,
@@ -83,76 +71,76 @@ def write_layout(job: Job) -> Mapping[str, Digest]:
         **base.annotations,
         **settings.annotations,
     }
-    manifest = add(
-        _json(
-            {
-                "schemaVersion": 2,
-                "mediaType": _MANIFEST,
-                "config": config,
-                "layers": descriptors,
-                "annotations": dict(sorted(annotations.items())),
-            }
-        ),
-        _MANIFEST,
-    )
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": MANIFEST,
+        "config": config,
+        "layers": descriptors,
+        "annotations": dict(sorted(annotations.items())),
+    }
+    descriptor = layout.add(canonical_json(manifest), MANIFEST)
     entry = {
-        **manifest,
+        **descriptor,
         "platform": platform(architecture),
         "annotations": {"org.opencontainers.image.ref.name": parameters["tag"]},
     }
-    index = _json({"schemaVersion": 2, "mediaType": _INDEX, "manifests": [entry]})
-    layout = b'{"imageLayoutVersion":"1.0.0"}'
-    for path, data in (("index.json", index), ("oci-layout", layout)):
-        nodes[path] = Node("file", 0o644, size=len(data), digest=blobs.add(data))
-    job.facts["digest"] = manifest["digest"]
+    job.facts["digest"] = descriptor["digest"]
     job.facts["layers"] = len(layers)
     job.facts["notes"] = "\n".join(derived.notes)
-    return {"tree": job.store.add_tree(with_parents(nodes, mtime=0))}
-
-
-def _json(value: Any) -> bytes:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    return {"tree": job.store.add_tree(layout.finished(entry))}
 
 
 def plan(request: Request) -> tuple[Product, ...]:
+    _, room = added_to_base(request)
+    count = min(request.image.oci.layers, room)
+    # Too few layers for packages of their own: one for everything, or one below the files.
+    parts = request.parts if count > 1 else ()
+    return plan_grouped(request, group(parts, count - ON_TOP))
+
+
+def plan_grouped(request: Request, groups: Sequence[int]) -> tuple[Product, ...]:
+    """`groups` has the number of each package's layer, from 0; none: no package has one."""
     added, room = added_to_base(request)
     given = request.image.oci
     # Where it goes is no part of what it is.
     settings = msgspec.structs.replace(
         given, layers=min(given.layers, room), repository=None, tags=()
     )
-    # Too few layers for packages of their own: one for everything, or one below the files.
-    parts = request.parts if settings.layers > 1 else ()
+    parts = request.parts if groups else ()
     own = sorted(request.image.files) if settings.layers >= ON_TOP + bool(parts) else []
-    groups = group([part.name for part in parts], settings.layers)
-    numbers = sorted(set(groups))
-    # Groups that no package fell into are not layers: number those that are.
-    dense = [numbers.index(number) for number in groups]
     divided = Step(
         action=split_layers,
         title=f"divide {request.name} into layers",
         group=request.name,
-        parameters={"groups": dense, "own": own},
+        parameters={
+            "groups": list(groups),
+            "names": [part.name for part in parts],
+            "own": own,
+        },
         inputs={"tree": added, "packages": tuple(part.tree for part in parts)},
     )
-    titles = [
-        _title([part.name for part, number in zip(parts, dense, strict=True) if number == one])
-        for one in range(len(numbers))
+    members = [
+        [part for part, number in zip(parts, groups, strict=True) if number == one]
+        for one in range(max(groups, default=-1) + 1)
     ]
+    titles = [_title([part.name for part in some]) for some in members]
     titles += ["configuration", "files of the definition"]
+    weights = [sum(part.size for part in some) for some in members] + [0] * ON_TOP
     trees = [divided.output(f"layer-{number}") for number in range(len(titles))]
     if request.debug is not None:
         titles.append("debug tools")
         trees.append(plan_tools(request.name, request.tree, request.debug, epoch=request.epoch))
+        weights.append(0)
     layers = [
         Step(
             action=write_layer,
             title=f"write the layer {title}",
             group="layer",
+            weight=weight,
             parameters={"compression": settings.compression},
             inputs={"tree": tree, **programs(settings.compression, request.compressors)},
         )
-        for title, tree in zip(titles, trees, strict=True)
+        for title, tree, weight in zip(titles, trees, weights, strict=True)
     ]
     layout = Step(
         action=write_layout,

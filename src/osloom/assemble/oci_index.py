@@ -26,7 +26,7 @@ def plan_index(name: str, layouts: Sequence[Product]) -> Product:
     return Product(path=f"{name}.oci", output=step.output(), kind="directory")
 
 
-@action(version=1)
+@action(version=1, light=True)
 def join_layouts(job: Job) -> Mapping[str, Digest]:
     """The OCI layouts `layouts`, of one manifest each, as the tree of one with an index."""
     trees = job.trees("layouts")

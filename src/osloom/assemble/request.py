@@ -15,6 +15,10 @@ class Part:
 
     name: str
     version: str
+    source: str
+    """The source package that it is built from."""
+    size: int
+    """Of the package as it is fetched, in bytes."""
     tree: Output
     """The package tree."""
 

@@ -59,7 +59,7 @@ def _copy_extents(reader: int, writer: int, offset: int) -> None:
     def copy(piece: tuple[int, int]) -> None:
         position, end = piece
         while position < end:
-            count = os.copy_file_range(reader, writer, end - position, position, position + offset)
+            count = _copy_range(reader, writer, end - position, position, position + offset)
             if count == 0:
                 break
             position += count
@@ -78,6 +78,16 @@ def _copy_extents(reader: int, writer: int, offset: int) -> None:
             pass
 
 
+def _copy_range(reader: int, writer: int, count: int, source: int, target: int) -> int:
+    try:
+        return os.copy_file_range(reader, writer, count, source, target)
+    except OSError as error:
+        # Between file systems of different kinds the kernel leaves it to us, copy_file_range(2).
+        if error.errno not in (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
+            raise
+        return os.pwrite(writer, os.pread(reader, min(count, _READ), source), target)
+
+
 def _extents(descriptor: int, size: int) -> Iterator[tuple[int, int]]:
     position = 0
     while position < size:
@@ -92,6 +102,8 @@ def _extents(descriptor: int, size: int) -> Iterator[tuple[int, int]]:
 
 def sha256_sparse(path: Path) -> str:
     """The digest of a file, in hex. Holes are not read, and reading goes on while hashing does."""
+    if path.stat().st_size <= _READ:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
     from concurrent.futures import ThreadPoolExecutor
 
     found = hashlib.sha256()

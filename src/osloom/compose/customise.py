@@ -86,7 +86,7 @@ class Root:
         return f"{found}/{name}" if found else name
 
 
-@action(version=4)
+@action(version=4, light=True)
 def customise(job: Job) -> Mapping[str, Digest]:
     """The tree `tree` with the settings of `parameters` applied, as a new tree.
 

@@ -43,14 +43,20 @@ def database(packages: Sequence[Unpacked], merged: Merged, blobs: Blobs) -> Tree
         for name in ("", "alternatives", "info", "parts", "triggers", "updates")
     }
     for package in packages:
-        files[f"info/{package.control.info_name}.list"] = _list(package, merged)
+        info = f"info/{package.control.info_name}"
+        # As old as the package: it changes when that does, whatever else is installed.
+        age = max((node.mtime for node in package.control.tree.values()), default=0)
+        nodes[f"{info}.list"] = _file(_list(package, merged), blobs, mtime=age)
         for name, node in package.control.tree.items():
             if name not in _NOT_KEPT and node.kind == "file":
-                nodes[f"info/{package.control.info_name}.{name}"] = node
-    for name, data in files.items():
-        nodes[name] = Node("file", 0o644, size=len(data), digest=blobs.add(data))
+                nodes[f"{info}.{name}"] = node
+    nodes |= {name: _file(data, blobs) for name, data in files.items()}
     full = {f"{ADMIN}/{name}" if name else ADMIN: node for name, node in nodes.items()}
     return Tree({"var": Node("dir", 0o755), "var/lib": Node("dir", 0o755), **full})
+
+
+def _file(data: bytes, blobs: Blobs, *, mtime: int = 0) -> Node:
+    return Node("file", 0o644, size=len(data), digest=blobs.add(data), mtime=mtime)
 
 
 def marks(automatic: Mapping[str, str]) -> bytes:

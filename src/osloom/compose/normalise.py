@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
+from osloom.model.origin import origin
 from osloom.model.tree import Node, Tree
 
 REMOVED = {
@@ -61,7 +62,11 @@ def _matches(path: str, pattern: str) -> bool:
 
 
 def normalised(tree: Tree, *, epoch: int, add: Callable[[bytes], Node]) -> Tree:
-    """The tree without what varies, and with no time later than `epoch`."""
+    """The tree without what varies, and with no time later than `epoch`.
+
+    A hard link has the time of the file that it is, and what is generated from a file has that
+    file's time.
+    """
     kept = tree.without(matching(tree, REMOVED))
     nodes = {
         path: msgspec.structs.replace(node, mtime=epoch)
@@ -69,6 +74,10 @@ def normalised(tree: Tree, *, epoch: int, add: Callable[[bytes], Node]) -> Tree:
         else node
         for path, node in kept.items()
     }
+    for path, node in nodes.items():
+        source = node.target if node.kind == "hardlink" else origin(path)
+        if source in nodes and node.mtime == epoch:
+            nodes[path] = msgspec.structs.replace(node, mtime=nodes[source].mtime)
     if "usr/lib/systemd/systemd" in nodes:
         # Not an id but the word for "none yet": the first boot makes one, machine-id(5).
         nodes["etc/machine-id"] = msgspec.structs.replace(

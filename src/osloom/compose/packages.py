@@ -12,7 +12,7 @@ from osloom.model.tree import Node, Tree
 from osloom.sources.debian.deb822 import package_names
 
 
-@action(version=3)
+@action(version=4)
 def merge_packages(job: Job) -> Mapping[str, Digest]:
     """`trees` and `controls` of packages as one tree; with dpkg's database if `dpkg` is set.
 

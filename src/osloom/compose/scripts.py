@@ -60,7 +60,7 @@ def script_name(script: Script, number: int) -> str:
     return f"script {script.name or number + 1}"
 
 
-@action(version=1, needs="userns")
+@action(version=2, needs="userns")
 def run_scripts(job: Job) -> Mapping[str, Digest]:
     """The tree `tree` after the run. Raises BuildError with what the failed part said."""
     work = msgspec.convert(job.parameters["work"], Work)
@@ -103,7 +103,7 @@ def _failure(response: Response) -> BuildError:
     return BuildError(f"cannot run {what}: it failed in the sandbox", detail=detail[-6000:])
 
 
-@action(version=2)
+@action(version=4, light=True)
 def finish(job: Job) -> Mapping[str, Digest]:
     """The tree `tree` without what the definition removes and without what varies.
 

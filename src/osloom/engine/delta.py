@@ -47,7 +47,15 @@ def read_delta(upper: Path, base: Tree, blobs: Blobs, *, epoch: int) -> Delta:
 
 
 def apply_delta(base: Tree, delta: Delta) -> Tree:
-    return base.without(delta.removed).overlaid(delta.changed)
+    """`base` with the delta; a file of which only owner or mode changed keeps its time."""
+    changed = {path: _dated_as(node, base.get(path)) for path, node in delta.changed.items()}
+    return base.without(delta.removed).overlaid(Tree(changed))
+
+
+def _dated_as(node: Node, before: Node | None) -> Node:
+    if before is None or node.kind != "file" or node.digest != before.digest:
+        return node
+    return msgspec.structs.replace(node, mtime=before.mtime)
 
 
 def walk(root: str) -> Iterator[tuple[str, "os.DirEntry[str]"]]:

@@ -33,17 +33,23 @@ class Action:
     version: int
     """Raised when the code changes what it makes."""
     needs: Needs
+    is_light: Callable[["Job"], bool]
+    """Whether there is so little to do that starting a process for it would be most of it."""
     run: Callable[["Job"], Mapping[str, Digest]]
 
 
 def action(
-    *, version: int, needs: Needs = "data"
+    *, version: int, needs: Needs = "data", light: bool | Callable[["Job"], bool] = False
 ) -> Callable[[Callable[["Job"], Mapping[str, Digest]]], Action]:
-    """Make an Action of a function from a job to the digests of what it made, by output name."""
+    """Make an Action of a function from a job to the digests of what it made, by output name.
+
+    `light` says whether it is, of any job or of each one.
+    """
+    is_light = light if callable(light) else lambda _job: light
 
     def make(function: Callable[["Job"], Mapping[str, Digest]]) -> Action:
         name = f"{function.__module__}:{function.__qualname__}"
-        return Action(name=name, version=version, needs=needs, run=function)
+        return Action(name=name, version=version, needs=needs, is_light=is_light, run=function)
 
     return make
 

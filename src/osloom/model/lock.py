@@ -44,6 +44,17 @@ class Package(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Essential or of priority `required`: an installation configures it before all others."""
 
     @property
+    def source(self) -> str:
+        """The source package, as the pool names its directory; in another layout the package.
+
+        https://www.debian.org/doc/manuals/debian-reference/ch02#_debian_archive_basics: a pool is
+        `pool/main/g/glibc`, `pool/main/libx/libxml2`.
+        """
+        *_, initial, source, _ = ("", "", *self.path.split("/"))
+        short = source[:4] if source.startswith("lib") else source[:1]
+        return source if initial and initial == short else self.name
+
+    @property
     def id(self) -> str:
         return f"{self.name}:{self.architecture}={self.version}"
 
@@ -79,7 +90,11 @@ class Base(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def id(self) -> str:
-        return f"{self.reference} {self.architecture}"
+        return base_id(self.reference, self.architecture)
+
+
+def base_id(reference: str, architecture: str) -> str:
+    return f"{reference} {architecture}"
 
 
 class LockedImage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

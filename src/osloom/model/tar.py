@@ -20,6 +20,8 @@ _TYPES = {
     "dir": b"5",
     "fifo": b"6",
 }
+_GATHERED = 256 << 10
+"""Bytes that are handed on at a time: whoever hashes, writes or compresses takes them at once."""
 _OCTAL_7 = 0o7777777
 _OCTAL_11 = 0o77777777777
 
@@ -27,7 +29,19 @@ Read = Callable[[Digest], Iterable[bytes]]
 
 
 def write_tar(tree: Tree, read: Read) -> Iterator[bytes]:
-    """The archive in pieces; `read` gives the content of a file."""
+    """The archive in pieces, few of them small; `read` gives the content of a file."""
+    few: list[bytes] = []
+    size = 0
+    for piece in _pieces(tree, read):
+        few.append(piece)
+        size += len(piece)
+        if size >= _GATHERED:
+            yield few[0] if len(few) == 1 else b"".join(few)
+            few, size = [], 0
+    yield b"".join(few)
+
+
+def _pieces(tree: Tree, read: Read) -> Iterator[bytes]:
     total = 0
     for path, node in links_last(tree):
         if not path:

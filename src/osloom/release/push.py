@@ -6,7 +6,7 @@ a push that is cut off, or that a registry spoils, leaves tags as they were.
 
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -117,7 +117,10 @@ class _Push:
         return [one for tags in self._map(self._tag_all, rows) for one in tags]
 
     def _map(self, do: Callable[[_Item], _Result], items: Iterable[_Item]) -> list[_Result]:
-        return list(self._pool.map(do, items))
+        futures = [self._pool.submit(do, item) for item in items]
+        wait(futures, return_when=FIRST_EXCEPTION)
+        failed = next((one for one in futures if one.done() and one.exception()), None)
+        return [one.result() for one in ([failed] if failed else futures)]
 
     def _is_current(self, one: Wanted, tag: str) -> bool:
         found = self._registry.resolve(one.repository, tag, actions="pull,push")

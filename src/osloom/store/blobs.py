@@ -113,9 +113,23 @@ class Blobs:
         return self.path(digest).read_bytes()
 
     def chunks(self, digest: Digest) -> Iterator[bytes]:
-        with self.open(digest) as file:
-            while chunk := file.read(_CHUNK):
+        # Once a file of every layer: text instead of paths, and the fewest system calls.
+        descriptor = self._descriptor(digest)
+        try:
+            left = os.fstat(descriptor).st_size
+            while left > 0 and (chunk := os.read(descriptor, min(left, _CHUNK))):
+                left -= len(chunk)
                 yield chunk
+        finally:
+            os.close(descriptor)
+
+    def _descriptor(self, digest: Digest) -> int:
+        text = to_hex(digest)
+        place = f"{self._root}/{text[:2]}/{text[2:]}"
+        for name in (place, f"{place}.x"):
+            with contextlib.suppress(FileNotFoundError):
+                return os.open(name, os.O_RDONLY | os.O_CLOEXEC)
+        return os.open(self.path(digest), os.O_RDONLY | os.O_CLOEXEC)
 
     def add(self, data: bytes, *, executable: bool = False) -> Digest:
         digest = digest_bytes(data)

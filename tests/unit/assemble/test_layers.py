@@ -4,7 +4,8 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from osloom.assemble.layers import group, split
+from osloom.assemble.layers import Shipped
+from osloom.assemble.layers import split as split_shipped
 from osloom.base.digest import digest_bytes
 from osloom.model.tree import Node, Tree, with_parents
 
@@ -27,6 +28,13 @@ def image(*packages: Tree, mtime: int = EPOCH) -> Tree:
         (path, msgspec.structs.replace(node, mtime=mtime) if node.kind == "dir" else node)
         for path, node in nodes.items()
     )
+
+
+def split(tree: Tree, packages: list[Tree], groups: list[int], own: list[str]) -> list[Tree]:
+    """The layers of packages `a`, `b` …"""
+    names = "abcdefgh"[: len(packages)]
+    shipped = [Shipped(*one) for one in zip(names, packages, groups, strict=True)]
+    return split_shipped(tree, shipped, own)
 
 
 def applied(layers: list[Tree]) -> Tree:
@@ -161,13 +169,59 @@ def test_any_image_is_what_its_layers_give(parts: list[tuple[str, int]]) -> None
     assert sorted(path for layer in layers for path in files(layer)) == files(tree)
 
 
-def test_one_package_more_moves_no_other() -> None:
-    names = [f"package-{number}" for number in range(200)]
-    before = dict(zip(names, group(names, 32), strict=True))
-    after = dict(zip([*names, "zz"], group([*names, "zz"], 32), strict=True))
-    assert {name: after[name] for name in names} == before
-    assert max(after.values()) < 30
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.sampled_from(["a", "b", "c"]), max_size=6, unique=True),
+    st.lists(st.integers(0, 2), min_size=3, max_size=3),
+    st.integers(1, 9),
+    st.booleans(),
+)
+def test_nothing_is_lost_of_what_scripts_made(
+    configured: list[str], numbers: list[int], mtime: int, repeated: bool
+) -> None:
+    dense = [sorted(set(numbers)).index(number) for number in numbers]
+    packages = [package(f"usr/lib/{name}/{name}.py", mtime=mtime) for name in "abc"]
+    made = {f"var/lib/dpkg/info/{name}:amd64.list": file(name) for name in configured}
+    made |= {f"usr/lib/{name}/__pycache__/{name}.cpython-313.pyc": file(name) for name in "abcd"}
+    made["var/lib/dpkg/status"] = file("status")
+    if repeated:
+        made["usr/bin/again"] = Node("hardlink", 0o644, target="var/lib/dpkg/status")
+        made["usr/bin/more"] = Node("hardlink", 0o644, target="usr/lib/a/a.py")
+    tree = image(*packages).overlaid(with_parents(made, mtime=9))
+    layers = split(tree, packages, dense, [])
+    assert applied(layers) == tree
+    assert sorted(path for layer in layers for path in files(layer)) == files(tree)
+    for layer in layers:
+        links = [node.target for node in layer.values() if node.kind == "hardlink"]
+        assert set(links) <= set(layer)
 
 
-def test_few_packages_have_a_layer_each() -> None:
-    assert group(["a", "b", "c"], 5) == [0, 1, 2]
+def test_what_dpkg_notes_of_a_package_is_in_its_layer() -> None:
+    notes = {f"var/lib/dpkg/info/{name}": file(name) for name in ("a:amd64.list", "b.postinst")}
+    rest = {f"var/lib/dpkg/{name}": file(name) for name in ("info/format", "info/x.list", "status")}
+    tree = image(A, B).overlaid(with_parents(notes | rest, mtime=9))
+    first, second, configured, _ = split(tree, [A, B], [0, 1], [])
+    assert set(files(first)) - set(files(A)) == {"var/lib/dpkg/info/a:amd64.list"}
+    assert set(files(second)) - set(files(B)) == {"var/lib/dpkg/info/b.postinst"}
+    assert files(configured) == sorted(rest)
+    assert applied([first, second, configured]) == tree
+
+
+def test_what_scripts_generate_from_a_file_is_in_the_layer_of_that_file() -> None:
+    shipped = package("usr/lib/python3/a.py", "usr/bin/systemd-hwdb")
+    made = {
+        "usr/lib/python3/__pycache__/a.cpython-313.pyc": file("compiled"),
+        "usr/lib/python3/__pycache__/gone.cpython-313.pyc": file("compiled"),
+        "usr/lib/udev/hwdb.bin": file("made"),
+    }
+    tree = image(shipped).overlaid(with_parents(made, mtime=9))
+    lower, configured, _ = split(tree, [shipped], [0], [])
+    assert files(configured) == ["usr/lib/python3/__pycache__/gone.cpython-313.pyc"]
+    assert applied([lower, configured]) == tree
+
+
+def test_a_file_that_only_changed_hands_stays_with_its_package() -> None:
+    changed = msgspec.structs.replace(A["usr/bin/a"], mode=0o2755, gid=42)
+    tree = image(A).overlaid(Tree({"usr/bin/a": changed}))
+    lower, configured, _ = split(tree, [A], [0], [])
+    assert (lower["usr/bin/a"], files(configured)) == (changed, [])

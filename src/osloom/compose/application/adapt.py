@@ -5,6 +5,7 @@ declared directories; and what the packages say of how their program runs is der
 """
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -22,15 +23,15 @@ from osloom.compose.application.declared import (
 )
 from osloom.compose.application.entrypoint import find_entrypoint, programs
 from osloom.compose.application.trim import trimmed
-from osloom.compose.application.units.search import find_drop_ins, find_sockets, find_unit
-from osloom.compose.application.units.service import Service, carry_over
-from osloom.compose.application.unrun import do_without, read_scripts, script_notes
 from osloom.compose.control import Control
 from osloom.compose.customise import Root, read_accounts, write_accounts
 from osloom.engine.step import Job, action
 from osloom.model.application import Derived
 from osloom.model.definition import Group, User
 from osloom.model.tree import Tree
+
+if TYPE_CHECKING:
+    from osloom.compose.application.units.service import Service
 
 NONROOT = "nonroot"
 NONROOT_ID = 65532
@@ -65,7 +66,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     home: str | None = None
 
 
-@action(version=1)
+@action(version=1, light=True)
 def adapt(job: Job) -> Mapping[str, Digest]:
     """The merged packages `tree` as an application's; and `derived`, a Derived as JSON.
 
@@ -112,6 +113,8 @@ def _prepare(root: Root, accounts: Accounts, tree: Tree, controls: Sequence[Cont
         root.write("etc/nsswitch.conf", _NSSWITCH)
     add_user(accounts, "nobody", epoch=root.epoch)
     add_declared_accounts(root, accounts)
+    from osloom.compose.application.unrun import do_without, read_scripts, script_notes
+
     found = read_scripts(controls, tree)
     do_without(root, accounts, found)
     return Derived(notes=script_notes(found, tree))
@@ -127,8 +130,10 @@ def _with_program(derived: Derived, control: Control, shipped: Tree, tree: Tree)
     return msgspec.structs.replace(derived, notes=(*derived.notes, note))
 
 
-def find_service(tree: Tree, root: Root, name: str) -> Service:
+def find_service(tree: Tree, root: Root, name: str) -> "Service":
     """The service `name` of the packages, carried over."""
+    from osloom.compose.application.units.search import find_drop_ins, find_sockets, find_unit
+    from osloom.compose.application.units.service import carry_over
 
     def read(path: str) -> str | None:
         place = tree.resolve(path)
@@ -144,7 +149,7 @@ def find_service(tree: Tree, root: Root, name: str) -> Service:
 
 
 def _with_service(
-    derived: Derived, service: Service, root: Root, accounts: Accounts, settings: Settings
+    derived: Derived, service: "Service", root: Root, accounts: Accounts, settings: Settings
 ) -> Derived:
     said = (settings.user or "").partition(":")[0]
     user = said if said and said not in settings.own else service.user or "root"

@@ -52,7 +52,7 @@ def trimmed(tree: Tree, keep: Collection[str]) -> Tree:
     return tree.without(sorted(paths - needed))
 
 
-@action(version=1)
+@action(version=1, light=True)
 def trim(job: Job) -> Mapping[str, Digest]:
     """The tree `tree` as an application would have it."""
     return {"tree": job.store.add_tree(trimmed(job.tree(), ()))}

@@ -58,6 +58,8 @@ class _Download:
         self._wanted = descriptor
         self._report = report
         self._partial = store.partial(descriptor.digest)
+        self._furthest = 0
+        """Bytes that there have ever been: to come so far again is no progress."""
         self._url = f"/v2/{repository}/blobs/{descriptor.digest}"
         self._title = f"fetch {descriptor.digest} of {client.host}/{repository}"
 
@@ -113,7 +115,9 @@ class _Download:
                         hint="the registry holds something else than it says: do not use it",
                     )
                 file.write(chunk)
-                retries.moved()
+                if file.tell() > self._furthest:
+                    self._furthest = file.tell()
+                    retries.moved()
                 self._report(
                     Event(
                         kind="advanced",

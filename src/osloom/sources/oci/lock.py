@@ -7,7 +7,7 @@ import msgspec
 from osloom.base.progress import Reporter
 from osloom.fetch.registry.descriptor import Descriptor
 from osloom.model.definition import Definition
-from osloom.model.lock import Base, Lock
+from osloom.model.lock import Base, Lock, base_id
 from osloom.sources.debian.lock import Previous
 from osloom.sources.oci.manifest import check_manifest, choose, layers_of
 from osloom.sources.oci.origins import Origin, open_origins
@@ -43,7 +43,7 @@ def lock_bases(
             if image.base is None:
                 continue
             architecture = images[name].architecture
-            identity = f"{image.base} {architecture}"
+            identity = base_id(image.base, architecture)
             old = known.get(identity)
             if identity not in bases:
                 if old is not None and not _may_change(image.base, previous):
