@@ -60,6 +60,13 @@ def test_the_layers_applied_in_order_are_the_image(example: Workshop) -> None:
     assert config["config"] == {
         "Entrypoint": ["/usr/bin/python3", "/app/main.py"],
         "Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],
+        "Labels": {
+            "org.opencontainers.image.description": config["config"]["Labels"][
+                "org.opencontainers.image.description"
+            ],
+            "org.opencontainers.image.title": "app",
+            "org.opencontainers.image.version": "1",
+        },
         "User": "65534:65534",
     }
 

@@ -21,15 +21,16 @@ _STAY = """\
 # Runs a program and stays when it has ended, however it ended, so that somebody can look.
 # What asks it to stop is passed on to the program; then it ends with the program's status.
 signals="HUP INT QUIT TERM USR1 USR2"
-stopped=
+stopped= child=
+for signal in $signals; do
+    trap "stopped=$signal;"' [ -z "$child" ] || kill -"$stopped" "$child" 2>/dev/null' "$signal"
+done
 # The input of what runs beside a shell is nothing, unless it is given by another number.
 exec 3<&0
 "$@" <&3 3<&- &
 child=$!
 exec 3<&-
-for signal in $signals; do
-    trap "kill -$signal $child 2>/dev/null; stopped=$signal" "$signal"
-done
+[ -z "$stopped" ] || kill -"$stopped" "$child" 2>/dev/null
 wait "$child"
 status=$?
 # A signal interrupts the waiting, not the program.

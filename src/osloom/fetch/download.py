@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     import httpx
 
 _TRIES = 5
-_CHUNK = 1 << 18
 _PAUSE = 0.5
 """Seconds before the second try; doubled each time."""
 
@@ -203,7 +202,7 @@ def _transfer(
                 raise _AgainError(f"{url} answered with status {answer.status_code}")
             mode = "ab" if answer.status_code == 206 else "wb"
             with partial.open(mode) as file:
-                for chunk in answer.iter_raw(_CHUNK):
+                for chunk in answer.iter_raw():
                     file.write(chunk)
                     report(
                         Event(
