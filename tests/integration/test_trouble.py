@@ -95,10 +95,11 @@ run = "grep '^Seccomp:.*2$' /proc/self/status"
     made("build").check()
 
 
-def test_a_build_without_a_lock_or_with_an_old_one_says_so(tmp_path: Path, store: Path) -> None:
+def test_a_build_makes_the_first_lock_and_refuses_an_old_one(tmp_path: Path, store: Path) -> None:
     made = project(tmp_path, SMALL, store)
-    assert made("build").stderr == "error: cannot find osloom.lock\nhint: run `osloom lock`\n"
-    made("lock").check()
+    assert made("outdated").stderr == "error: cannot find osloom.lock\nhint: run `osloom lock`\n"
+    made("build").check()
+    assert (tmp_path / "osloom.lock").exists()
     (tmp_path / "osloom.toml").write_text(SMALL.replace("busybox-static", "busybox"))
     assert made("build").stderr == (
         "error: the lock is older than the definition of `small`\nhint: run `osloom lock`\n"

@@ -24,7 +24,7 @@ from osloom.model.application import Derived
 from osloom.model.definition import Oci
 
 
-@action(version=2, light=True)
+@action(version=3, light=True)
 def write_layout(job: Job) -> Mapping[str, Digest]:
     """Layers, configuration, manifest and index as the tree of a layout."""
     parameters = job.parameters
@@ -86,7 +86,8 @@ def write_layout(job: Job) -> Mapping[str, Digest]:
     }
     job.facts["digest"] = descriptor["digest"]
     job.facts["layers"] = len(layers)
-    job.facts["notes"] = "\n".join(derived.notes)
+    # Of a debug variant its image has said them.
+    job.facts["notes"] = "" if parameters["debug"] else "\n".join(derived.notes)
     return {"tree": job.store.add_tree(layout.finished(entry))}
 
 

@@ -5,7 +5,9 @@ import time
 from pathlib import Path
 
 from osloom.api.project import Project, open_project, open_store
+from osloom.cli.progress import make_progress
 from osloom.definition.load import find_definition
+from osloom.model.lock import Lock
 from osloom.store.store import Store
 
 
@@ -18,6 +20,19 @@ def project_of(arguments: argparse.Namespace) -> Project:
 def store_of(arguments: argparse.Namespace) -> Store:
     given: Path | None = arguments.store
     return open_store(given.absolute() if given else None)
+
+
+def lock_of(arguments: argparse.Namespace, project: Project) -> Lock:
+    """The lock, as fresh as the definition. Where there is none yet, it is made."""
+    from osloom.api.build import check_fresh
+    from osloom.api.lock import lock
+
+    if not project.lock_path.exists():
+        with make_progress(arguments.progress) as report:
+            lock(project, store_of(arguments), report, now=now())
+    found = project.lock()
+    check_fresh(project, found)
+    return found
 
 
 def now() -> int:

@@ -4,7 +4,7 @@ import argparse
 import time
 from pathlib import Path
 
-from osloom.cli.context import project_of, store_of
+from osloom.cli.context import lock_of, project_of, store_of
 from osloom.cli.output import in_bytes, in_seconds, print_json, print_table
 from osloom.cli.progress import make_progress
 
@@ -36,13 +36,12 @@ def _report_nothing(arguments: argparse.Namespace) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from osloom.api.build import Session, build, check_fresh
+    from osloom.api.build import Session, build
     from osloom.api.changed import changed
 
     project = project_of(arguments)
     images = project.chosen(tuple(arguments.images))
-    lock = project.lock()
-    check_fresh(project, lock)
+    lock = lock_of(arguments, project)
     if arguments.changed_since is not None:
         touched = changed(project, lock, arguments.changed_since)
         images = {name: image for name, image in images.items() if name in touched}

@@ -4,7 +4,7 @@ import argparse
 import json
 from typing import TYPE_CHECKING, Any
 
-from osloom.cli.context import project_of, store_of
+from osloom.cli.context import lock_of, project_of, store_of
 from osloom.cli.output import in_bytes, print_json, print_table
 from osloom.cli.progress import make_progress
 
@@ -21,13 +21,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from osloom.api.build import Session, check_fresh, plan
+    from osloom.api.build import Session, plan
     from osloom.api.requests import architecture_of
 
     project = project_of(arguments)
     image = project.image(arguments.image)
-    lock = project.lock()
-    check_fresh(project, lock)
+    lock = lock_of(arguments, project)
     with (
         make_progress(arguments.progress) as report,
         Session(project, lock, store_of(arguments), report) as session,

@@ -5,7 +5,7 @@ Without `--into`, the engine whose socket is there takes them, podman first.
 
 import argparse
 
-from osloom.cli.context import project_of, store_of
+from osloom.cli.context import lock_of, project_of, store_of
 from osloom.cli.output import print_json, print_table
 from osloom.cli.progress import make_progress
 
@@ -24,13 +24,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from osloom.api.build import Session, check_fresh
+    from osloom.api.build import Session
     from osloom.api.load import load
 
     project = project_of(arguments)
     images = project.containers(tuple(arguments.images), verb="load")
-    lock = project.lock()
-    check_fresh(project, lock)
+    lock = lock_of(arguments, project)
     with (
         make_progress(arguments.progress) as report,
         Session(project, lock, store_of(arguments), report) as session,

@@ -10,7 +10,7 @@ Credentials are those of podman and docker: `podman login` or `docker login` kee
 import argparse
 from pathlib import Path
 
-from osloom.cli.context import project_of, store_of
+from osloom.cli.context import lock_of, project_of, store_of
 from osloom.cli.output import in_bytes, print_json, print_table
 from osloom.cli.progress import make_progress
 
@@ -49,13 +49,12 @@ def add_registry_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from osloom.api.build import Session, check_fresh
+    from osloom.api.build import Session
     from osloom.api.push import Destination, push
 
     project = project_of(arguments)
     images = project.containers(tuple(arguments.images), verb="push")
-    lock = project.lock()
-    check_fresh(project, lock)
+    lock = lock_of(arguments, project)
     destination = Destination(
         to=arguments.to,
         tags=tuple(arguments.tag),

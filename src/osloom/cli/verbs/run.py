@@ -18,7 +18,7 @@ import os
 from typing import TYPE_CHECKING
 
 from osloom.base.errors import UsageError
-from osloom.cli.context import project_of, store_of
+from osloom.cli.context import lock_of, project_of, store_of
 from osloom.cli.progress import make_progress
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def add_container_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from osloom.api.build import Session, check_fresh
+    from osloom.api.build import Session
     from osloom.api.run import Options, choose_output, prepare
 
     options = Options(
@@ -106,8 +106,7 @@ def run(arguments: argparse.Namespace) -> int:
     project = project_of(arguments)
     name: str = arguments.image
     output = choose_output(name, project.image(name), arguments.format)
-    lock = project.lock()
-    check_fresh(project, lock)
+    lock = lock_of(arguments, project)
     store = store_of(arguments)
     with store.working_directory() as work:
         with (

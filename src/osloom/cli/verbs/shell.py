@@ -9,7 +9,7 @@ it runs that, and its exit status is the status here. What is written is forgott
 import argparse
 
 from osloom.base.errors import UsageError
-from osloom.cli.context import project_of, store_of
+from osloom.cli.context import lock_of, project_of, store_of
 from osloom.cli.progress import make_progress
 from osloom.cli.verbs.run import add_container_arguments, container_options
 
@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from osloom.api.build import Session, check_fresh
+    from osloom.api.build import Session
     from osloom.api.shell import prepare_shell
 
     command: list[str] = arguments.arguments
@@ -38,8 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
             hint=f"options go before the image: `osloom shell {command[0]} … {arguments.image}`",
         )
     project = project_of(arguments)
-    lock = project.lock()
-    check_fresh(project, lock)
+    lock = lock_of(arguments, project)
     store = store_of(arguments)
     with store.working_directory() as work:
         with (

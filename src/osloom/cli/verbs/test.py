@@ -8,7 +8,7 @@ import argparse
 import time
 from pathlib import Path
 
-from osloom.cli.context import project_of, store_of
+from osloom.cli.context import lock_of, project_of, store_of
 from osloom.cli.output import in_seconds, print_json, print_table
 from osloom.cli.progress import make_progress
 
@@ -24,15 +24,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from osloom.api.build import Session, check_fresh
+    from osloom.api.build import Session
     from osloom.api.project import OUTPUT
     from osloom.api.test import Place, test
     from osloom.run.report import has_failed, junit
 
     project = project_of(arguments)
     images = project.chosen(tuple(arguments.images))
-    lock = project.lock()
-    check_fresh(project, lock)
+    lock = lock_of(arguments, project)
     logs: Path = arguments.logs or project.directory / OUTPUT / "logs"
     start = time.monotonic()
     with (

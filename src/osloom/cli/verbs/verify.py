@@ -7,7 +7,7 @@ for static programs and the times of files.
 
 import argparse
 
-from osloom.cli.context import project_of, store_of
+from osloom.cli.context import lock_of, project_of, store_of
 from osloom.cli.output import print_json
 from osloom.cli.progress import make_progress
 
@@ -19,13 +19,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from osloom.api.build import Session, check_fresh
+    from osloom.api.build import Session
     from osloom.api.verify import verify
 
     project = project_of(arguments)
     images = project.chosen(tuple(arguments.images))
-    lock = project.lock()
-    check_fresh(project, lock)
+    lock = lock_of(arguments, project)
     with (
         make_progress(arguments.progress) as report,
         Session(project, lock, store_of(arguments), report) as session,

@@ -7,154 +7,45 @@ from osloom.compose.application.scripts.walk import Reached, is_unknown
 UNKNOWN = "run a program that is only known then"
 
 _HARMLESS = {
-    *("pg_upgradecluster", "apache2_msg", "ypwhich"),
+    # Of particular packages.
+    *("pg_upgradecluster apache2_msg ypwhich ").split(),
     # The shell's own, and what only looks or speaks.
-    *("set", "shift", "exit", "return", "trap", "umask", "cd", "exec", "eval", "unset", "break"),
     *(
-        "continue",
-        "wait",
-        "read",
-        "hash",
-        "command",
-        "type",
-        "which",
-        "getopts",
-        "pathfind",
-        "ulimit",
-    ),
-    *("echo", "printf", "cat", "head", "tail", "cut", "sort", "uniq", "tr", "wc", "grep", "egrep"),
-    *(
-        "fgrep",
-        "awk",
-        "mawk",
-        "expr",
-        "test",
-        "[",
-        "[[",
-        "cmp",
-        "diff",
-        "basename",
-        "dirname",
-        "readlink",
-    ),
-    *(
-        "realpath",
-        "stat",
-        "ls",
-        "file",
-        "find",
-        "id",
-        "getent",
-        "whoami",
-        "hostname",
-        "uname",
-        "date",
-        "env",
-    ),
-    *(
-        "sleep",
-        "sync",
-        "seq",
-        "ps",
-        "pidof",
-        "mountpoint",
-        "md5sum",
-        "sha256sum",
-        "ischroot",
-        "mktemp",
-    ),
-    *(
-        "logger",
-        "more",
-        "column",
-        "ss",
-        "ip",
-        "tty",
-        "stty",
-        "paste",
-        "comm",
-        "nproc",
-        "fold",
-        "fmt",
-    ),
+        "set shift exit return trap umask cd exec eval unset break continue wait read "
+        "hash command type which getopts pathfind ulimit echo printf cat head tail cut "
+        "sort uniq tr wc grep egrep fgrep awk mawk expr test [ [[ cmp diff basename "
+        "dirname readlink realpath stat ls file find id getent whoami hostname uname date "
+        "env sleep sync seq ps pidof mountpoint md5sum sha256sum ischroot mktemp logger "
+        "more column ss ip tty stty paste comm nproc fold fmt "
+    ).split(),
     # Of what an older version left.
-    *("rm", "rmdir", "unlink", "dpkg-maintscript-helper", "rm_conffile", "prepare_rm_conffile"),
+    *("rm rmdir unlink dpkg-maintscript-helper rm_conffile prepare_rm_conffile ").split(),
     # Of dpkg and debconf.
     *(
-        "dpkg",
-        "dpkg-query",
-        "dpkg-architecture",
-        "dpkg-trigger",
-        "debconf-set-selections",
-        "debconf",
-    ),
-    *(
-        "ucfr",
-        "ucfq",
-        "deb-systemd-helper",
-        "deb-systemd-invoke",
-        "py3compile",
-        "py3clean",
-        "pycompile",
-    ),
-    *("apt-config", "apt-get", "apt-cache", "db-version", "debconf-communicate", "dpkg-vendor"),
+        "dpkg dpkg-query dpkg-architecture dpkg-trigger debconf-set-selections debconf "
+        "ucfr ucfq deb-systemd-helper deb-systemd-invoke py3compile py3clean pycompile "
+        "apt-config apt-get apt-cache db-version debconf-communicate dpkg-vendor "
+    ).split(),
     # Of a system that runs.
-    *("invoke-rc.d", "update-rc.d", "service", "systemctl", "systemd-sysusers", "systemd-tmpfiles"),
     *(
-        "start-stop-daemon",
-        "kill",
-        "killall",
-        "pkill",
-        "udevadm",
-        "sysctl",
-        "modprobe",
-        "telinit",
-        "init",
-    ),
-    *(
-        "apparmor_parser",
-        "aa-status",
-        "aa-enabled",
-        "restorecon",
-        "selinuxenabled",
-        "chcon",
-        "initctl",
-    ),
-    *("update-initramfs", "update-menus", "update-grub", "journalctl", "systemd-machine-id-setup"),
-    *(
-        "busctl",
-        "dbus-send",
-        "systemd-notify",
-        "runit-helper",
-        "depmod",
-        "mount",
-        "umount",
-        "fuser",
-    ),
-    *("alias", "su", "getcap", "pgrep", "dbus-uuidgen", "update-shells", "newaliases"),
-    *("systemd-hwdb", "insserv", "loginctl", "mandb", "systemd-detect-virt", "systemd-analyze"),
+        "invoke-rc.d update-rc.d service systemctl systemd-sysusers systemd-tmpfiles "
+        "start-stop-daemon kill killall pkill udevadm sysctl modprobe telinit init "
+        "apparmor_parser aa-status aa-enabled restorecon selinuxenabled chcon initctl "
+        "update-initramfs update-menus update-grub journalctl systemd-machine-id-setup "
+        "busctl dbus-send systemd-notify runit-helper depmod mount umount fuser alias su "
+        "getcap pgrep dbus-uuidgen update-shells newaliases systemd-hwdb insserv loginctl "
+        "mandb systemd-detect-virt systemd-analyze "
+    ).split(),
     # Seen by the files they are for.
     *(
-        "ldconfig",
-        "glib-compile-schemas",
-        "update-mime-database",
-        "fc-cache",
-        "update-desktop-database",
-    ),
-    *(
-        "gtk-update-icon-cache",
-        "update-icon-caches",
-        "gio-querymodules",
-        "gdk-pixbuf-query-loaders",
-    ),
-    *("update-mime", "install-info", "update-info-dir", "update-fonts-scale", "update-fonts-dir"),
-    *(
-        "update-fonts-alias",
-        "emacs-package-install",
-        "emacsen-common",
-        "install-docs",
-        "update-app-install",
-    ),
+        "ldconfig glib-compile-schemas update-mime-database fc-cache "
+        "update-desktop-database gtk-update-icon-cache update-icon-caches "
+        "gio-querymodules gdk-pixbuf-query-loaders update-mime install-info "
+        "update-info-dir update-fonts-scale update-fonts-dir update-fonts-alias "
+        "emacs-package-install emacsen-common install-docs update-app-install "
+    ).split(),
+    # Of binary formats of the kernel's, and byte code, which Python makes itself.
+    *("update-binfmts ").split(),
 }
 """Commands whose absence no container feels."""
 
@@ -174,6 +65,8 @@ def phrase(command: Reached) -> str | None:  # noqa: PLR0911  (one way out for e
     if words[0] in (".", "source"):
         return None
     if program in _HARMLESS or words[0].startswith(_HARMLESS_PREFIXES + _HARMLESS_PATHS):
+        return None
+    if any(word.endswith("py_compile.py") for word in words):
         return None
     options = [word for word in words[1:] if word.startswith("-")]
     if _HARMLESS_WITH.get(program, set()) & set(options):
