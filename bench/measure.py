@@ -42,6 +42,8 @@ class Osloom:
 
     def __call__(self, *arguments: str, store: Path | None = None) -> str:
         environment = {**os.environ, "OSLOOM_STORE": str(store or self.store)}
+        # What a person runs has its byte code.
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
         done = subprocess.run(
             [sys.executable, "-m", "osloom", *arguments],
             cwd=self.place,

@@ -67,7 +67,7 @@ def test_the_layers_applied_in_order_are_the_image(example: Workshop) -> None:
             "org.opencontainers.image.title": "app",
             "org.opencontainers.image.version": "1",
         },
-        "User": "65534:65534",
+        "User": "65532:65532",
     }
 
 

@@ -25,9 +25,10 @@ def store_of(arguments: argparse.Namespace) -> Store:
 def lock_of(arguments: argparse.Namespace, project: Project) -> Lock:
     """The lock, as fresh as the definition. Where there is none yet, it is made."""
     from osloom.api.build import check_fresh
-    from osloom.api.lock import lock
 
     if not project.lock_path.exists():
+        from osloom.api.lock import lock
+
         with make_progress(arguments.progress) as report:
             lock(project, store_of(arguments), report, now=now())
     found = project.lock()

@@ -15,7 +15,7 @@ from osloom.definition.schema import json_schema
     ("name", "outputs"),
     [
         ("all", {"app": ("oci",), "base": (), "machine": ("nspawn",), "server": ("disk",)}),
-        ("container", {"app": ("oci",)}),
+        ("container", {"app": ("oci",), "app-debug": ("oci",)}),
         ("machine", {"machine": ("nspawn", "tar")}),
         ("server", {"base": (), "machine": ("nspawn",), "server": ("disk",)}),
     ],

@@ -5,14 +5,18 @@ numbers (base-passwd), of which an application has those that are asked for.
 """
 
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from osloom.compose.accounts import Accounts
-from osloom.compose.application import sysusers, tmpfiles
 from osloom.compose.customise import Root
 from osloom.model.definition import Group, User
 from osloom.model.tree import Node
+
+if TYPE_CHECKING:
+    from osloom.compose.application.sysusers import Declared as Account
+    from osloom.compose.application.tmpfiles import Declared as Path
 
 USERS = {
     "daemon": 1,
@@ -52,14 +56,16 @@ _NOLOGIN = "/usr/sbin/nologin"
 
 def add_declared_accounts(root: Root, accounts: Accounts) -> None:
     """The users and groups of the packages' sysusers.d files."""
-    lines = [one for text in _texts(root, "usr/lib/sysusers.d/") for one in sysusers.sysusers(text)]
+    from osloom.compose.application.sysusers import sysusers
+
+    lines = [one for text in _texts(root, "usr/lib/sysusers.d/") for one in sysusers(text)]
     # As systemd-sysusers does it: groups before the users that name them, members last.
     order = ("group", "user", "member")
     for one in sorted(lines, key=lambda one: order.index(one.kind) if one.kind in order else 3):
         add_account(accounts, one, epoch=root.epoch)
 
 
-def add_account(accounts: Accounts, one: sysusers.Declared, *, epoch: int) -> None:
+def add_account(accounts: Accounts, one: "Account", *, epoch: int) -> None:
     """What one line of sysusers.d declares, where it is not there already."""
     if one.kind == "group":
         _add_group(accounts, one.name, one.number)
@@ -96,7 +102,7 @@ def _add_group(accounts: Accounts, name: str, number: int | None) -> None:
         accounts.add_group(name, Group(gid=None if taken else number, system=True))
 
 
-def _add_user(accounts: Accounts, one: sysusers.Declared, *, epoch: int) -> None:
+def _add_user(accounts: Accounts, one: "Account", *, epoch: int) -> None:
     if _has(accounts.passwd, one.name):
         return
     _add_group(accounts, one.group or one.name, None if one.group else one.number)
@@ -119,8 +125,10 @@ def _has(rows: Iterable[list[str]], name: str) -> bool:
 
 def make_declared_paths(root: Root, accounts: Accounts) -> None:
     """What the packages' tmpfiles.d files make, where its owner is known."""
+    from osloom.compose.application.tmpfiles import tmpfiles
+
     for text in _texts(root, "usr/lib/tmpfiles.d/"):
-        for one in tmpfiles.tmpfiles(text):
+        for one in tmpfiles(text):
             if _is_known(accounts.passwd, one.user) and _is_known(accounts.group, one.group):
                 _make(root, accounts, one)
 
@@ -129,7 +137,7 @@ def _is_known(rows: Iterable[list[str]], name: str) -> bool:
     return name.isdigit() or _has(rows, name)
 
 
-def _make(root: Root, accounts: Accounts, one: tmpfiles.Declared) -> None:
+def _make(root: Root, accounts: Accounts, one: "Path") -> None:
     uid, gid = accounts.uid(one.user), accounts.gid(one.group)
     there = root.nodes.get(root.place(one.path))
     if one.kind == "dir":

@@ -5,12 +5,13 @@ from collections.abc import Mapping
 from osloom.base.digest import Digest
 from osloom.engine.step import Job, Step, action
 from osloom.model.lock import Package
-from osloom.sources.debian.archive import read_package
 
 
 @action(version=1)
 def unpack(job: Job) -> Mapping[str, Digest]:
     """The .deb `package` as `tree` (its files) and `control` (its control files)."""
+    from osloom.sources.debian.archive import read_package
+
     with job.store.blobs.open(job.digest("package")) as file:
         package = read_package(file, job.store.blobs, name=job.parameters["name"])
     return {
