@@ -13,6 +13,7 @@ from support.programs import Programs
 from support.registry import running
 
 ROOT = Path(__file__).parents[2]
+DEFINITION = "osloom.toml"
 PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/*.md")])
 
 
@@ -29,9 +30,20 @@ def registry(tmp_path_factory: pytest.TempPathFactory, store: Path) -> Iterator[
         yield server.address
 
 
+def blocks(page: Path) -> list[tuple[str, str]]:
+    """The fenced texts of a page with their info strings: `sh`, `toml osloom.toml`."""
+    return re.findall(r"^```(\S[^\n]*)\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+
+
 def commands(page: Path) -> list[str]:
-    blocks = re.findall(r"^```sh\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
-    return [line for block in blocks for line in block.splitlines() if line.strip()]
+    """The command lines in order; a definition to be written is one of them."""
+    found = []
+    for kind, text in blocks(page):
+        if kind == "sh":
+            found += [line for line in text.splitlines() if line.strip()]
+        elif kind == f"toml {DEFINITION}":
+            found.append(f"{DEFINITION}\n{text}")
+    return found
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -39,6 +51,9 @@ def test_the_commands_of_a_page_work_in_order(
     page: Path, tmp_path: Path, store: Path, request: pytest.FixtureRequest
 ) -> None:
     for line in commands(page):
+        if line.startswith(f"{DEFINITION}\n"):
+            (tmp_path / DEFINITION).write_text(line.partition("\n")[2])
+            continue
         used = EXAMPLE_REGISTRY in line
         address = request.getfixturevalue("registry") if used else EXAMPLE_REGISTRY
         words = shlex.split(line.replace(EXAMPLE_REGISTRY, address))
@@ -61,7 +76,14 @@ def test_the_commands_of_a_page_work_in_order(
 
 
 def test_there_are_commands() -> None:
-    assert commands(ROOT / "README.md") == ["scripts/try", "scripts/test"]
+    assert commands(ROOT / "README.md") == [
+        "scripts/try",
+        "scripts/test",
+        "osloom init container",
+        "osloom build",
+        "osloom test",
+        "osloom push --to registry.example.com/team",
+    ]
 
 
 def test_the_first_definition_of_the_readme_is_right() -> None:
@@ -70,7 +92,7 @@ def test_the_first_definition_of_the_readme_is_right() -> None:
     (text,) = re.findall(
         r"^```toml\n(.*?)^```", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL
     )
-    assert list(parse(text, file="README.md").image) == ["app", "server"]
+    assert list(parse(text, file="README.md").image) == ["api", "server"]
 
 
 def test_every_package_that_the_architecture_names_is_there() -> None:
