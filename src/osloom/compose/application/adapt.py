@@ -66,7 +66,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     home: str | None = None
 
 
-@action(version=2, light=True)
+@action(version=3, light=True)
 def adapt(job: Job) -> Mapping[str, Digest]:
     """The merged packages `tree` as an application's; and `derived`, a Derived as JSON.
 
@@ -151,6 +151,9 @@ def find_service(tree: Tree, root: Root, name: str) -> "Service":
 def _with_service(
     derived: Derived, service: "Service", root: Root, accounts: Accounts, settings: Settings
 ) -> Derived:
+    # Its own settings name who it becomes: `www-data`, more often than not.
+    for name in () if settings.configured else USERS:
+        add_user(accounts, name, epoch=settings.epoch)
     said = (settings.user or "").partition(":")[0]
     user = said if said and said not in settings.own else service.user or "root"
     add_user(accounts, user, epoch=settings.epoch)

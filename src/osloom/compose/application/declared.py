@@ -46,6 +46,7 @@ GROUPS = {
     "shadow": 42,
     "utmp": 43,
     "video": 44,
+    "man": 12,
     "staff": 50,
     "games": 60,
     "users": 100,
@@ -80,7 +81,7 @@ def add_user(accounts: Accounts, name: str, *, epoch: int) -> None:
     if name.isdigit() or _has(accounts.passwd, name):
         return
     number = USERS.get(name)
-    group = "nogroup" if name == "nobody" else name
+    group = "nogroup" if name in ("nobody", "sync") else name
     add_group(accounts, group)
     user = User(uid=number, group=group, system=True, shell=_NOLOGIN)
     accounts.add_user(name, user, epoch=epoch)

@@ -2,10 +2,9 @@
 
 from collections.abc import Iterable, Mapping
 
-from osloom.base.errors import BuildError
 from osloom.compose.accounts import Accounts
-from osloom.compose.application.declared import add_account
-from osloom.compose.application.scripts.changes import apply_changes
+from osloom.compose.application.declared import GROUPS, USERS, add_account, add_group, add_user
+from osloom.compose.application.scripts.changes import Change, apply_changes
 from osloom.compose.application.scripts.commands import Alternative
 from osloom.compose.application.scripts.effects import Effects, effects
 from osloom.compose.application.scripts.triggers import file_triggers
@@ -34,15 +33,25 @@ def do_without(root: Root, accounts: Accounts, found: Mapping[str, Effects]) -> 
             add_account(accounts, declared, epoch=root.epoch)
     root.blobs.add(b"")
     _link(root, [choice for one in found.values() for choice in one.alternatives])
-    for one in found.values():
-        try:
-            changed = apply_changes(
-                Tree(root.nodes), one.changes, uid=accounts.uid, gid=accounts.gid
-            )
-        except BuildError:
-            # An owner that nobody declares.
-            continue
-        root.nodes = dict(changed)
+    changes = [
+        change
+        for one in found.values()
+        for change in one.changes
+        if _is_known(change, accounts, root.epoch)
+    ]
+    root.nodes = dict(apply_changes(Tree(root.nodes), changes, uid=accounts.uid, gid=accounts.gid))
+
+
+def _is_known(change: Change, accounts: Accounts, epoch: int) -> bool:
+    """Whether the owner is one that the image has, or that every Debian system has."""
+    if change.user in USERS:
+        add_user(accounts, change.user, epoch=epoch)
+    if change.group in GROUPS:
+        add_group(accounts, change.group)
+    return all(
+        name is None or name.isdigit() or any(row[0] == name for row in rows)
+        for name, rows in ((change.user, accounts.passwd), (change.group, accounts.group))
+    )
 
 
 def _link(root: Root, choices: Iterable[Alternative]) -> None:
