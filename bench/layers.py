@@ -19,10 +19,11 @@ import msgspec
 from drawing import bars
 from strategies import COMPARED, MOST, STRATEGIES, Strategy
 
-from osloom.api.build import Session, plan_one
 from osloom.api.lock import lock
+from osloom.api.plan import plan_one
 from osloom.api.project import open_project, open_store
 from osloom.api.requests import TOOLS
+from osloom.api.session import Session
 from osloom.assemble import formats, oci
 from osloom.assemble.request import Product, Request
 from osloom.base.progress import silent

@@ -88,7 +88,7 @@ class Osloom:
         shutil.rmtree(target / "seed")
         warm = (
             "import sys; from pathlib import Path\n"
-            "from osloom.api.build import Session; from osloom.api.project import open_project\n"
+            "from osloom.api.session import Session; from osloom.api.project import open_project\n"
             "from osloom.api.requests import COMPRESSORS, TOOLS\n"
             "from osloom.base.progress import silent\n"
             "from osloom.compose.plan import plan_merge, plan_packages, plan_tools; from osloom.store.store import Store\n"

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from osloom.api.build import Session, plan_one
 from osloom.api.lock import lock
+from osloom.api.plan import plan_one
 from osloom.api.project import open_project
 from osloom.api.requests import TOOLS
+from osloom.api.session import Session
 from osloom.base.progress import silent
 from osloom.compose.plan import plan_tools
 from osloom.engine.executor import LocalExecutor

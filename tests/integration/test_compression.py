@@ -12,8 +12,9 @@ import pytest
 import zstandard
 
 from integration.conftest import Workshop
-from osloom.api.build import Session, plan
+from osloom.api.plan import plan
 from osloom.api.project import open_project
+from osloom.api.session import Session
 from osloom.assemble.compression import command, compress
 from osloom.base.errors import CommandError, StoreError
 from osloom.base.progress import silent

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from integration.conftest import Workshop
-from osloom.api.build import Session, plan
+from osloom.api.plan import plan
 from osloom.api.project import open_project
+from osloom.api.session import Session
 from osloom.base.progress import silent
 from osloom.engine.emulation import foreign, smallest_program
 from osloom.store.store import Store

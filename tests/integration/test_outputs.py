@@ -119,8 +119,9 @@ def test_the_disk_is_sparse_and_has_an_esp_and_a_root(example: Workshop) -> None
 
 def test_the_kernel_that_was_foretold_is_the_one_that_came(example: Workshop) -> None:
     """Else a disk is right all the same, but its UKI is made twice, and late."""
-    from osloom.api.build import Session, plan
+    from osloom.api.plan import plan
     from osloom.api.project import open_project
+    from osloom.api.session import Session
     from osloom.base.progress import silent
     from osloom.engine.step import Output
     from osloom.store.store import Store

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from osloom.api.build import Session
+from osloom.api.session import Session
 from osloom.base.errors import Error
 from osloom.base.progress import Event
 from osloom.model.definition import Test

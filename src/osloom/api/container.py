@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from osloom.api.build import Session, plan
 from osloom.api.cases import note
+from osloom.api.plan import plan
 from osloom.api.requests import (
     CONTAINERS,
     architecture_of,
@@ -12,6 +12,7 @@ from osloom.api.requests import (
     host_architecture,
     variant_for_host,
 )
+from osloom.api.session import Session
 from osloom.assemble.oci import plan_tools
 from osloom.base.digest import Digest
 from osloom.base.errors import UsageError

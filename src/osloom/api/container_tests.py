@@ -4,10 +4,10 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
-from osloom.api.build import Session
 from osloom.api.cases import judge, make_case, name_of, note
 from osloom.api.container import built_container, note_user
 from osloom.api.requests import architecture_of, host_architecture
+from osloom.api.session import Session
 from osloom.base.errors import Error
 from osloom.model.definition import Image, Test
 from osloom.run import container

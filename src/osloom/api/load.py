@@ -6,9 +6,10 @@ from pathlib import Path
 
 import msgspec
 
-from osloom.api.build import Session, build
+from osloom.api.build import build
 from osloom.api.project import OUTPUT
 from osloom.api.requests import host_architecture
+from osloom.api.session import Session
 from osloom.base.digest import Digest
 from osloom.base.errors import Error, UsageError
 from osloom.base.files import replacing

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from osloom.api.build import Session, plan
+from osloom.api.plan import plan
 from osloom.api.requests import machine_name
+from osloom.api.session import Session
 from osloom.base.errors import UsageError
 from osloom.base.progress import Event
 from osloom.compose.plan import plan_merge, plan_packages

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from osloom.api.build import Session, plan, plan_one
 from osloom.api.cases import keep_console, make_case, name_of, note, run_test
 from osloom.api.machine import machine_for, machine_tools
+from osloom.api.plan import plan, plan_one
 from osloom.api.requests import TOOLS, architecture_of, nspawn_host, nspawn_host_name
+from osloom.api.session import Session
 from osloom.base.errors import Error
 from osloom.compose.plan import plan_tools
 from osloom.engine import toolset

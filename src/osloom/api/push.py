@@ -4,8 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from osloom.api.build import Session, build
+from osloom.api.build import build
 from osloom.api.project import OUTPUT, Project
+from osloom.api.session import Session
 from osloom.base.digest import Digest
 from osloom.base.errors import Error, UsageError
 from osloom.fetch.registry.reference import (

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from osloom.api.build import Session
 from osloom.api.container import ContainerOptions, built_container, wishes_for
 from osloom.api.machine import built_disk, machine_for, machine_tools
 from osloom.api.nspawn import nspawn_machine
 from osloom.api.requests import architecture_of
+from osloom.api.session import Session
 from osloom.base.errors import UsageError
 from osloom.model.definition import Image
 from osloom.run import console, container

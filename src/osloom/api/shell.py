@@ -6,9 +6,9 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from osloom.api.build import Session
 from osloom.api.container import ContainerOptions, built_container, debug_tools, wishes_for
 from osloom.api.run import Start
+from osloom.api.session import Session
 from osloom.base.errors import UsageError
 from osloom.run import container
 

@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from osloom.api.build import Session
 from osloom.api.cases import keep_console, make_case, name_of, note, run_test
 from osloom.api.container_tests import test_container
 from osloom.api.machine import built_disk, machine_for, machine_tools
 from osloom.api.nspawn import test_nspawn
 from osloom.api.requests import architecture_of
+from osloom.api.session import Session
 from osloom.base.errors import Error
 from osloom.model.definition import Image, Test
 from osloom.run import agent

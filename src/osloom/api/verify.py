@@ -8,9 +8,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from osloom.api.build import Session, build, plan
+from osloom.api.build import build
 from osloom.api.git import REVISION
+from osloom.api.plan import plan
 from osloom.api.project import LOCKFILE
+from osloom.api.session import Session
 from osloom.base.command import run
 from osloom.base.errors import BuildError
 from osloom.base.progress import Event

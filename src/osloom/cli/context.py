@@ -24,7 +24,7 @@ def store_of(arguments: argparse.Namespace) -> Store:
 
 def lock_of(arguments: argparse.Namespace, project: Project) -> Lock:
     """The lock, as fresh as the definition. Where there is none yet, it is made."""
-    from osloom.api.build import check_fresh
+    from osloom.api.session import check_fresh
 
     if not project.lock_path.exists():
         from osloom.api.lock import lock

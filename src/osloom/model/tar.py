@@ -5,9 +5,13 @@ have to cost less than the contents.
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from osloom.base.digest import Digest
 from osloom.model.tree import Node, Tree, links_last
+
+if TYPE_CHECKING:
+    import tarfile
 
 _BLOCK = 512
 _RECORD = 20 * _BLOCK
@@ -20,6 +24,7 @@ _TYPES = {
     "dir": b"5",
     "fifo": b"6",
 }
+_XATTR = "SCHILY.xattr."
 _GATHERED = 256 << 10
 """Bytes that are handed on at a time: whoever hashes, writes or compresses takes them at once."""
 _OCTAL_7 = 0o7777777
@@ -79,7 +84,7 @@ def _header(path: str, node: Node) -> bytes:
     if not 0 <= node.mtime <= _OCTAL_11:
         records["mtime"] = str(node.mtime).encode()
     for key, value in node.xattrs:
-        records[f"SCHILY.xattr.{key}"] = value
+        records[f"{_XATTR}{key}"] = value
     block = _block(
         short,
         prefix,
@@ -151,3 +156,14 @@ def _block(  # noqa: PLR0913  (the fields of one header)
     )
     checksum = sum(head) + sum(tail) + 8 * 32
     return b"%s%06o\0 %s" % (head, checksum, tail)
+
+
+def read_xattrs(member: "tarfile.TarInfo") -> tuple[tuple[str, bytes], ...]:
+    """Extended attributes as GNU tar and bsdtar write them into pax headers, sorted."""
+    return tuple(
+        sorted(
+            (key.removeprefix(_XATTR), value.encode(errors="surrogateescape"))
+            for key, value in member.pax_headers.items()
+            if key.startswith(_XATTR)
+        )
+    )

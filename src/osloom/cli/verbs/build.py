@@ -36,8 +36,9 @@ def _report_nothing(arguments: argparse.Namespace) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from osloom.api.build import Session, build
+    from osloom.api.build import build
     from osloom.api.changed import changed
+    from osloom.api.session import Session
 
     project = project_of(arguments)
     images = project.chosen(tuple(arguments.images))

@@ -21,8 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from osloom.api.build import Session, plan
+    from osloom.api.plan import plan
     from osloom.api.requests import architecture_of
+    from osloom.api.session import Session
 
     project = project_of(arguments)
     image = project.image(arguments.image)

@@ -24,8 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from osloom.api.build import Session
     from osloom.api.load import load
+    from osloom.api.session import Session
 
     project = project_of(arguments)
     images = project.containers(tuple(arguments.images), verb="load")

@@ -49,8 +49,8 @@ def add_registry_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from osloom.api.build import Session
     from osloom.api.push import Destination, push
+    from osloom.api.session import Session
 
     project = project_of(arguments)
     images = project.containers(tuple(arguments.images), verb="push")

@@ -93,8 +93,8 @@ def add_container_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from osloom.api.build import Session
     from osloom.api.run import Options, choose_output, prepare
+    from osloom.api.session import Session
 
     options = Options(
         memory=arguments.memory,

@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from osloom.api.build import Session
+    from osloom.api.session import Session
     from osloom.api.shell import prepare_shell
 
     command: list[str] = arguments.arguments

@@ -24,8 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from osloom.api.build import Session
     from osloom.api.project import OUTPUT
+    from osloom.api.session import Session
     from osloom.api.test import Place, test
     from osloom.run.report import has_failed, junit
 

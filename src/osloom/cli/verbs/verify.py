@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from osloom.api.build import Session
+    from osloom.api.session import Session
     from osloom.api.verify import verify
 
     project = project_of(arguments)

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from typing import BinaryIO, cast
 
 from osloom.base.errors import BuildError
+from osloom.model.tar import read_xattrs
 from osloom.model.tree import Kind, Node, Tree
 from osloom.store.blobs import Blobs
 
 _MAGIC = b"!<arch>\n"
-_XATTR = "SCHILY.xattr."
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +151,7 @@ def _node(archive: tarfile.TarFile, member: tarfile.TarInfo, blobs: Blobs, *, na
         gid=member.gid,
         mtime=int(member.mtime),
         target=member.linkname if kind == "symlink" else "",
-        xattrs=_xattrs(member),
+        xattrs=read_xattrs(member),
     )
     if kind == "hardlink":
         return Node("hardlink", node.mode, target=_safe_path(member.linkname, name))
@@ -176,16 +176,6 @@ def _with_content(
     else:
         digest = blobs.add_chunks(iter(lambda: content.read(1 << 20), b""), executable=executable)
     return msgspec.structs.replace(node, size=member.size, digest=digest)
-
-
-def _xattrs(member: tarfile.TarInfo) -> tuple[tuple[str, bytes], ...]:
-    return tuple(
-        sorted(
-            (key.removeprefix(_XATTR), value.encode(errors="surrogateescape"))
-            for key, value in member.pax_headers.items()
-            if key.startswith(_XATTR)
-        )
-    )
 
 
 def _check_links(nodes: dict[str, Node], name: str) -> None:

@@ -19,10 +19,10 @@ import msgspec
 
 from osloom.base.digest import Digest, from_hex
 from osloom.base.errors import BuildError
+from osloom.model.tar import read_xattrs
 from osloom.model.tree import Kind, Node, Tree, parents
 from osloom.store.blobs import Blobs
 
-_XATTR = "SCHILY.xattr."
 _KINDS: dict[bytes, Kind] = {
     tarfile.REGTYPE: "file",
     tarfile.AREGTYPE: "file",
@@ -216,7 +216,7 @@ def _node(archive: tarfile.TarFile, member: tarfile.TarInfo, reading: _Reading) 
         mtime=min(max(int(member.mtime), -(1 << 40)), 1 << 40),
         target=member.linkname if kind == "symlink" else "",
         device=device,
-        xattrs=_xattrs(member),
+        xattrs=read_xattrs(member),
     )
     return _with_content(node, archive, member, reading) if kind == "file" else node
 
@@ -236,13 +236,3 @@ def _with_content(
         chunks = iter(lambda: content.read(_CHUNK), b"")
         digest = reading.blobs.add_chunks(chunks, executable=executable)
     return msgspec.structs.replace(node, size=member.size, digest=digest)
-
-
-def _xattrs(member: tarfile.TarInfo) -> tuple[tuple[str, bytes], ...]:
-    return tuple(
-        sorted(
-            (key.removeprefix(_XATTR), value.encode(errors="surrogateescape"))
-            for key, value in member.pax_headers.items()
-            if key.startswith(_XATTR)
-        )
-    )

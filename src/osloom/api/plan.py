@@ -1,0 +1,230 @@
+"""The whole build of images as data: their steps, and the files that come of them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import msgspec
+
+from osloom.api.requests import (
+    COMPRESSORS,
+    EMULATOR,
+    TOOLS,
+    fakeroot_name,
+    initrd_name,
+    is_emulated,
+    variant_for_host,
+)
+from osloom.api.session import Session
+from osloom.assemble.formats import FORMATS, assembler
+from osloom.assemble.oci_index import plan_index
+from osloom.assemble.request import Part, Product, Request
+from osloom.base.digest import Digest
+from osloom.base.errors import UsageError, nearest
+from osloom.compose.ingest import ingest
+from osloom.compose.plan import (
+    ImagePlan,
+    Programs,
+    main_package,
+    plan_image,
+    plan_merge,
+    plan_packages,
+    plan_tools,
+    plan_trimmed,
+)
+from osloom.engine.step import Output
+from osloom.model.definition import Image
+from osloom.model.lock import Base
+from osloom.store.store import Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """One file or directory that the build will make."""
+
+    image: str
+    format: str
+    product: Product
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """The whole build as data."""
+
+    images: Mapping[str, ImagePlan]
+    outputs: tuple[Planned, ...]
+    tools: Output
+
+
+def plan(session: Session, images: Mapping[str, Image], formats: Sequence[str] = ()) -> Plan:
+    """Every step of the build of `images`; nothing runs, but the definition's files are read."""
+    tools = plan_tools(session.lock.packages_of(TOOLS))
+    suite = session.project.definition.debian.suite
+    plans: dict[str, ImagePlan] = {}
+    outputs: list[Planned] = []
+    for name, image in images.items():
+        plans[name], products = plan_one(
+            session, name, image, chosen_formats(name, image, formats), (tools, suite)
+        )
+        outputs += products
+    return Plan(images=plans, outputs=tuple(outputs), tools=tools)
+
+
+def plan_one(
+    session: Session,
+    name: str,
+    image: Image,
+    formats: Sequence[str],
+    base: tuple[Output, str],
+    *,
+    locked: str | None = None,
+) -> tuple[ImagePlan, list[Planned]]:
+    """One image of the lock, of the definition or of osloom itself; `base`: tools and suite.
+
+    `locked` is its name in the lock, where that is another. Of an image for several architectures
+    the plan is that of this machine's, if there is one.
+    """
+    if image.architectures:
+        return _plan_several(session, name, image, formats, base)
+    request, own = _request(session, name, image, base, locked or name)
+    products = [
+        Planned(image=name, format=one, product=product)
+        for one in formats
+        for product in assembler(one)(request)
+    ]
+    return own, products
+
+
+def _plan_several(
+    session: Session, name: str, image: Image, formats: Sequence[str], base: tuple[Output, str]
+) -> tuple[ImagePlan, list[Planned]]:
+    plans: dict[str, ImagePlan] = {}
+    products: list[Product] = []
+    for locked, variant in image.variants(name).items():
+        plans[locked], made = plan_one(session, name, variant, formats, base, locked=locked)
+        products += [one.product for one in made]
+    joined = [plan_index(_plain(name), products)] if products else []
+    own = plans[variant_for_host(name, image)[0]]
+    return own, [Planned(image=name, format="oci", product=product) for product in joined]
+
+
+def _request(
+    session: Session, name: str, image: Image, base: tuple[Output, str], locked: str
+) -> tuple[Request, ImagePlan]:
+    if image.debug_of is not None:
+        return _debug_request(session, name, image, base, locked)
+    below = session.lock.base_of(locked)
+    own = plan_image(
+        _plain(name),
+        image,
+        session.lock.packages_of(locked),
+        project=session.project.definition.project,
+        epoch=session.epoch(locked),
+        programs=_programs(session, image, base),
+        sources=_sources(session.project.directory, image, session.store),
+        base=_plan_base(below) if below else None,
+    )
+    return _assembly(session, name, image, own, base[1], locked), own
+
+
+def _plan_base(base: Base) -> Output:
+    from osloom.sources.oci.steps import plan_base
+
+    return plan_base(base)
+
+
+def _programs(session: Session, image: Image, base: tuple[Output, str]) -> Programs:
+    tools, suite = base
+
+    def merged(title: str, locked: str) -> Output:
+        return plan_merge(title, plan_packages(session.lock.packages_of(locked)), dpkg=False)
+
+    return Programs(
+        tools=tools,
+        fakeroot=merged("fakeroot", fakeroot_name(suite, image)),
+        emulator=merged("emulator", EMULATOR) if is_emulated(image) else None,
+    )
+
+
+def _debug_request(
+    session: Session, name: str, image: Image, base: tuple[Output, str], locked: str
+) -> tuple[Request, ImagePlan]:
+    """What the image is made of that this is a debug variant of, and tools."""
+    assert image.debug_of is not None
+    of = image.debug_of
+    originals = session.project.image(of).variants(of)
+    original_locked = of + locked.removeprefix(name)
+    request, own = _request(session, of, originals[original_locked], base, original_locked)
+    tools = plan_trimmed(f"the tools of {name}", session.lock.packages_of(locked))
+    settings = msgspec.structs.replace(request.image, oci=image.oci)
+    return replace(request, name=_plain(name), image=settings, debug=tools), own
+
+
+def _plain(name: str) -> str:
+    """A name for files: osloom's own images have dots and slashes in theirs."""
+    return name.removeprefix(".").replace("/", "-")
+
+
+def chosen_formats(name: str, image: Image, formats: Sequence[str]) -> tuple[str, ...]:
+    for one in formats:
+        if one not in FORMATS:
+            close = nearest(one, list(FORMATS))
+            hint = f"did you mean `{close[0]}`?" if close else f"there are: {', '.join(FORMATS)}"
+            raise UsageError(f"cannot make `{one}` of `{name}`: no such output", hint=hint)
+    return tuple(formats) or image.outputs
+
+
+def _assembly(
+    session: Session, name: str, image: Image, planned: ImagePlan, suite: str, locked: str
+) -> Request:
+    definition = session.project.definition
+    initrd = initrd_name(suite, image)
+    if initrd is not None:
+        packages = plan_packages(session.lock.packages_of(initrd))
+        initrd_tree = plan_merge("initrd", packages, dpkg=False)
+    else:
+        initrd_tree = None
+    compressors = plan_packages(session.lock.packages_of(COMPRESSORS))
+    return Request(
+        name=_plain(name),
+        project=definition.project,
+        image=image,
+        architecture=session.lock.images[locked].architecture,
+        epoch=session.epoch(locked),
+        commit=session.commit,
+        version=_version(session, image, planned),
+        tree=planned.tree,
+        derived=planned.derived,
+        foretold=planned.foretold,
+        parts=tuple(
+            Part(
+                name=one.package.name,
+                version=one.package.version,
+                source=one.package.source,
+                size=one.package.size,
+                tree=one.tree,
+            )
+            for one in planned.packages
+        ),
+        tools=planned.programs.tools,
+        compressors=plan_merge("compressors", compressors, dpkg=False),
+        base=session.lock.base_of(locked),
+        base_tree=planned.base,
+        initrd=initrd_tree,
+    )
+
+
+def _version(session: Session, image: Image, planned: ImagePlan) -> str:
+    own = session.project.definition.project.version
+    main = main_package(image, [one.package for one in planned.packages])
+    return main.version if image.is_application and main is not None and own == "0" else own
+
+
+def _sources(directory: Path, image: Image, store: Store) -> dict[str, Digest]:
+    """The tree of each file's source, by the file's path in the image."""
+    found: dict[str, Digest] = {}
+    for path, file in image.files.items():
+        source = file if isinstance(file, str) else file.source
+        if source is not None:
+            found[path] = store.add_tree(ingest(directory / source, store))
+    return found

@@ -1,0 +1,111 @@
+"""What works on a project share: its lock, a store, and an executor for as long as they last."""
+
+import functools
+from collections.abc import Sequence
+from pathlib import Path
+
+from osloom.api.project import Project
+from osloom.api.requests import (
+    TOOLS,
+    requests,
+)
+from osloom.base.digest import Digest
+from osloom.base.errors import LockError
+from osloom.base.progress import Reporter
+from osloom.compose.plan import (
+    plan_tools,
+)
+from osloom.engine.build import Builder
+from osloom.engine.decoder import find_decoder
+from osloom.engine.executor import LocalExecutor
+from osloom.engine.step import Output
+from osloom.model.lock import Lock
+from osloom.store.store import Store
+
+
+class Session:
+    """A project, its lock and a store, with an executor for as long as the block lasts."""
+
+    def __init__(self, project: Project, lock: Lock, store: Store, report: Reporter) -> None:
+        self.project = project
+        self.lock = lock
+        self.store = store
+        self.report = report
+        self._executor = LocalExecutor(store, decoder=self._find_decoder)
+        self.builder = Builder(store, self._executor, report)
+
+    def __enter__(self) -> "Session":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._executor.stop()
+
+    def epoch(self, image: str) -> int:
+        return self.project.epoch(self.lock, image)
+
+    @functools.cached_property
+    def commit(self) -> tuple[str, int] | None:
+        """The commit to write into images and their time of creation, where that is asked for."""
+        if not self.project.definition.project.revision:
+            return None
+        from osloom.api.git import head
+
+        found = head(self.project.directory)
+        given = self.project.given_epoch()
+        return found.name, found.time if given is None else given
+
+    def _find_decoder(self) -> Path | None:
+        """In the tools image, if a build before this one has made it."""
+        tools = plan_tools(self.lock.packages_of(TOOLS))
+        result = self.store.results.find(tools.step.key)
+        root = result and self.store.find_checkout(result.outputs[tools.name])
+        return find_decoder(root) if root else None
+
+    def make(self, wanted: Sequence[Output]) -> list[Digest]:
+        """Fetch what the steps need, and run them."""
+        missing = self.builder.missing(wanted)
+        packages = [package for package in self.lock.packages if package.digest in missing]
+        if packages:
+            from osloom.sources.debian.packages import fetch_packages
+
+            debian = self.project.definition.debian
+            fetch_packages(self.store, self.lock, debian, packages, report=self.report)
+        if missing and self.lock.bases:
+            from osloom.sources.oci.fetch import fetch_bases
+
+            fetch_bases(
+                self.store,
+                self.lock.bases,
+                missing,
+                self.project.definition,
+                directory=self.project.directory,
+                report=self.report,
+            )
+        return self.builder.make(wanted)
+
+
+def check_fresh(project: Project, lock: Lock) -> None:
+    """Raises LockError when the definition asks for something else than what was locked."""
+    wanted = requests(project.definition)
+    stale = dict.fromkeys(
+        name.partition("/")[0]
+        for name, request in wanted.items()
+        if name not in lock.images or lock.images[name].request != request.digest
+    )
+    stale |= dict.fromkeys(
+        name
+        for name, image in project.definition.image.items()
+        for locked in image.variants(name)
+        if locked in lock.images and image.base != base_reference(lock, locked)
+    )
+    if stale:
+        own = [name for name in stale if not name.startswith(".")]
+        what = ", ".join(f"`{name}`" for name in own) or "what osloom needs itself"
+        raise LockError(
+            f"the lock is older than the definition of {what}", hint="run `osloom lock`"
+        )
+
+
+def base_reference(lock: Lock, image: str) -> str | None:
+    base = lock.base_of(image)
+    return base.reference if base else None
