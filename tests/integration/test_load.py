@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from integration.conftest import Workshop
-from support.engines import DOCKER, PODMAN, ask, engine
+from support.engines import DOCKER, PODMAN, ask, engine, podman_run
 from support.programs import Programs
+from support.registry import running
 
 _DEFINITION = """
 [project]
@@ -46,6 +47,23 @@ def shop(tmp_path_factory: pytest.TempPathFactory, store: Path) -> Workshop:
 @pytest.fixture(scope="module")
 def docker_programs(tmp_path_factory: pytest.TempPathFactory, store: Path) -> Programs:
     return Programs(tmp_path_factory.mktemp("docker"), store, "docker.io", "bubblewrap")
+
+
+@as_root
+def test_podman_pulls_and_runs_what_was_pushed(
+    shop: Workshop, registry_programs: Programs, tmp_path: Path
+) -> None:
+    root = registry_programs.root
+    with running(root, tmp_path / "registry") as server:
+        shop("push", "--to", f"{server.address}/shop").check()
+        for number, name in enumerate(("small", "older")):
+            said = podman_run(
+                root,
+                tmp_path / f"podman-{number}",
+                f"{server.address}/shop/{name}:1.2",
+                *("sh", "-c", "echo $GREETING; id -u"),
+            )
+            assert said == "good day\n65532\n"
 
 
 @as_root

@@ -25,9 +25,8 @@ DOCKER = (
 )
 
 
-@contextmanager
-def engine(root: Path, directory: Path, command: Sequence[str]) -> Iterator[Path]:
-    """The socket of an engine of the unpacked tree `root`."""
+def _inside(root: Path, directory: Path, *, network: bool) -> list[str]:
+    """How a command is started in the unpacked tree `root`, with `directory` at /mnt."""
     directory.mkdir(parents=True)
     for place in _PLACES:
         (root / place).mkdir(parents=True, exist_ok=True)
@@ -39,18 +38,36 @@ def engine(root: Path, directory: Path, command: Sequence[str]) -> Iterator[Path
     )
     (directory / "policy.json").write_text('{"default": [{"type": "insecureAcceptAnything"}]}')
     policy = (os.fspath(directory / "policy.json"), "/etc/containers/policy.json")
-    words = [
+    return [
         *start_from(root, "usr/bin/bwrap"),
-        *("--die-with-parent", "--unshare-net", "--unshare-pid", "--cap-add", "ALL"),
+        *("--die-with-parent", "--unshare-pid", "--cap-add", "ALL"),
+        *(() if network else ("--unshare-net",)),
+        # crun knows nothing of hosts with both kinds of control groups.
         *("--ro-bind", os.fspath(root), "/", "--ro-bind", "/sys", "/sys"),
+        *("--tmpfs", "/sys/fs/cgroup"),
         *("--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--tmpfs", "/run"),
         *("--tmpfs", "/var", "--dir", "/var/tmp", "--tmpfs", "/etc/containers"),
         *("--bind", os.fspath(directory), "/mnt", "--ro-bind", *policy),
         *("--clearenv", "--setenv", "PATH", "/usr/bin:/usr/sbin", "--setenv", "HOME", "/tmp"),
         *("--setenv", "CONTAINERS_CONF", "/mnt/containers.conf"),
-        *("--setenv", "CONTAINERS_STORAGE_CONF", "/mnt/storage.conf"),
-        *("--", *command),
+        *("--setenv", "CONTAINERS_STORAGE_CONF", "/mnt/storage.conf", "--"),
     ]
+
+
+def podman_run(root: Path, directory: Path, reference: str, *arguments: str) -> str:
+    """What a container says that podman pulls from a registry of this machine and runs."""
+    options = ("--tls-verify=false", "--network=none", "--cgroups=disabled", "--rm")
+    words = [*_inside(root, directory, network=True), "podman", "run", *options]
+    words += ["--security-opt=seccomp=unconfined", reference, *arguments]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@contextmanager
+def engine(root: Path, directory: Path, command: Sequence[str]) -> Iterator[Path]:
+    """The socket of an engine of the unpacked tree `root`."""
+    words = [*_inside(root, directory, network=False), *command]
     log = directory / "log"
     with log.open("wb") as output:
         process = subprocess.Popen(words, stdout=output, stderr=subprocess.STDOUT)
