@@ -1,6 +1,7 @@
 """Real builds: one project, one store, shared by the tests that only look."""
 
 import os
+import signal
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +9,10 @@ import pytest
 
 from support.cli import Done, osloom
 from support.programs import Programs
+
+
+# Whoever runs the tests in the background may have told them to ignore it, and what they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @dataclass(frozen=True)
