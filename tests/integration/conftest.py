@@ -10,7 +10,6 @@ import pytest
 from support.cli import Done, osloom
 from support.programs import Programs
 
-
 # Whoever runs the tests in the background may have told them to ignore it, and what they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
