@@ -3,6 +3,7 @@
 import os
 import platform
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,16 +80,17 @@ def _namespaces() -> Finding:
 
 
 def _overlay() -> Finding:
-    problem = _attempt(
-        "import tempfile, pathlib\n"
-        "from osloom.engine import identity, mounts\n"
-        "place = pathlib.Path(tempfile.mkdtemp())\n"
-        "identity.enter(identity.find_identity()); identity.unshare(identity.CLONE_NEWNS)\n"
-        "mounts.make_private(); mounts.mount_tmpfs(place)\n"
-        "for name in 'lower upper work merged'.split(): (place / name).mkdir()\n"
-        "mounts.mount_overlay(place / 'merged', lower=place / 'lower', "
-        "upper=place / 'upper', work=place / 'work')\n"
-    )
+    with tempfile.TemporaryDirectory() as place:
+        problem = _attempt(
+            "import pathlib\n"
+            "from osloom.engine import identity, mounts\n"
+            f"place = pathlib.Path({place!r})\n"
+            "identity.enter(identity.find_identity()); identity.unshare(identity.CLONE_NEWNS)\n"
+            "mounts.make_private(); mounts.mount_tmpfs(place)\n"
+            "for name in 'lower upper work merged'.split(): (place / name).mkdir()\n"
+            "mounts.mount_overlay(place / 'merged', lower=place / 'lower', "
+            "upper=place / 'upper', work=place / 'work')\n"
+        )
     return Finding(
         name="overlayfs",
         good=not problem,
