@@ -1,5 +1,6 @@
 """Actions for tests of the engine."""
 
+import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,3 +30,9 @@ def late(job: Job) -> Mapping[str, Digest]:
 @action(version=1)
 def fail(job: Job) -> Mapping[str, Digest]:
     raise BuildError("cannot do it: never could", hint="try", detail=job.parameters["text"])
+
+
+@action(version=1, light=lambda job: job.parameters["light"])
+def where(job: Job) -> Mapping[str, Digest]:
+    """The number of the process that this ran in."""
+    return {"file": job.store.blobs.add(str(os.getpid()).encode())}

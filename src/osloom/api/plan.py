@@ -171,6 +171,12 @@ def chosen_formats(name: str, image: Image, formats: Sequence[str]) -> tuple[str
             close = nearest(one, list(FORMATS))
             hint = f"did you mean `{close[0]}`?" if close else f"there are: {', '.join(FORMATS)}"
             raise UsageError(f"cannot make `{one}` of `{name}`: no such output", hint=hint)
+        if one != "oci" and (image.architectures or image.debug_of):
+            what = "several architectures" if image.architectures else "debugging"
+            raise UsageError(
+                f"cannot make `{one}` of `{name}`: it is a container for {what}",
+                hint="make an image of its own for it",
+            )
     return tuple(formats) or image.outputs
 
 

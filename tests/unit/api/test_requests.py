@@ -30,3 +30,16 @@ def test_an_emulator_is_locked_where_programs_of_another_architecture_run(
     assert (EMULATOR in needed_by(definition, "one")) is wanted
     if wanted:
         assert requests(definition)[EMULATOR].architecture == host_architecture()
+
+
+def test_an_application_has_what_every_one_has_unless_it_says_otherwise() -> None:
+    plain = Image(packages=("app",), outputs=("oci",))
+    chosen = Image(packages=("app",), outputs=("oci",), without=("tzdata", "lib"))
+    system = Image(packages=("app",), outputs=("oci",), configure="dpkg")
+    made = requests(Definition(image={"plain": plain, "chosen": chosen, "system": system}))
+    assert made["plain"].names == ("app", "base-files", "ca-certificates", "tzdata")
+    assert made["chosen"].names == ("app", "base-files", "ca-certificates")
+    assert {"dpkg", "debconf", "base-files>awk"} <= set(made["plain"].without)
+    assert {"tzdata", "lib", "dpkg"} <= set(made["chosen"].without)
+    assert (made["plain"].essential, made["system"].essential) == (False, True)
+    assert (made["system"].names, made["system"].without) == (("app",), ())

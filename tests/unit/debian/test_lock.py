@@ -1,6 +1,7 @@
 """Locking against a real signed repository that can lie."""
 
 import datetime as dt
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -249,3 +250,65 @@ def test_packages_that_left_the_mirror_are_all_named(tmp_path: Path) -> None:
         "the lock is older than the mirror: cannot fetch what is locked: app 1, lib 1"
     )
     assert "osloom lock --upgrade" in (caught.value.hint or "")
+
+
+def locked(
+    tmp_path: Path,
+    repository: Repository,
+    requests: dict[str, Request],
+    previous: Lock | None = None,
+) -> Lock:
+    with serving(repository) as address:
+        return make_lock(
+            Store(tmp_path / "store"),
+            definition(address, tmp_path, repository),
+            requests,
+            directory=tmp_path,
+            now=NOW,
+            report=silent,
+            previous=Previous(lock=previous) if previous else None,
+        )
+
+
+@pytest.mark.parametrize(
+    ("without", "packages"),
+    [
+        ((), ["app", "awk", "lib", "tool"]),
+        (("awk",), ["app", "lib"]),
+        (("app>awk",), ["app", "awk", "lib", "tool"]),
+        (("app>awk", "lib>awk"), ["app", "lib"]),
+        (("other",), ["app", "awk", "lib", "tool"]),
+    ],
+)
+def test_what_is_to_be_left_out_is_not_followed(
+    tmp_path: Path, without: tuple[str, ...], packages: list[str]
+) -> None:
+    repository = Repository(
+        [
+            Deb("app", fields={"Depends": "lib, mawk | awk"}),
+            Deb("lib", fields={"Pre-Depends": "awk"}),
+            Deb("awk", fields={"Depends": "tool"}),
+            Deb("tool"),
+        ]
+    )
+    wanted = replace(request("app"), without=without)
+    lock = locked(tmp_path, repository, {"app": wanted})
+    assert [one.name for one in lock.packages_of("app")] == packages
+
+
+def test_what_is_left_out_is_part_of_what_was_asked_for() -> None:
+    plain = request("app")
+    assert replace(plain, without=("awk",)).digest != plain.digest
+
+
+def test_an_image_keeps_its_epoch_for_as_long_as_its_packages(tmp_path: Path) -> None:
+    debs = [Deb("app"), Deb("web"), Deb("more")]
+    first = Repository(debs, date=dt.datetime(2025, 12, 1, tzinfo=dt.UTC))
+    before = locked(tmp_path, first, {"app": request("app"), "web": request("web")})
+    later = Repository(debs, key=first.key)
+    both = {"app": request("app"), "web": request("web", "more"), "new": request("more")}
+    after = locked(tmp_path, later, both, before)
+    epochs = {name: one.epoch for name, one in after.images.items()}
+    old, new = int(first.date.timestamp()), int(later.date.timestamp())
+    assert epochs == {"app": old, "web": new, "new": new}
+    assert after.epoch == new
