@@ -60,7 +60,7 @@ def only_new(tree: Tree, tools: Tree) -> dict[str, Node]:
     return new
 
 
-@action(version=1, light=True)
+@action(version=2, light=True)
 def add_tools(job: Job) -> Mapping[str, Digest]:
     """The layer that adds `tools` and the program that stays to the image `tree`, as a tree."""
     tree = job.tree()

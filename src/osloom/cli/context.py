@@ -1,14 +1,20 @@
 """What most verbs begin with: the project, the store, progress."""
 
 import argparse
+import contextlib
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from osloom.api.project import Project, open_project, open_store
 from osloom.cli.progress import make_progress
 from osloom.definition.load import find_definition
 from osloom.model.lock import Lock
 from osloom.store.store import Store
+
+if TYPE_CHECKING:
+    from osloom.api.session import Session
 
 
 def project_of(arguments: argparse.Namespace) -> Project:
@@ -34,6 +40,19 @@ def lock_of(arguments: argparse.Namespace, project: Project) -> Lock:
     found = project.lock()
     check_fresh(project, found)
     return found
+
+
+@contextlib.contextmanager
+def session_of(arguments: argparse.Namespace, project: Project) -> "Iterator[Session]":
+    """A session that shows its progress."""
+    from osloom.api.session import Session
+
+    lock = lock_of(arguments, project)
+    with (
+        make_progress(arguments.progress) as report,
+        Session(project, lock, store_of(arguments), report) as session,
+    ):
+        yield session
 
 
 def now() -> int:

@@ -48,9 +48,6 @@ class Tools:
 
     root: Path
 
-    def has(self, program: str) -> bool:
-        return any((self.root / place / program).exists() for place in ("usr/bin", "usr/sbin"))
-
     def argv(
         self,
         command: Sequence[str],

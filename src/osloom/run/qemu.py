@@ -9,7 +9,6 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from osloom.base.errors import BuildError
 from osloom.engine.tools import Tools
 from osloom.run.machine import Machine, arguments, can_use_kvm, firmware
 
@@ -112,10 +111,3 @@ def started(machine: Machine, tools: Tools, work: Path) -> Iterator[Running]:
     finally:
         process.kill()
         process.wait()
-
-
-def check_program(tools: Tools, architecture: str) -> None:
-    """Raises BuildError when the tools image has no QEMU for the architecture."""
-    program = "qemu-system-x86_64" if architecture == "amd64" else "qemu-system-aarch64"
-    if not tools.has(program):
-        raise BuildError(f"cannot start a machine: the tools image has no `{program}`")

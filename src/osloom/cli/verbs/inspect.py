@@ -4,9 +4,8 @@ import argparse
 import json
 from typing import TYPE_CHECKING, Any
 
-from osloom.cli.context import lock_of, project_of, store_of
+from osloom.cli.context import project_of, session_of
 from osloom.cli.output import in_bytes, print_json, print_table
-from osloom.cli.progress import make_progress
 
 if TYPE_CHECKING:
     from osloom.model.tree import Tree
@@ -23,15 +22,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     from osloom.api.plan import plan
     from osloom.api.requests import architecture_of
-    from osloom.api.session import Session
 
     project = project_of(arguments)
     image = project.image(arguments.image)
-    lock = lock_of(arguments, project)
-    with (
-        make_progress(arguments.progress) as report,
-        Session(project, lock, store_of(arguments), report) as session,
-    ):
+    with session_of(arguments, project) as session:
         has_layers = "oci" in image.outputs
         planned = plan(session, {arguments.image: image}, ("oci",) if has_layers else ("tar",))
         own = planned.images[arguments.image]

@@ -5,9 +5,8 @@ Without `--into`, the engine whose socket is there takes them, podman first.
 
 import argparse
 
-from osloom.cli.context import lock_of, project_of, store_of
+from osloom.cli.context import project_of, session_of
 from osloom.cli.output import print_json, print_table
-from osloom.cli.progress import make_progress
 
 NAME = "load"
 
@@ -25,15 +24,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     from osloom.api.load import load
-    from osloom.api.session import Session
 
     project = project_of(arguments)
     images = project.containers(tuple(arguments.images), verb="load")
-    lock = lock_of(arguments, project)
-    with (
-        make_progress(arguments.progress) as report,
-        Session(project, lock, store_of(arguments), report) as session,
-    ):
+    with session_of(arguments, project) as session:
         loaded = load(session, images, arguments.into)
     if arguments.json:
         print_json(loaded)

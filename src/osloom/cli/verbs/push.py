@@ -10,9 +10,8 @@ Credentials are those of podman and docker: `podman login` or `docker login` kee
 import argparse
 from pathlib import Path
 
-from osloom.cli.context import lock_of, project_of, store_of
+from osloom.cli.context import project_of, session_of
 from osloom.cli.output import in_bytes, print_json, print_table
-from osloom.cli.progress import make_progress
 
 NAME = "push"
 
@@ -50,21 +49,16 @@ def add_registry_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     from osloom.api.push import Destination, push
-    from osloom.api.session import Session
 
     project = project_of(arguments)
     images = project.containers(tuple(arguments.images), verb="push")
-    lock = lock_of(arguments, project)
     destination = Destination(
         to=arguments.to,
         tags=tuple(arguments.tag),
         insecure=arguments.insecure,
         ca=arguments.ca,
     )
-    with (
-        make_progress(arguments.progress) as report,
-        Session(project, lock, store_of(arguments), report) as session,
-    ):
+    with session_of(arguments, project) as session:
         pushed = push(session, images, destination)
     if arguments.json:
         print_json(pushed)

@@ -8,9 +8,8 @@ import argparse
 import time
 from pathlib import Path
 
-from osloom.cli.context import lock_of, project_of, store_of
+from osloom.cli.context import project_of, session_of
 from osloom.cli.output import in_seconds, print_json, print_table
-from osloom.cli.progress import make_progress
 
 NAME = "test"
 
@@ -25,19 +24,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     from osloom.api.project import OUTPUT
-    from osloom.api.session import Session
     from osloom.api.test import Place, test
     from osloom.run.report import has_failed, junit
 
     project = project_of(arguments)
     images = project.chosen(tuple(arguments.images))
-    lock = lock_of(arguments, project)
     logs: Path = arguments.logs or project.directory / OUTPUT / "logs"
     start = time.monotonic()
-    with (
-        make_progress(arguments.progress) as report,
-        Session(project, lock, store_of(arguments), report) as session,
-    ):
+    with session_of(arguments, project) as session:
         cases = test(session, images, Place(logs=logs.absolute()))
     if arguments.junit:
         arguments.junit.write_bytes(junit(cases))

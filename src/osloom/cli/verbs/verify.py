@@ -7,9 +7,8 @@ for static programs and the times of files.
 
 import argparse
 
-from osloom.cli.context import lock_of, project_of, store_of
+from osloom.cli.context import project_of, session_of
 from osloom.cli.output import print_json
-from osloom.cli.progress import make_progress
 
 NAME = "verify"
 
@@ -19,16 +18,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from osloom.api.session import Session
     from osloom.api.verify import verify
 
     project = project_of(arguments)
     images = project.chosen(tuple(arguments.images))
-    lock = lock_of(arguments, project)
-    with (
-        make_progress(arguments.progress) as report,
-        Session(project, lock, store_of(arguments), report) as session,
-    ):
+    with session_of(arguments, project) as session:
         verdicts = verify(session, images)
     differs = [one for one in verdicts if one.difference is not None]
     if arguments.json:
