@@ -25,7 +25,7 @@ from measure import USED, Measured, Osloom, copied, pair, spread, timed
 from peers import DEFINITION, Peers, clean
 from writing import Writing
 
-from osloom.model.definition import Debian
+from osloom.model.providers import Debian
 from osloom.sources.debian.mirrors import base_address
 from osloom.store.store import Store
 

@@ -14,7 +14,7 @@ from measure import Measured, Osloom, copied, pair, spread, timed
 from peers import Peers, clean
 
 from osloom.engine.tools import start_from
-from osloom.model.definition import Debian
+from osloom.model.providers import Debian
 from osloom.sources.debian.mirrors import base_address
 
 ENGINES = """

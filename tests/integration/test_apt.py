@@ -17,7 +17,7 @@ from osloom.engine.build import Builder
 from osloom.engine.executor import LocalExecutor
 from osloom.engine.tools import Tools
 from osloom.fetch.download import Wanted, client, fetch_blob, fetch_text
-from osloom.model.definition import Debian
+from osloom.model.providers import Debian
 from osloom.sources.debian.index import ParsedIndex, decompress, parse_index
 from osloom.sources.debian.lock import make_lock
 from osloom.sources.debian.mirrors import base_address

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from osloom.model.definition import Debian
+from osloom.model.providers import Debian
 from osloom.sources.debian.mirrors import DEBIAN, SECURITY, base_address
 from support.cli import SOURCES, Done
 

@@ -17,7 +17,8 @@ from osloom.fetch.registry.reference import (
 )
 from osloom.fetch.registry.registry import open_registry
 from osloom.model.artifact import Artifact
-from osloom.model.definition import Image, Registry
+from osloom.model.definition import Image
+from osloom.model.providers import Registry
 from osloom.release.layout import load_layout
 from osloom.release.push import Pushed, Wanted
 from osloom.release.push import push as push_layouts

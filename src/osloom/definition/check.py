@@ -23,7 +23,8 @@ from osloom.definition.kinds import (
     listed,
     said_beside,
 )
-from osloom.model.definition import Definition, Image, Table
+from osloom.model.definition import Definition, Image
+from osloom.model.providers import Table
 
 Path = tuple[str | int, ...]
 

@@ -1,4 +1,4 @@
-"""What the source of `model.definition` says about each key, below it.
+"""What the sources of `model.definition` and `model.providers` say about each key, below it.
 
 Python keeps no docstring of a field: so they are read from the source, and there is no second
 place where a key is described.
@@ -9,8 +9,8 @@ import functools
 import inspect
 from collections.abc import Iterator, Mapping
 
-from osloom.model import definition
-from osloom.model.definition import Table
+from osloom.model import definition, providers
+from osloom.model.providers import Table
 
 
 def of_table(table: type[Table]) -> str:
@@ -24,8 +24,13 @@ def of_field(table: type[Table], name: str) -> str:
 
 @functools.cache
 def _all() -> Mapping[str, Mapping[str, str]]:
-    tree = ast.parse(inspect.getsource(definition))
-    return {one.name: dict(_fields(one)) for one in tree.body if isinstance(one, ast.ClassDef)}
+    trees = [ast.parse(inspect.getsource(module)) for module in (providers, definition)]
+    return {
+        one.name: dict(_fields(one))
+        for tree in trees
+        for one in tree.body
+        if isinstance(one, ast.ClassDef)
+    }
 
 
 def _fields(table: ast.ClassDef) -> Iterator[tuple[str, str]]:

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 import msgspec
 
-from osloom.model.definition import Table
+from osloom.model.providers import Table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,8 @@ from osloom.definition.check import Mistake
 from osloom.definition.check import Path as KeyPath
 from osloom.definition.containers import check_container
 from osloom.definition.meaning_of_tests import check_tests
-from osloom.model.definition import Debian, Definition, File, Image, User
+from osloom.model.definition import Definition, File, Image, User
+from osloom.model.providers import Debian
 
 _CONTENT = ("source", "text", "link", "directory")
 _OWN_REPOSITORIES = ("debian", "debian-security")

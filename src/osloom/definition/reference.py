@@ -9,7 +9,8 @@ import msgspec
 
 from osloom.definition import docstrings
 from osloom.definition.kinds import Field, bare, choices, fields, in_words, is_table, limits
-from osloom.model.definition import Definition, Table
+from osloom.model.definition import Definition
+from osloom.model.providers import Table
 
 _HEAD = """\
 # The definition: `osloom.toml`

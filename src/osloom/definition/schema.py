@@ -11,7 +11,8 @@ import msgspec
 
 from osloom.definition import docstrings
 from osloom.definition.kinds import fields
-from osloom.model.definition import Definition, Table
+from osloom.model.definition import Definition
+from osloom.model.providers import Table
 
 FILE = "osloom.schema.json"
 DIALECT = "https://json-schema.org/draft/2020-12/schema"

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from osloom.model.providers import Debian, Nix, Registry, Table
 from osloom.model.values import (
     BASES,
     AbsolutePath,
@@ -20,6 +21,7 @@ from osloom.model.values import (
     Format,
     Hostname,
     HttpUrl,
+    Installable,
     Line,
     Locale,
     Mode,
@@ -28,24 +30,17 @@ from osloom.model.values import (
     Password,
     Port,
     PortName,
-    RegistryAddress,
     RepositoryName,
     Signal,
     Size,
-    Suite,
     SysctlName,
     Tag,
     Timezone,
     UnitName,
-    Url,
     UserName,
     Version,
     Word,
 )
-
-
-class Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="kebab"):
-    """A table of the definition."""
 
 
 class Project(Table, frozen=True, kw_only=True):
@@ -62,46 +57,15 @@ class Project(Table, frozen=True, kw_only=True):
     commit then makes other images."""
 
 
-class Repository(Table, frozen=True, kw_only=True):
-    """A package repository beside Debian's own."""
+class NixPackages(Table, frozen=True, kw_only=True):
+    """What an image takes from Nix. An array is the same as `{ packages = … }`."""
 
-    name: Name
-    """How the lock and messages call it."""
-    url: Url
-    """Base address, the part before `dists/`."""
-    suite: Suite
-    """A directory below `dists/`."""
-    components: tuple[Word, ...] = ("main",)
-    """Parts of the suite."""
-    key: str
-    """Path of the OpenPGP keys that may sign it, armoured or binary."""
-    priority: int = 500
-    """As apt's pin priority: above 500 this repository wins over newer versions elsewhere."""
-
-
-class Debian(Table, frozen=True, kw_only=True):
-    """Where Debian packages come from."""
-
-    suite: Suite = "trixie"
-    """`trixie`, `bookworm`, `forky`, `sid` …"""
-    mirror: Url | None = None
-    """Base address of the archive; this host's own by default, or OSLOOM_DEBIAN_MIRROR."""
-    security_mirror: Url | None = None
-    """Base address of the security archive; found beside the mirror by default."""
-    components: tuple[Word, ...] = ("main",)
-    """`main`, `contrib`, `non-free-firmware`, `non-free`."""
-    security: bool = True
-    """Take the security suite too, where the suite has one."""
-    updates: bool = True
-    """Take the updates suite too, where the suite has one."""
-    check_valid_until: bool = True
-    """Refuse indexes whose Valid-Until is over; `false` is for snapshots and frozen mirrors only."""
-    backports: bool = False
-    """Make the backports suite available to packages that are asked for as `NAME=VERSION`."""
-    keyring: str | None = None
-    """Path of the keys that may sign; Debian's archive keyring by default."""
-    repository: tuple[Repository, ...] = ()
-    """More repositories, each with its own key."""
+    packages: tuple[Installable, ...] = ()
+    """Flake references with an attribute, or store paths: `nixpkgs#kubectl`, `.#app`."""
+    installed: bool = False
+    """Register the paths in the image's own Nix database, so that Nix inside knows them."""
+    writable: bool = False
+    """Let users of the machine add to the store, though the image's own part is read-only."""
 
 
 class File(Table, frozen=True, kw_only=True):
@@ -330,6 +294,10 @@ class Image(Table, frozen=True, kw_only=True):
     """The image to start from: one of this file, `oci:REGISTRY/NAME:TAG` or `oci-layout:PATH`."""
     packages: tuple[PackageName, ...] = ()
     """Packages to install with what they depend on; `NAME=VERSION` picks a version."""
+    nix: NixPackages = NixPackages()
+    """Packages of Nix, with all that they refer to."""
+    nixos: Installable | None = None
+    """A NixOS system that is the whole image: `.#nixosConfigurations.gateway`, or a store path."""
     recommends: bool | None = None
     """Take recommended packages too; no by default."""
     without: tuple[PackageName, ...] = ()
@@ -424,17 +392,6 @@ class Image(Table, frozen=True, kw_only=True):
         return self.from_ if self.from_ and self.from_.startswith(BASES) else None
 
 
-class Registry(Table, frozen=True, kw_only=True):
-    """Where `osloom push` puts images."""
-
-    address: RegistryAddress | None = None
-    """The registry, and what stands before the names of the images there."""
-    insecure: bool = False
-    """Allow plain HTTP and passwords over it; a registry on this machine needs no leave."""
-    ca: str | None = None
-    """A file with the certificates of a private authority."""
-
-
 class Definition(Table, frozen=True, kw_only=True):
     """The whole file."""
 
@@ -442,6 +399,8 @@ class Definition(Table, frozen=True, kw_only=True):
     """What all images of the file share."""
     debian: Debian = Debian()
     """Where Debian packages come from."""
+    nix: Nix = Nix()
+    """Where Nix packages come from."""
     registry: Registry = Registry()
     """Where images are pushed to."""
     image: Annotated[dict[Name, Image], Meta(min_length=1)]

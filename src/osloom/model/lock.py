@@ -3,6 +3,7 @@
 import msgspec
 
 from osloom.base.digest import Digest
+from osloom.model.closure import StorePath, closure_of
 
 VERSION = 2
 
@@ -114,6 +115,9 @@ class LockedImage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     """`Package.id`, sorted."""
     base: str | None = None
     """`Base.id`."""
+    installables: dict[str, tuple[str, ...]] = {}
+    """What the definition takes from Nix, as it says it, and the base names of the store paths
+    that it is; the closure of all of them is in the image."""
 
 
 class Lock(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -128,6 +132,8 @@ class Lock(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     images: dict[str, LockedImage]
     bases: tuple[Base, ...] = ()
     """By `Base.id`."""
+    store_paths: tuple[StorePath, ...] = ()
+    """By name."""
 
     def packages_of(self, image: str) -> tuple[Package, ...]:
         by_id = {package.id: package for package in self.packages}
@@ -137,3 +143,11 @@ class Lock(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         """What an image starts from, if that is an image of a registry."""
         wanted = self.images[image].base
         return next((base for base in self.bases if base.id == wanted), None)
+
+    def closure_of(self, image: str) -> tuple[StorePath, ...]:
+        """The store paths of an image, by name."""
+        roots = [name for names in self.images[image].installables.values() for name in names]
+        if not roots:
+            return ()
+        by_name = {path.name: path for path in self.store_paths}
+        return tuple(by_name[name] for name in sorted(closure_of(tuple(roots), by_name)))

@@ -125,6 +125,37 @@ HttpUrl = Annotated[
         examples=["http://localhost:8080/health"],
     ),
 ]
+CacheUrl = Annotated[
+    str,
+    Meta(
+        pattern=r"^(https?|file|s3)://",
+        description="an address that starts with `https://`, `http://`, `file://` or `s3://`",
+        examples=["https://cache.example.com"],
+    ),
+]
+PublicKey = Annotated[
+    str,
+    Meta(
+        pattern=r"^[^:\s]+:[A-Za-z0-9+/]{43}=$",
+        description="the name of a key, `:` and 32 bytes in base 64",
+    ),
+]
+Installable = Annotated[
+    str,
+    Meta(
+        pattern=r"^[^\s]+$",
+        description="`FLAKE#ATTRIBUTE` or a store path",
+        examples=["nixpkgs#kubectl"],
+    ),
+]
+NixSystem = Annotated[
+    str,
+    Meta(
+        pattern=r"^[a-z0-9_]+-[a-z0-9]+$",
+        description="processor and kernel",
+        examples=["x86_64-linux"],
+    ),
+]
 Suite = Annotated[
     str,
     Meta(

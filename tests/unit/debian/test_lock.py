@@ -9,9 +9,9 @@ import pytest
 
 from osloom.base.errors import FetchError, LockError
 from osloom.base.progress import silent
-from osloom.model.definition import Debian
-from osloom.model.definition import Repository as Listed
 from osloom.model.lock import Lock
+from osloom.model.providers import Debian
+from osloom.model.providers import Repository as Listed
 from osloom.sources.debian.lock import Previous, make_lock
 from osloom.sources.debian.lockfile import dump, load, parse, save
 from osloom.sources.debian.packages import fetch_packages

@@ -8,8 +8,8 @@ import msgspec
 
 from osloom.base.errors import LockError
 from osloom.base.progress import Reporter
-from osloom.model.definition import Debian
 from osloom.model.lock import Lock, LockedImage, Package, Repository
+from osloom.model.providers import Debian
 from osloom.sources.debian.repositories import Opened, Suite, open_suites, suites
 from osloom.sources.debian.request import Request
 from osloom.sources.debian.resolve import Solution, resolve

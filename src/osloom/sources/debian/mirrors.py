@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from osloom.base.errors import FetchError
-from osloom.model.definition import Debian
+from osloom.model.providers import Debian
 from osloom.sources.debian.deb822 import parse_stanza
 
 DEBIAN = "debian"

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from osloom.base.errors import LockError
 from osloom.base.progress import Reporter
 from osloom.fetch.download import GoneError, Wanted, fetch_all
-from osloom.model.definition import Debian
 from osloom.model.lock import Lock, Package
+from osloom.model.providers import Debian
 from osloom.sources.debian.mirrors import base_address
 from osloom.store.store import Store
 

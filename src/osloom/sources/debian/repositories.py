@@ -10,8 +10,8 @@ from osloom.base.digest import digest_json
 from osloom.base.errors import FetchError, LockError
 from osloom.base.progress import Reporter
 from osloom.fetch.download import Wanted, client, fetch_blob, fetch_text
-from osloom.model.definition import Debian
 from osloom.model.lock import Repository as LockedRepository
+from osloom.model.providers import Debian
 from osloom.sources.debian.index import (
     VERSION,
     ParsedIndex,
