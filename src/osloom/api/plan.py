@@ -10,6 +10,7 @@ from osloom.api.requests import (
     COMPRESSORS,
     EMULATOR,
     TOOLS,
+    architecture_of,
     fakeroot_name,
     initrd_name,
     is_emulated,
@@ -32,7 +33,7 @@ from osloom.compose.plan import (
     plan_tools,
     plan_trimmed,
 )
-from osloom.engine.step import Output
+from osloom.engine.step import Output, Step
 from osloom.model.definition import Image
 from osloom.model.lock import Base
 from osloom.store.store import Store
@@ -90,7 +91,7 @@ def plan_one(
     products = [
         Planned(image=name, format=one, product=product)
         for one in formats
-        for product in assembler(one)(request)
+        for product in assembler(one, nixos=image.nixos is not None)(request)
     ]
     return own, products
 
@@ -123,8 +124,24 @@ def _request(
         programs=_programs(session, image, base),
         sources=_sources(session.project.directory, image, session.store),
         base=_plan_base(below) if below else None,
+        system=_plan_system(session, name, image, locked) if image.nixos else None,
     )
     return _assembly(session, name, image, own, base[1], locked), own
+
+
+def _plan_system(session: Session, name: str, image: Image, locked: str) -> Step:
+    from osloom.compose.nixos import plan_system
+    from osloom.sources.nix.steps import plan_store_path
+
+    assert image.nixos is not None
+    (toplevel,) = session.lock.images[locked].installables[image.nixos]
+    return plan_system(
+        _plain(name),
+        [plan_store_path(path) for path in session.lock.closure_of(locked)],
+        toplevel,
+        architecture=architecture_of(image),
+        epoch=session.epoch(locked),
+    )
 
 
 def _plan_base(base: Base) -> Output:

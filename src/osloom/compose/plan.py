@@ -131,11 +131,12 @@ def plan_image(  # noqa: PLR0913  (what an image is made of)
     programs: Programs,
     sources: Mapping[str, Digest],
     base: Output | None = None,
+    system: Step | None = None,
 ) -> ImagePlan:
     """Merge, configure, customise, run scripts, finish; the last is the image tree.
 
     `sources` has the tree of each of the image's files that has a source; `base` is the tree of
-    the base image.
+    the base image. `system` makes a NixOS system (`compose.nixos`), to which only files are added.
     """
     unpacked = plan_packages(packages)
     below = {"base": base} if base else {}
@@ -145,6 +146,15 @@ def plan_image(  # noqa: PLR0913  (what an image is made of)
             name, image, {"tree": tree, **below}, project=project, epoch=epoch, sources=sources
         )
 
+    if system is not None:
+        tree = customised(system.output()) if image.files else system.output()
+        return ImagePlan(
+            programs=programs,
+            tree=tree,
+            foretold=None,
+            packages=(),
+            derived=system.output("derived"),
+        )
     foretold = derived = None
     if base is not None:
         tree = _onto(name, image, unpacked, base)
