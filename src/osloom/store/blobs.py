@@ -51,7 +51,7 @@ class BlobWriter:
         self.size = 0
         self.digest = Digest("")
 
-    def write(self, data: bytes) -> int:
+    def write(self, data: bytes | memoryview) -> int:
         self._hash.update(data)
         self.size += len(data)
         return self._file.write(data)
