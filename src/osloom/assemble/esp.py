@@ -32,8 +32,10 @@ def write_esp(job: Job, place: Place) -> None:
     parameters = job.parameters
     ukis = {f"{parameters['name']}.efi": job.digest("uki")}
     others = job.tree("others") if "others" in job.inputs else Tree()
-    ukis |= {f"{parameters['name']}-{name}": node.digest for name, node in others.items()}
-    files = {name: job.store.blobs.path(digest) for name, digest in ukis.items() if digest}
+    for name, node in others.items():
+        assert node.digest is not None
+        ukis[f"{parameters['name']}-{name}"] = node.digest
+    files = {name: job.store.blobs.path(digest) for name, digest in ukis.items()}
     size = sum(file.stat().st_size for file in files.values())
     if size > place.size * 9 // 10:
         raise BuildError(
