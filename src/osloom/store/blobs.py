@@ -51,7 +51,7 @@ class BlobWriter:
         self.size = 0
         self.digest = Digest("")
 
-    def write(self, data: bytes) -> int:
+    def write(self, data: bytes | memoryview) -> int:
         self._hash.update(data)
         self.size += len(data)
         return self._file.write(data)
@@ -84,8 +84,8 @@ class Blobs:
 
     def __init__(self, root: Path, temporary: Path) -> None:
         self.root = root
+        self.temporary = temporary
         self._root = os.fspath(root)
-        self._temporary = os.fspath(temporary)
         # Names that no other process writes to, and no other thread: next() of a count is atomic.
         self._token = secrets.token_hex(8)
         self._numbers = itertools.count()
@@ -155,16 +155,19 @@ class Blobs:
         # to its place, because processes that make files in one directory wait for each other.
         text = to_hex(digest)
         place = f"{self._root}/{text[:2]}/{text[2:]}{'.x' if executable else ''}"
-        if not os.path.exists(place):  # noqa: PTH110
+        if not self._is_there(place):
             with self._new(f"{place}.", executable=executable) as (file, name):
                 file.write(data)
                 self._keep(file, name, place)
         return digest
 
+    def _is_there(self, place: str) -> bool:
+        return os.path.exists(place)  # noqa: PTH110  (hot path)
+
     @contextlib.contextmanager
     def writer(self, *, executable: bool = False) -> Iterator[BlobWriter]:
         """A blob whose content comes piece by piece; kept when the block ends well."""
-        with self._new(f"{self._temporary}/", executable=executable) as (file, name):
+        with self._new(f"{self.temporary}/", executable=executable) as (file, name):
             writer = BlobWriter(file)
             yield writer
             self._keep(file, name, self._place(writer.finish(), executable=executable))
@@ -204,8 +207,10 @@ class Blobs:
                 raise store_error("write to", self.root.parent, error) from error
             raise
 
-    @staticmethod
-    def _keep(file: BinaryIO, name: str, place: Path | str) -> None:
+    def _keep(self, file: BinaryIO, name: str, place: Path | str) -> None:
         file.flush()
         os.utime(file.fileno(), (MTIME, MTIME))
-        os.rename(name, place)  # noqa: PTH104
+        self._rename(name, os.fspath(place))
+
+    def _rename(self, name: str, place: str) -> None:
+        os.rename(name, place)  # noqa: PTH104  (hot path)
