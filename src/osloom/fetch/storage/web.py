@@ -124,7 +124,9 @@ class Web:
             self._http.close()
 
     def _url(self, name: str) -> str:
-        if name.startswith("/") or ".." in name.split("/") or "://" in name:
+        if name.startswith(("https://", "http://")):
+            return name
+        if name.startswith("/") or ".." in name.split("/"):
             raise FetchError(f"cannot use {self._base}: `{printable(name)}` leads out of it")
         return f"{self._base}/{name}"
 
