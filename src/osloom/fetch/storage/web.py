@@ -185,7 +185,9 @@ class Web:
                 return
             answer.close()
             url = urljoin(url, place)
-        raise FetchError(f"cannot use {self._base}: it sends from one place to the next without end")
+        raise FetchError(
+            f"cannot use {self._base}: it sends from one place to the next without end"
+        )
 
     def _send(
         self, method: str, url: str, headers: Mapping[str, str], content: bytes | Path | None
@@ -203,7 +205,9 @@ class Web:
                 extensions={"trace": self._connections.note},
             )
         except httpx.InvalidURL as error:
-            raise FetchError(f"cannot use {self._base}: `{printable(url)}` is no address") from error
+            raise FetchError(
+                f"cannot use {self._base}: `{printable(url)}` is no address"
+            ) from error
         return self._client().send(request, stream=True, follow_redirects=False)
 
     def _identity(self, method: str, url: str, content: bytes | Path | None) -> dict[str, str]:
@@ -267,5 +271,3 @@ def _sha256(content: bytes | Path | None) -> str:
         return hashlib.sha256(content).hexdigest()
     with content.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-

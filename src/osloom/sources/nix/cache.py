@@ -82,9 +82,7 @@ class BinaryCache:
             said = to_store_path(info)
             address = path.content_address or said.content_address
             signatures = tuple(dict.fromkeys(path.signatures + said.signatures))
-            whole = msgspec.structs.replace(
-                path, signatures=signatures, content_address=address
-            )
+            whole = msgspec.structs.replace(path, signatures=signatures, content_address=address)
             check_trusted(whole, self.source.keys)
         return info
 
