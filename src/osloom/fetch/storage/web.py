@@ -10,7 +10,7 @@ import ssl
 import threading
 import time
 from base64 import b64encode
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
@@ -61,7 +61,7 @@ class Web:
                     return self._small(answer, limit)
             retries.wait()
 
-    def stream(self, name: str, *, size: int | None) -> Iterator[bytes]:
+    def stream(self, name: str, *, size: int | None) -> Generator[bytes]:
         retries = self._retries()
         have = furthest = 0
         while True:

@@ -162,9 +162,7 @@ class _Archive:
         return self
 
     def __exit__(self, *_: object) -> None:
-        close = getattr(self._pieces, "close", None)
-        if close is not None:
-            close()
+        self._pieces.close()
 
     def reader(self, hear: Callable[[int], None]) -> BinaryIO:
         return cast(BinaryIO, _Source(self._measured(hear)))
