@@ -131,13 +131,12 @@ def _request(
 
 def _plan_system(session: Session, name: str, image: Image, locked: str) -> Step:
     from osloom.compose.nixos import plan_system
-    from osloom.sources.nix.steps import plan_store_path
 
     assert image.nixos is not None
     (toplevel,) = session.lock.images[locked].installables[image.nixos]
     return plan_system(
         _plain(name),
-        [plan_store_path(path) for path in session.lock.closure_of(locked)],
+        session.lock.closure_of(locked),
         toplevel,
         architecture=architecture_of(image),
         epoch=session.epoch(locked),

@@ -2,8 +2,8 @@
 
 Everything else of a NixOS root (/etc, users, /bin/sh, /usr/bin/env) is made by the system's own
 activation when it starts. What is here is what nixpkgs' own images have before their first start
-(nixos/lib/make-system-tarball.nix, nixos/modules/virtualisation/lxc-image-metadata.nix), but that
-the paths are registered already.
+(nixos/lib/make-system-tarball.sh, nixos/modules/virtualisation/docker-image.nix), but that the
+paths are registered already, and the profile is there.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,11 +12,13 @@ import msgspec
 
 from osloom.base.digest import Digest
 from osloom.base.errors import BuildError
-from osloom.engine.step import Job, Output, Step, action
+from osloom.compose.nix.database import SCHEMA, write_nix_database
+from osloom.engine.step import Job, Step, action
 from osloom.model.application import Derived
-from osloom.model.bootspec import SYSTEMS
-from osloom.model.closure import STORE
+from osloom.model.closure import STORE, StorePath
 from osloom.model.tree import Node, Tree
+from osloom.model.values import SYSTEMS
+from osloom.sources.nix.steps import plan_store_path
 
 PROFILE = "nix/var/nix/profiles/system"
 _DIRECTORIES = {
@@ -27,8 +29,9 @@ _DIRECTORIES = {
     "tmp": 0o1777,
     "var": 0o755,
     "var/tmp": 0o1777,
-    **dict.fromkeys(("nix/var", "nix/var/nix", "nix/var/nix/gcroots"), 0o755),
-    **dict.fromkeys(("nix/var/nix/gcroots/auto", "nix/var/nix/profiles"), 0o755),
+    **dict.fromkeys(("nix/var", "nix/var/nix", "nix/var/nix/db"), 0o755),
+    **dict.fromkeys(("nix/var/nix/gcroots", "nix/var/nix/gcroots/auto"), 0o755),
+    "nix/var/nix/profiles": 0o755,
 }
 _BUILDERS = 30000
 """The group `nixbld` of every NixOS, which may write to the store, nixos/modules/misc/ids.nix."""
@@ -38,14 +41,15 @@ _PATH = "/run/wrappers/bin:/run/current-system/sw/bin"
 
 @action(version=1)
 def make_system(job: Job) -> Mapping[str, Digest]:
-    """The trees `paths` of a closure, the system `toplevel` among them, as a root.
+    """The closure `paths`, of which `trees` are the trees, as a root that starts `toplevel`.
 
     `derived` is how a container of it runs.
     """
     blobs = job.store.blobs
     epoch, toplevel = job.parameters["epoch"], job.parameters["toplevel"]
-    closure = Tree(pair for tree in job.trees("paths") for pair in tree.items())
-    whole = system_tree(closure, toplevel, blobs.read, blobs.add, epoch=epoch)
+    closure = Tree(pair for tree in job.trees("trees") for pair in tree.items())
+    paths = msgspec.convert(job.parameters["paths"], tuple[StorePath, ...])
+    whole = system_tree(closure, paths, toplevel, (blobs.read, blobs.add), epoch=epoch)
     check_system(whole, toplevel, job.parameters["architecture"], blobs.read)
     derived = Derived(
         entrypoint=(f"{STORE}/{toplevel}/init",),
@@ -60,13 +64,17 @@ def make_system(job: Job) -> Mapping[str, Digest]:
 
 def system_tree(
     closure: Tree,
+    paths: Sequence[StorePath],
     toplevel: str,
-    read: Callable[[Digest], bytes],
-    add: Callable[[bytes], Digest],
+    blobs: tuple[Callable[[Digest], bytes], Callable[[bytes], Digest]],
     *,
     epoch: int,
 ) -> Tree:
-    """The root with `closure`, whose paths begin with `nix/store/`, that starts `toplevel`."""
+    """The root with `closure`, the files of `paths` at `nix/store/`, that starts `toplevel`.
+
+    `blobs` reads contents and keeps them.
+    """
+    read, add = blobs
 
     def file(data: bytes, mode: int = 0o644) -> Node:
         return Node("file", mode, mtime=epoch, size=len(data), digest=add(data))
@@ -83,6 +91,8 @@ def system_tree(
         "init": link(f"{STORE}/{toplevel}/init"),
         "sbin/init": link(f"{STORE}/{toplevel}/init"),
         "nix/store": Node("dir", 0o1775, gid=_BUILDERS, mtime=epoch),
+        "nix/var/nix/db/db.sqlite": file(write_nix_database(paths)),
+        "nix/var/nix/db/schema": file(SCHEMA.encode()),
         PROFILE: link("system-1-link"),
         f"{PROFILE}-1-link": link(f"{STORE}/{toplevel}"),
         # As Nix itself makes it: profiles are roots of its garbage collector.
@@ -105,10 +115,10 @@ def check_system(
             raise _no_system(toplevel, name)
     node = tree[tree.resolve(f"{STORE}/{toplevel}/system")]
     system = read(node.digest).decode(errors="replace").strip() if node.digest else ""
-    if system != SYSTEMS[architecture]:
+    if system != SYSTEMS[architecture][0]:
         raise BuildError(
             f"cannot use {STORE}/{toplevel}: it is for {system}, "
-            f"and the image for {SYSTEMS[architecture]}",
+            f"and the image for {SYSTEMS[architecture][0]}",
             hint="set `architecture` of the image, or build the system for another `system`",
         )
 
@@ -122,13 +132,25 @@ def _no_system(toplevel: str, name: str) -> BuildError:
 
 
 def plan_system(
-    name: str, paths: Sequence[Output], toplevel: str, *, architecture: str, epoch: int
+    name: str,
+    paths: Sequence[StorePath],
+    toplevel: str,
+    *,
+    architecture: str,
+    epoch: int,
 ) -> Step:
-    """The step that makes the root; `toplevel` is the base name of a store path."""
+    """The step that makes the root of a closure; `toplevel` is the base name of a path of it."""
+    # Where a path came from is no part of what it is.
+    plain = [msgspec.structs.replace(path, caches=()) for path in paths]
     return Step(
         action=make_system,
         title=f"make the system {name}",
         group=name,
-        parameters={"architecture": architecture, "epoch": epoch, "toplevel": toplevel},
-        inputs={"paths": tuple(paths)},
+        parameters={
+            "architecture": architecture,
+            "epoch": epoch,
+            "paths": msgspec.to_builtins(plain),
+            "toplevel": toplevel,
+        },
+        inputs={"trees": tuple(plan_store_path(path) for path in paths)},
     )

@@ -12,13 +12,12 @@ import msgspec
 
 from osloom.base.errors import BuildError
 from osloom.model.closure import STORE
+from osloom.model.values import SYSTEMS
 
 V1 = "org.nixos.bootspec.v1"
 _SPECIALISATIONS = "org.nixos.specialisation.v1"
 _FAMILY = "org.nixos.bootspec."
 _PATHS = ("init", "initrd", "initrdSecrets", "kernel", "toplevel")
-SYSTEMS = {"amd64": "x86_64-linux", "arm64": "aarch64-linux"}
-"""What Nix calls the machines that Debian calls so."""
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -97,10 +96,10 @@ def _system(
 def _check(
     entry: Entry, said: Mapping[str, Any], closure: frozenset[str], architecture: str
 ) -> None:
-    if entry.system != SYSTEMS[architecture]:
+    if entry.system != SYSTEMS[architecture][0]:
         raise BuildError(
             f"cannot use the NixOS system: it is for {entry.system}, "
-            f"and the image for {SYSTEMS[architecture]}",
+            f"and the image for {SYSTEMS[architecture][0]}",
             hint="set `architecture` of the image, or build the system for another `system`",
         )
     for key in _PATHS:

@@ -4,7 +4,6 @@ import base64
 
 from osloom.run.service import service_credentials
 
-
 PATH = "export PATH=$PATH:/run/wrappers/bin:/run/current-system/sw/bin\n"
 
 
