@@ -31,9 +31,7 @@ class Here:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def run(
-        self, step: Step, given: Mapping[str, Given], *, report: Reporter = silent
-    ) -> Made:
+    def run(self, step: Step, given: Mapping[str, Given], *, report: Reporter = silent) -> Made:
         request = {
             "action": step.action.name,
             "parameters": dict(step.parameters),

@@ -38,9 +38,7 @@ class Executor(Protocol):
     slots: int
     """How many steps it takes at a time."""
 
-    def run(
-        self, step: Step, given: Mapping[str, Given], *, report: Reporter = silent
-    ) -> Made:
+    def run(self, step: Step, given: Mapping[str, Given], *, report: Reporter = silent) -> Made:
         """`report` hears what the step's action says while it runs."""
 
     def stop(self) -> None:
@@ -115,9 +113,7 @@ class LocalExecutor:
         self._workers: list[_Worker] = []
         self._stopped = False
 
-    def run(
-        self, step: Step, given: Mapping[str, Given], *, report: Reporter = silent
-    ) -> Made:
+    def run(self, step: Step, given: Mapping[str, Given], *, report: Reporter = silent) -> Made:
         request = {
             "action": step.action.name,
             "parameters": dict(step.parameters),

@@ -31,9 +31,7 @@ def find_action(name: str) -> Action:
     return found
 
 
-def run_action(
-    store: Store, request: dict[str, Any], report: Reporter = silent
-) -> dict[str, Any]:
+def run_action(store: Store, request: dict[str, Any], report: Reporter = silent) -> dict[str, Any]:
     """Run one action; gives `outputs` and `facts`."""
     inputs = {
         name: tuple(given) if isinstance(given, list) else given

@@ -65,7 +65,9 @@ class BlobWriter:
         self._file.flush()
         own, start = self._file.fileno(), self.size
         count = 0
-        while count < size and (more := copy_range(source, own, size - count, count, start + count)):
+        while count < size and (
+            more := copy_range(source, own, size - count, count, start + count)
+        ):
             count += more
         for place in range(start, start + count, _CHUNK):
             data = os.pread(own, min(_CHUNK, start + count - place), place)

@@ -66,7 +66,8 @@ class Retries:
     def failed(self, problem: str, least: float = 0.0) -> None:
         """The server itself wants another try, in `least` seconds or later."""
         self._problem = FetchError(
-            f"cannot use {self._host}: {problem}", hint=f"the {self._service} is in trouble: try later"
+            f"cannot use {self._host}: {problem}",
+            hint=f"the {self._service} is in trouble: try later",
         )
         self._most = _TRIES
         self._least = least

@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 from osloom.base.errors import FetchError
@@ -30,7 +30,7 @@ class Directory:
             raise FetchError(f"cannot use {self._root / name}: it has more than {limit} bytes")
         return data
 
-    def stream(self, name: str, *, size: int | None) -> Iterator[bytes]:  # noqa: ARG002  (Storage)
+    def stream(self, name: str, *, size: int | None) -> Generator[bytes]:  # noqa: ARG002  (Storage)
         try:
             with self._place(name).open("rb", buffering=0) as file:
                 while chunk := file.read(_CHUNK):

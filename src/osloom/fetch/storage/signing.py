@@ -68,9 +68,7 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def find_signer(
-    location: Location, environment: Mapping[str, str] | None = None
-) -> Signer | None:
+def find_signer(location: Location, environment: Mapping[str, str] | None = None) -> Signer | None:
     """The credentials of the environment or of the AWS tools' file; None: ask as nobody.
 
     https://docs.aws.amazon.com/cli/v1/userguide/cli-configure-files.html. Raises FetchError.

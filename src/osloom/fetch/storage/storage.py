@@ -1,7 +1,7 @@
 """Files by name, kept elsewhere: in a directory, on a web server, in an S3 bucket."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -21,7 +21,7 @@ class Storage(Protocol):
     def read(self, name: str, *, limit: int) -> bytes | None:
         """A small file; None when it is not there. Raises FetchError for more than `limit` bytes."""
 
-    def stream(self, name: str, *, size: int | None) -> Iterator[bytes]:
+    def stream(self, name: str, *, size: int | None) -> Generator[bytes]:
         """A file in pieces as they come, resumed where it is cut off before `size` bytes.
 
         Raises GoneError when it is not there.

@@ -10,7 +10,7 @@ import ssl
 import threading
 import time
 from base64 import b64encode
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
@@ -61,7 +61,7 @@ class Web:
                     return self._small(answer, limit)
             retries.wait()
 
-    def stream(self, name: str, *, size: int | None) -> Iterator[bytes]:
+    def stream(self, name: str, *, size: int | None) -> Generator[bytes]:
         retries = self._retries()
         have = furthest = 0
         while True:
@@ -185,7 +185,9 @@ class Web:
                 return
             answer.close()
             url = urljoin(url, place)
-        raise FetchError(f"cannot use {self._base}: it sends from one place to the next without end")
+        raise FetchError(
+            f"cannot use {self._base}: it sends from one place to the next without end"
+        )
 
     def _send(
         self, method: str, url: str, headers: Mapping[str, str], content: bytes | Path | None
@@ -203,7 +205,9 @@ class Web:
                 extensions={"trace": self._connections.note},
             )
         except httpx.InvalidURL as error:
-            raise FetchError(f"cannot use {self._base}: `{printable(url)}` is no address") from error
+            raise FetchError(
+                f"cannot use {self._base}: `{printable(url)}` is no address"
+            ) from error
         return self._client().send(request, stream=True, follow_redirects=False)
 
     def _identity(self, method: str, url: str, content: bytes | Path | None) -> dict[str, str]:
@@ -267,5 +271,3 @@ def _sha256(content: bytes | Path | None) -> str:
         return hashlib.sha256(content).hexdigest()
     with content.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-

@@ -82,9 +82,7 @@ class BinaryCache:
             said = to_store_path(info)
             address = path.content_address or said.content_address
             signatures = tuple(dict.fromkeys(path.signatures + said.signatures))
-            whole = msgspec.structs.replace(
-                path, signatures=signatures, content_address=address
-            )
+            whole = msgspec.structs.replace(path, signatures=signatures, content_address=address)
             check_trusted(whole, self.source.keys)
         return info
 
@@ -164,9 +162,7 @@ class _Archive:
         return self
 
     def __exit__(self, *_: object) -> None:
-        close = getattr(self._pieces, "close", None)
-        if close is not None:
-            close()
+        self._pieces.close()
 
     def reader(self, hear: Callable[[int], None]) -> BinaryIO:
         return cast(BinaryIO, _Source(self._measured(hear)))

@@ -76,13 +76,13 @@ class _Reader:
         if depth == _MOST_NESTED:
             self._fail(path, f"directories are nested more than {_MOST_NESTED} deep")
         self.put(DIRECTORY)
-        for name in sorted(os.listdir(os.fsencode(self.where(path)))):
+        for name in sorted(os.listdir(os.fsencode(self.where(path)))):  # noqa: PTH208  (bytes)
             self.put(ENTRY + word(name) + NODE)
             self.node(f"{path}/{os.fsdecode(name)}", depth + 1)
             self.put(CLOSE)
 
     def _symlink(self, path: str) -> Node:
-        target = os.readlink(os.fsencode(self.where(path)))
+        target = os.readlink(os.fsencode(self.where(path)))  # noqa: PTH115  (bytes)
         try:
             text = target.decode()
         except UnicodeDecodeError:
