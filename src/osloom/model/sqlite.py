@@ -55,19 +55,23 @@ def write_database(content: Iterable[Table | Index | Trigger]) -> bytes:
     """The file. Raises ValueError for what would need more than one page of schema, or an entry
     of an index that is longer than 1002 bytes."""
     pages = _Pages()
-    schema: list[tuple[int, Row]] = []
-    for number, one in enumerate(content, 1):
-        match one:
-            case Table():
-                row = ("table", one.name, one.name, pages.add_table(one.rows), one.sql)
-            case Index():
-                row = ("index", one.name, one.table, pages.add_index(one.rows), one.sql)
-            case Trigger():
-                row = ("trigger", one.name, one.table, 0, one.sql)
-        schema.append((number, row))
-    cells = [_table_cell(row_id, _record(row), pages.overflow) for row_id, row in schema]
+    cells = [
+        _table_cell(number, _record(_described(one, pages)), pages.overflow)
+        for number, one in enumerate(content, 1)
+    ]
     first = _page(_TABLE_LEAF, cells, start=100)
     return _header(1 + len(pages.made)) + first[100:] + b"".join(pages.made)
+
+
+def _described(one: Table | Index | Trigger, pages: "_Pages") -> Row:
+    """Its row of the schema; its own rows are put into `pages`."""
+    match one:
+        case Table():
+            return ("table", one.name, one.name, pages.add_table(one.rows), one.sql)
+        case Index():
+            return ("index", one.name, one.table, pages.add_index(one.rows), one.sql)
+        case Trigger():
+            return ("trigger", one.name, one.table, 0, one.sql)
 
 
 def _header(count: int) -> bytes:
