@@ -12,8 +12,8 @@ import msgspec
 from osloom.base.digest import Digest
 from osloom.base.errors import BuildError
 from osloom.compose.application.certificates import with_bundle
-from osloom.compose.normalise import matching, normalised
 from osloom.compose.nix.environment import PROGRAMS
+from osloom.compose.normalise import matching, normalised
 from osloom.compose.onto import with_untouched
 from osloom.compose.sandboxed import run_over_tree
 from osloom.engine.delta import apply_delta
