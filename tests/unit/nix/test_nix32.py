@@ -67,8 +67,10 @@ def test_a_digest_in_all_the_ways_that_nix_writes_it() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "sha256", "sha256:", "sha512:00", "sha256:0", "sha256-AAAA", "sha256 " + "0" * 64]
-    + ["sha256:" + " " * 64, "sha256:" + "e" * 52, "sha256-" + "-" * 44],
+    [
+        *("", "sha256", "sha256:", "sha512:00", "sha256:0", "sha256-AAAA", "sha256 " + "0" * 64),
+        *("sha256:" + " " * 64, "sha256:" + "e" * 52, "sha256-" + "-" * 44),
+    ],
 )
 def test_what_is_no_digest(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
