@@ -16,13 +16,13 @@ import hashlib
 import itertools
 import os
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from osloom.base.digest import Digest, digest_bytes, from_hex, to_hex
 from osloom.base.errors import StoreError
-from osloom.base.files import sha256_sparse
+from osloom.base.files import copy_range, sha256_sparse
 
 MTIME = 315532800
 """1980-01-01, the first day that every format can hold."""
@@ -55,6 +55,26 @@ class BlobWriter:
         self._hash.update(data)
         self.size += len(data)
         return self._file.write(data)
+
+    def clone(self, source: int, size: int, *, hear: Callable[[bytes], object]) -> None:
+        """Take `size` bytes of an open file, shared with it where the file system can do that.
+
+        `hear` gets the bytes too. All are read from the blob, not from the file: what is changed
+        there meanwhile, or later, is not what was hashed and kept.
+        """
+        self._file.flush()
+        own, start = self._file.fileno(), self.size
+        count = 0
+        while count < size and (
+            more := copy_range(source, own, size - count, count, start + count)
+        ):
+            count += more
+        for place in range(start, start + count, _CHUNK):
+            data = os.pread(own, min(_CHUNK, start + count - place), place)
+            self._hash.update(data)
+            hear(data)
+        self.size += count
+        self._file.seek(self.size)
 
     def finish(self) -> Digest:
         self.digest = from_hex(self._hash.hexdigest())
@@ -177,7 +197,7 @@ class Blobs:
         name = f"{prefix}{self._token}-{next(self._numbers)}"
         mode = 0o755 if executable else 0o644
         try:
-            descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+            descriptor = os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
         except OSError as error:
             raise store_error("write to", self.root.parent, error) from error
         try:
