@@ -13,10 +13,10 @@ A message is `cannot <verb> <object>: <cause>`, lower case, without a final peri
 what to do about it: a command or an edit.
 """
 
-import msgspec
+from typing import NamedTuple
 
 
-class Where(msgspec.Struct, frozen=True, kw_only=True):
+class Where(NamedTuple):
     """A place in a text file; line and column count from 1, as editors do."""
 
     file: str
