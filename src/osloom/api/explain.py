@@ -1,14 +1,14 @@
 """Why a package is in an image, and what the image is made of."""
 
 from collections import deque
-from dataclasses import dataclass
+
+import msgspec
 
 from osloom.base.errors import UsageError, nearest
 from osloom.model.lock import Lock, Package
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reason:
+class Reason(msgspec.Struct, frozen=True, kw_only=True):
     """The shortest chain from something that was asked for to a package."""
 
     image: str

@@ -10,8 +10,6 @@ from osloom.cli.context import now, project_of, store_of
 from osloom.cli.output import print_json
 from osloom.cli.progress import make_progress
 
-NAME = "lock"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--upgrade", action="store_true", help="take the newest of everything")
