@@ -7,18 +7,16 @@ verify what comes: signatures, hashes and sizes. Both start with an empty store.
 import argparse
 import contextlib
 import itertools
-import json
 import os
 import platform
 import shutil
 import signal
 import socket
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
