@@ -34,7 +34,18 @@ from support.programs import Programs
 PATHS = 210
 SIZE = 500_000_000
 LARGEST = 8_000_000
-SEEDS = ("g++", "git", "libllvm19", "perl", "python3-scipy", "vim", "linux-image-cloud-amd64", "cmake", "clang-19", "nodejs")
+SEEDS = (
+    "g++",
+    "git",
+    "libllvm19",
+    "perl",
+    "python3-scipy",
+    "vim",
+    "linux-image-cloud-amd64",
+    "cmake",
+    "clang-19",
+    "nodejs",
+)
 FETCH = """
 import sys; from pathlib import Path
 import msgspec
