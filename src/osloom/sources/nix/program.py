@@ -103,7 +103,6 @@ class OwnNix:
             "build-users-group": "",
             "substituters": " ".join(self.settings.substituters),
             "trusted-public-keys": " ".join(self.settings.keys),
-            "accept-flake-config": "false",
         }
         return "".join(f"{name} = {value}\n" for name, value in lines.items())
 
