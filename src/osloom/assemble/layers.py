@@ -12,7 +12,6 @@ often. Which packages share a layer says assemble.grouping.
 import hashlib
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 import msgspec
 
@@ -33,8 +32,7 @@ ON_TOP = 2
 _PLAIN = Node("dir", 0o755)
 
 
-@dataclass(frozen=True, slots=True)
-class Shipped:
+class Shipped(msgspec.Struct, frozen=True):
     """One package of the image."""
 
     name: str

@@ -13,8 +13,6 @@ from pathlib import Path
 from osloom.cli.context import project_of, session_of
 from osloom.cli.output import in_bytes, print_json, print_table
 
-NAME = "push"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(

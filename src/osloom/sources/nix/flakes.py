@@ -7,8 +7,9 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from osloom.base.digest import Digest, digest_json, from_hex
 from osloom.base.errors import LockError
@@ -40,8 +41,7 @@ def evaluation_of(image: Image, nix: Nix) -> Digest | None:
     return digest_json([system_of(image, nix), sorted(nix.overrides.items()), image.nixos])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Flake:
+class Flake(msgspec.Struct, frozen=True, kw_only=True):
     """A flake, as Nix finds it from anywhere."""
 
     reference: str
