@@ -15,7 +15,7 @@ from osloom.model.values import SYSTEMS
 
 _BESIDE_NIXOS = (
     *("nixos", "nix", "architecture", "architectures", "kernel_command_line", "test", "outputs"),
-    *("oci", "nspawn", "tar", "disk", "initrd", "uki"),
+    *("files", "oci", "nspawn", "tar", "disk"),
 )
 """What an image may say though it is a NixOS system, which says all else itself."""
 _NIX = ("nix-bin", "nix-setup-systemd")
