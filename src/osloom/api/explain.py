@@ -1,7 +1,8 @@
 """Why a package or a store path is in an image."""
 
 from collections import deque
-from dataclasses import dataclass
+
+import msgspec
 
 from osloom.base.errors import UsageError, nearest
 from osloom.model.closure import STORE, shortest_chain, weigh
@@ -10,8 +11,7 @@ from osloom.model.nix_package import parse_package_name
 from osloom.model.store_path import name_part
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reason:
+class Reason(msgspec.Struct, frozen=True, kw_only=True):
     """The shortest chain from something that was asked for to a package or store path."""
 
     image: str

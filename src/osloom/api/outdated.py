@@ -1,6 +1,6 @@
 """What the repositories have newer than the lock."""
 
-from dataclasses import dataclass
+import msgspec
 
 from osloom.api.lock import resolve
 from osloom.api.project import Project
@@ -10,8 +10,7 @@ from osloom.sources.oci.origins import place_of
 from osloom.store.store import Store
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outdated:
+class Outdated(msgspec.Struct, frozen=True, kw_only=True):
     """One package of one image; a version is empty where the package is not there.
 
     Or its base image, whose versions are digests of manifests; or what it takes from Nix, whose

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from osloom.model.tree import Tree
     from osloom.store.store import Store
 
-NAME = "inspect"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("image", metavar="IMAGE")

@@ -5,8 +5,6 @@ import argparse
 from osloom.cli.context import project_of
 from osloom.cli.output import in_bytes, print_json
 
-NAME = "why"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("package", metavar="PACKAGE", help="or a store path, or its name")

@@ -80,10 +80,10 @@ class _Links:
                 self._open(place, there, source)
             self.add(source, place, priority)
         elif there is None:
-            raise _conflict(source, f"a directory of {self._someone(place)}", place)
+            raise _conflict(source, self._someone(place), place)
         elif there[1] == priority:
             if self.find(there[0]) != found:
-                raise _conflict(source, _package(there[0]), place)
+                raise _conflict(source, there[0], place)
         else:
             # Those of higher priority came first.
             pair = _package(source), _package(there[0])
@@ -93,13 +93,14 @@ class _Links:
         """Make a directory of links of what was one link to a directory."""
         below = self.find(there[0])
         if below is None or below.kind != "dir":
-            raise _conflict(source, _package(there[0]), place)
+            raise _conflict(source, there[0], place)
         self.made[place] = None
         self.add(there[0], place, there[1])
 
     def _someone(self, place: str) -> str:
+        """What is linked to in the directory `place`, for one."""
         inside = (one for path, one in self.made.items() if path.startswith(f"{place}/") and one)
-        return _package(next(inside)[0])
+        return next(inside)[0]
 
 
 def make_profile(
@@ -206,7 +207,8 @@ def _package(path: str) -> str:
 
 def _conflict(source: str, other: str, place: str) -> BuildError:
     return BuildError(
-        f"cannot make a profile of `{_package(source)}` and {other}: both have `{place}`",
+        f"cannot make a profile of `{_package(other)}` and `{_package(source)}`: both have "
+        f"`{place}`, and not the same",
         hint="leave one of the packages out",
     )
 

@@ -32,13 +32,14 @@ from osloom.store.blobs import BlobWriter
 
 MTIME = 1
 """Of every path in a Nix store."""
-_CHUNK = 256 << 10
+_CHUNK = 1 << 20
 """Bytes that are read, hashed twice and written while they are in the processor's cache."""
 _SMALL = 1 << 20
 """Bytes of a file that is taken as a whole, and so not written when its blob is there."""
 _NAME_MAX = 255
 _PATH_MAX = 4096
 _MOST_NESTED = 256
+"""Nix itself takes 64 levels since 2.34, and any number before."""
 _MOST_TEXT = 128 << 20
 """Bytes of all paths and link targets: some hundred times what the largest packages have."""
 _CASE_HACK = b"~nix~case~hack~"
@@ -108,7 +109,7 @@ class _Reader:
         self._stack: list[_Directory] = []
 
     def read(self) -> dict[str, Node]:
-        self._expect(MAGIC, "nix-archive-1")
+        self._expect(MAGIC, "`nix-archive-1`")
         self._node(f"nix/store/{self._name}")
         while self._stack:
             self._entry(self._stack[-1])
@@ -122,9 +123,10 @@ class _Reader:
         if self._starts(CLOSE):
             self._stack.pop()
             if self._stack:
-                self._expect(CLOSE, ")")
+                self._expect(CLOSE, "`)`")
             return
-        self._expect(ENTRY, "entry", "(", "name")
+        if not self._starts(ENTRY):
+            self._unknown((ENTRY, CLOSE), "`entry` or `)`")
         name = self._string(_NAME_MAX, "a name")
         if name in (b"", b".", b"..") or b"/" in name or b"\0" in name:
             self._fail(f"`{_shown(name)}` is the name of a file in it")
@@ -138,11 +140,11 @@ class _Reader:
                 "in order, each once"
             )
         directory.last = name
-        self._expect(NODE, "node")
+        self._expect(NODE, "`node`")
         depth = len(self._stack)
         self._node(f"{directory.path}/{name.decode(errors='surrogateescape')}")
         if len(self._stack) == depth:
-            self._expect(CLOSE, ")")
+            self._expect(CLOSE, "`)`")
 
     def _node(self, path: str) -> None:
         """One node with its end; of a directory the beginning, which is then on the stack."""
@@ -162,10 +164,10 @@ class _Reader:
         elif self._starts(SYMLINK):
             self._nodes[path] = self._symlink()
         else:
-            self._unknown((FILE, EXECUTABLE, DIRECTORY, SYMLINK), "a file, directory or link")
+            self._unknown((FILE, EXECUTABLE, DIRECTORY, SYMLINK), "file, directory or link")
         if self._text < 0:
             self._fail(f"its paths and links have more than {_MOST_TEXT} characters")
-        self._expect(CLOSE, ")")
+        self._expect(CLOSE, "`)`")
 
     def _symlink(self) -> Node:
         target = self._string(_PATH_MAX - 1, "a link's target")
@@ -219,9 +221,9 @@ class _Reader:
         if size % 8 and any(self._take(-size % 8)):
             self._fail("what fills it up between its parts is not zero")
 
-    def _expect(self, words: bytes, *said: str) -> None:
+    def _expect(self, words: bytes, said: str) -> None:
         if not self._starts(words):
-            self._unknown((words,), f"`{' '.join(said)}`")
+            self._unknown((words,), said)
 
     def _starts(self, words: bytes) -> bool:
         """Whether `words` come next; if so they are done with."""

@@ -9,7 +9,7 @@ import base64
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from osloom.base.errors import Error, FetchError
+from osloom.base.errors import FetchError
 from osloom.model.closure import STORE, StorePath
 from osloom.model.nix32 import format_hash
 from osloom.model.store_path import check_content_address
@@ -96,11 +96,11 @@ def sign(path: StorePath, secret: SecretKey) -> str:
 
 
 def parse_secret_key(text: str) -> SecretKey:
-    """The key in the text of a file. Raises Error, which says nothing of what is in it."""
+    """The key in the text of a file. Raises FetchError, which says nothing of what is in it."""
     name, data = _parse(text.strip(), 2 * _KEY_BYTES, "the secret key", secret=True)
     secret = SecretKey(name, data[:_KEY_BYTES])
     if _public_bytes(secret) != data[_KEY_BYTES:]:
-        raise Error("cannot use the secret key: its two halves do not belong together")
+        raise FetchError("cannot use the secret key: its two halves do not belong together")
     return secret
 
 
