@@ -5,7 +5,6 @@ https://nix.dev/manual/nix/stable/store/store-path and store-object
 
 from collections import deque
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 import msgspec
 
@@ -71,8 +70,7 @@ def shortest_chain(
     return None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class Part(msgspec.Struct, frozen=True, kw_only=True):
     """What a closure has of one path, or of all the paths that were asked for together."""
 
     size: int
