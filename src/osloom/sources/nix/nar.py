@@ -11,8 +11,9 @@ macOS are refused: they come from a store whose NARs are not what their paths sa
 
 import hashlib
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import BinaryIO, NoReturn, Protocol
+
+import msgspec
 
 from osloom.base.digest import Digest, from_hex
 from osloom.base.errors import FetchError
@@ -55,8 +56,7 @@ class Keeper(Protocol):
     def writer(self, *, executable: bool = False) -> AbstractContextManager[BlobWriter]: ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Read:
+class Read(msgspec.Struct, frozen=True, kw_only=True):
     """What one NAR was."""
 
     tree: Tree
@@ -81,8 +81,7 @@ def read_nar(source: BinaryIO, blobs: Keeper, name: str, *, limit: int) -> Read:
     )
 
 
-@dataclass(slots=True)
-class _Directory:
+class _Directory(msgspec.Struct):
     """One that is being read."""
 
     path: str

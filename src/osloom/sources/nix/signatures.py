@@ -7,7 +7,8 @@ signature is `NAME:` and 64 bytes, where NAME says which key to look for.
 
 import base64
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+
+import msgspec
 
 from osloom.base.errors import FetchError
 from osloom.model.closure import STORE, StorePath
@@ -17,12 +18,14 @@ from osloom.model.store_path import check_content_address
 _KEY_BYTES = 32
 
 
-@dataclass(frozen=True, slots=True)
-class SecretKey:
+class SecretKey(msgspec.Struct, frozen=True):
     """What `nix key generate-secret` writes."""
 
     name: str
-    seed: bytes = field(repr=False)
+    seed: bytes
+
+    def __repr__(self) -> str:
+        return f"SecretKey({self.name!r})"
 
 
 def fingerprint(path: StorePath) -> str:
