@@ -1,6 +1,7 @@
 """Who signed a path: real signatures and keys, and every way in which one is none."""
 
 import base64
+import hashlib
 
 import msgspec
 import pytest
@@ -88,6 +89,16 @@ def test_a_content_address_needs_none() -> None:
     address = f"fixed:r:{digest}"
     path = store_path(make_fixed_path("x", address), content, content_address=address)
     assert check_trusted(path, []) is None
+
+
+@pytest.mark.parametrize("algorithm", ["md5", "sha1"])
+def test_a_content_address_of_a_broken_digest_is_not_enough(algorithm: str) -> None:
+    address = f"fixed:{algorithm}:{hashlib.new(algorithm, b'bar').hexdigest()}"
+    path = store_path(make_fixed_path("x", address), b"bar", content_address=address)
+    with pytest.raises(FetchError, match="it is not signed"):
+        check_trusted(path, [MINE])
+    signed = msgspec.structs.replace(path, signatures=(sign(path, SECRET),))
+    assert check_trusted(signed, [MINE]) == "mine-1"
 
 
 def test_a_content_address_that_lies_is_refused_whoever_signed_it() -> None:
