@@ -77,7 +77,7 @@ class BinaryCache:
             raise GoneError(f"{self.source.url} has no {path.path}")
         where = f"{self.source.url}/{name}"
         info = parse_narinfo(text, where=where, wanted=path.name)
-        _compare(info, path, where)
+        compare(info, path, where)
         if not self.source.trusted:
             said = to_store_path(info)
             address = path.content_address or said.content_address
@@ -85,6 +85,30 @@ class BinaryCache:
             whole = msgspec.structs.replace(path, signatures=signatures, content_address=address)
             check_trusted(whole, self.source.keys)
         return info
+
+    def look(self, name: str) -> StorePath | None:
+        """What the cache says of the path `name` that nothing is locked of yet, signed by whom it
+        has to be. None when it has not got it; raises FetchError."""
+        self._check()
+        file = f"{hash_part(name)}.narinfo"
+        try:
+            text = self.storage.read(file, limit=MOST)
+        except FetchError as error:
+            self._problem = error
+            raise
+        if text is None:
+            return None
+        info = parse_narinfo(text, where=f"{self.source.url}/{file}", wanted=name)
+        if info.name != name:
+            raise FetchError(
+                f"cannot use {self.source.url}/{file}: it is of {STORE}/{info.name}, and {STORE}/"
+                f"{name} was asked for",
+                hint="check the name of the store path",
+            )
+        path = to_store_path(info, caches=(self.source.url,))
+        if not self.source.trusted:
+            check_trusted(path, self.source.keys)
+        return path
 
     def _check(self) -> None:
         """Whether it is a cache of the right store; asked once."""
@@ -128,7 +152,7 @@ def store_directory(text: bytes) -> str | None:
     return None
 
 
-def _compare(info: NarInfo, path: StorePath, where: str) -> None:
+def compare(info: NarInfo, path: StorePath, where: str) -> None:
     """Raises FetchError with the first field that the lock has otherwise."""
     fields: tuple[tuple[str, object, object], ...] = (
         ("StorePath", info.name, path.name),
