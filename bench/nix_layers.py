@@ -40,7 +40,6 @@ outputs = ["oci"]
 
 [image.app.oci]
 compression = "{compression}"
-entrypoint = ["{program}"]
 """
 
 
@@ -63,14 +62,12 @@ class Image:
         self.place = place
 
     def define(self, path: str, compression: str) -> None:
-        program = self.closure.world.paths["busybox"] + "/bin/sh"
         self.osloom.define(
             DEFINITION.format(
                 cache=self.closure.cache("none"),
                 key=self.closure.world.key,
                 path=path,
                 compression=compression,
-                program=program,
             )
         )
 

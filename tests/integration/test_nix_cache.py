@@ -17,6 +17,7 @@ from osloom.model.tree import Tree
 from osloom.sources.nix.fetch import fetch_store_paths
 from osloom.store.collect import prune, usage
 from osloom.store.store import Store
+from support import s3
 from support.cli import Done, osloom
 from support.nix import COMPRESSIONS, NixWorld
 from support.store_paths import locked, materialise, registration, trees
@@ -256,6 +257,27 @@ def test_nix_takes_what_was_pushed_over_http(
         assert place[f"/{fields['URL']}"] < place[name]
         for reference in fields.get("References", "").split():
             assert place[f"/{reference[:32]}.narinfo"] <= place[name]
+
+
+def test_a_bucket_is_a_cache(
+    nix_world: NixWorld, project: Project, own: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", s3.KEY)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", s3.SECRET)
+    paths = locked(nix_world, "app")
+    with s3.s3() as server:
+        url = f"s3://bucket/a b?endpoint={server.address}&scheme=http&region=eu-north-1"
+        project.push(url).check()
+        assert len(server.objects) == 2 * len(paths) + 1
+        assert "/bucket/a%20b/nix-cache-info" in server.objects
+        cache = Cache(url=url, keys=(nix_world.key,))
+        assert fetch(own, paths, cache).keys() == {path.name for path in paths}
+        assert server.refused == 0
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "another")
+        done = project.push(url.replace("a b", "other"))
+        assert done.status == 1
+        assert "it answers with status 403" in done.json["error"]
+        assert len(server.objects) == 2 * len(paths) + 1
 
 
 def test_a_cache_that_has_something_else_is_left_alone(

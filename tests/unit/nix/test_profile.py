@@ -78,8 +78,18 @@ def test_the_package_that_is_named_first_goes_first_and_that_is_said() -> None:
     both = package("b-1", "bin/x", "bin/b"), package("a-1", "bin/x", "bin/a")
     made = profile(*both, elements=[["b-1"], ["a-1"]])
     assert links(made)["bin/x"] == "b-1/bin/x"
-    assert made.notes == ("1 file of `a-1` give way to those of `b-1`, which `nix` names first",)
+    assert made.notes == (
+        "1 of the files of `a-1` give way to those of `b-1`, which `nix` names first",
+    )
     assert links(profile(*both, elements=[["a-1"], ["b-1"]]))["bin/x"] == "a-1/bin/x"
+
+
+def test_a_package_that_is_a_file_is_named() -> None:
+    file = {f"nix/store/{store_name('note')}": Node("file", 0o444, mtime=1)}
+    made = profile(file, package("a-1", "bin/a"), elements=[["note"], ["a-1"]])
+    assert links(made) == {"bin": "a-1/bin"}
+    place = f"/nix/store/{store_name('note')}"
+    assert made.notes == (f"`note` is a file: it is at {place} alone",)
 
 
 def test_directories_through_links_are_seen() -> None:

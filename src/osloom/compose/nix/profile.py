@@ -53,6 +53,8 @@ class _Links:
     files: Mapping[str, Node]
     children: Mapping[str, Sequence[str]]
     made: dict[str, tuple[str, int] | None] = field(default_factory=dict)
+    files_alone: list[str] = field(default_factory=list)
+    """Packages that are one file, of which there is nothing to link to."""
     hidden: dict[tuple[str, str], int] = field(default_factory=dict)
     """How many files of one store path give way to those of another."""
 
@@ -151,6 +153,9 @@ def _add_package(
         return set()
     done.add(name)
     source = f"{STORE}/{name}"
+    whole = links.find(source)
+    if whole is not None and whole.kind == "file":
+        links.files_alone.append(source)
     links.add(source, "", priority)
     wanted = links.find(f"{source}/nix-support/propagated-user-env-packages")
     text = read(wanted.digest).decode(errors="replace") if wanted and wanted.digest else ""
@@ -214,8 +219,9 @@ def _conflict(source: str, other: str, place: str) -> BuildError:
 
 
 def _notes(links: _Links) -> tuple[str, ...]:
-    return tuple(
-        f"{count} {'file' if count == 1 else 'files'} of `{package}` give way to those of "
-        f"`{other}`, which `nix` names first"
+    alone = [f"`{_package(one)}` is a file: it is at {one} alone" for one in links.files_alone]
+    hidden = [
+        f"{count} of the files of `{package}` give way to those of `{other}`, which `nix` names first"
         for (package, other), count in links.hidden.items()
-    )
+    ]
+    return (*alone, *hidden)
