@@ -6,6 +6,7 @@
     partial/    downloads that were cut off, to be resumed
     work/       what running steps use; what no one holds a lock on is rubbish
     locks/      one empty file for every key that is being worked on
+    nix/        the root of the Nix that evaluates flakes, where the host has none: `nix/nix/store`
 
 Everything in it may be deleted at any time without loss. Any number of processes may use it at
 once: files appear by rename, a key is worked on under its lock (flock(2), so that a killed process
@@ -35,6 +36,7 @@ class Store:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.temporary = root / "tmp"
+        self.nix = root / "nix"
         try:
             self._make()
             self._lock = os.open(root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)

@@ -13,6 +13,7 @@ import msgspec
 
 from osloom.base.digest import Digest, digest_json, from_hex
 from osloom.base.errors import LockError
+from osloom.model.closure import is_flake
 from osloom.model.definition import Image
 from osloom.model.providers import Nix
 from osloom.model.values import SYSTEMS
@@ -23,10 +24,6 @@ _BY_SYSTEM = ("packages", "legacyPackages", "checks", "devShells", "apps", "form
 _WHOLE = ("nixosConfigurations", *_BY_SYSTEM)
 _NOT_OF_IT = ("osloom.lock", "dist", "result", ".git")
 """What osloom and Nix write beside a flake."""
-
-
-def is_flake(installable: str) -> bool:
-    return not installable.startswith("/nix/")
 
 
 def system_of(image: Image, nix: Nix) -> str:
