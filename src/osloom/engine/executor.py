@@ -1,10 +1,8 @@
 """Executors: what runs a step. This machine is one; a remote execution service would be another."""
 
-import base64
 import contextlib
 import json
 import os
-import pickle
 import queue
 import signal
 import subprocess
@@ -159,6 +157,9 @@ class LocalExecutor:
 
 def _made(answer: Mapping[str, Any]) -> Made:
     if "error" in answer:
+        import base64
+        import pickle
+
         # Written by a worker of our own, down a pipe that no one else holds.
         error = pickle.loads(base64.b64decode(answer["error"]))
         assert isinstance(error, Error)

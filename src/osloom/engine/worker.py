@@ -4,11 +4,9 @@ What crosses the pipe is what a remote executor would be sent: the name and vers
 its parameters, and digests. The process ends with its parent, and takes what it started along.
 """
 
-import base64
 import importlib
 import json
 import os
-import pickle
 import signal
 import sys
 import threading
@@ -45,6 +43,9 @@ def answer(store: Store, line: str) -> dict[str, Any]:
     try:
         return run_action(store, json.loads(line))
     except Error as error:
+        import base64
+        import pickle
+
         return {"error": base64.b64encode(pickle.dumps(error)).decode()}
     except Exception:  # noqa: BLE001  (a bug of ours: its traceback is raised in the parent)
         import traceback

@@ -15,7 +15,6 @@ import errno
 import hashlib
 import itertools
 import os
-import secrets
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -69,7 +68,7 @@ class Blobs:
         self._root = os.fspath(root)
         self._temporary = os.fspath(temporary)
         # Names that no other process writes to, and no other thread: next() of a count is atomic.
-        self._token = secrets.token_hex(8)
+        self._token = os.urandom(8).hex()
         self._numbers = itertools.count()
 
     def _place(self, digest: Digest, *, executable: bool) -> Path:
