@@ -109,7 +109,8 @@ class Blobs:
         return self.path(digest).open("rb")
 
     def read(self, digest: Digest) -> bytes:
-        return self.path(digest).read_bytes()
+        with os.fdopen(self._descriptor(digest), "rb", buffering=0) as file:
+            return file.read()
 
     def chunks(self, digest: Digest) -> Iterator[bytes]:
         # Once a file of every layer: text instead of paths, and the fewest system calls.
