@@ -1,5 +1,6 @@
 """A process that runs steps for another: one JSON line in, one JSON line out.
 
+The first line lists the modules that it will need, and is answered when they are loaded.
 What crosses the pipe is what a remote executor would be sent: the name and version of an action,
 its parameters, and digests. The process ends with its parent, and takes what it started along.
 """
@@ -54,8 +55,12 @@ def answer(store: Store, line: str) -> dict[str, Any]:
 
 
 def _serve(requests: int, answers: int, root: Path) -> None:
-    store = Store(root)
+    store = Store(root, share=False)
     with os.fdopen(requests) as source, os.fdopen(answers, "w") as sink:
+        for name in json.loads(source.readline()):
+            importlib.import_module(name)
+        sink.write("{}\n")
+        sink.flush()
         for line in source:
             sink.write(json.dumps(answer(store, line)) + "\n")
             sink.flush()
