@@ -1,7 +1,7 @@
 """The whole build of images as data: their steps, and the files that come of them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -38,8 +38,7 @@ from osloom.model.lock import Base
 from osloom.store.store import Store
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Planned:
+class Planned(msgspec.Struct, frozen=True, kw_only=True):
     """One file or directory that the build will make."""
 
     image: str
@@ -47,8 +46,7 @@ class Planned:
     product: Product
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """The whole build as data."""
 
     images: Mapping[str, ImagePlan]
