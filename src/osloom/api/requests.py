@@ -10,6 +10,7 @@ from osloom.sources.debian.request import Request
 TOOLS = ".tools"
 COMPRESSORS = ".compressors"
 CONTAINERS = ".containers"
+NIX = ".nix"
 EMULATOR = ".emulator"
 _BOOTABLE = {"disk", "uki", "initrd"}
 
@@ -22,8 +23,9 @@ PRELOADED = ("fakeroot", "libfaketime")
 
 
 APPLICATION = ("base-files", "ca-certificates", "tzdata")
-"""What every application has beside its own packages, unless its `without` says otherwise:
-os-release, the licences that others refer to, certificates, time zones."""
+"""What every application of Debian packages has beside its own, unless its `without` says
+otherwise: os-release, the licences that others refer to, certificates, time zones. One of Nix
+packages alone has nothing of Debian: what it needs of these its closure has."""
 
 SCRIPTS_ONLY = (
     "adduser",
@@ -66,8 +68,8 @@ def machine_name(architecture: str) -> str:
 
 
 def initrd_name(suite: str, image: Image) -> str | None:
-    """Which locked image is the initrd of `image`; None when it does not boot by itself."""
-    if not _BOOTABLE & set(image.outputs):
+    """Which locked image is the initrd of `image`; None when it boots without, or not at all."""
+    if image.nixos is not None or not _BOOTABLE & set(image.outputs):
         return None
     extra = "".join(f"/{name}" for name in image.initrd.packages)
     return f".initrd/{suite}/{architecture_of(image)}{extra}"
@@ -105,6 +107,8 @@ def requests(definition: Definition) -> Mapping[str, Request]:
             wanted[CONTAINERS] = _plain(toolset.CONTAINERS, toolset.SUITE, host_architecture())
             debug = _plain(toolset.DEBUG, suite, architecture_of(image))
             wanted[debug_name(suite, image)] = debug
+        if image.installables:
+            wanted[NIX] = _plain(toolset.NIX, toolset.SUITE, host_architecture())
         if "nspawn" in image.outputs:
             host = nspawn_host(architecture_of(image))
             wanted[nspawn_host_name(architecture_of(image))] = _request(host, toolset.SUITE)
@@ -158,7 +162,8 @@ def _request(image: Image, suite: str) -> Request:
             recommends=False,
             without=(*without, *SCRIPTS_ONLY),
         )
-    if image.is_application:
+    # Packages of Nix bring along all that they need.
+    if image.is_application and (names or not image.nix.packages):
         names += tuple(name for name in APPLICATION if name not in (*names, *without))
         without += SCRIPTS_ONLY
     return Request(
@@ -188,6 +193,7 @@ def _beside(image: Image, suite: str) -> dict[str, Request]:
     if initrd is not None:
         names = (*INITRD_PACKAGES, *image.initrd.packages)
         wanted[initrd] = _plain(names, suite, architecture)
+    if _BOOTABLE & set(image.outputs):
         qemu = (*MACHINE_PACKAGES[architecture], "bubblewrap")
         wanted[machine_name(architecture)] = _plain(qemu, toolset.SUITE, host_architecture())
     return wanted

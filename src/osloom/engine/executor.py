@@ -17,6 +17,7 @@ import msgspec
 
 from osloom.base.digest import Digest
 from osloom.base.errors import BuildError, Error
+from osloom.base.progress import Event, Reporter, silent
 from osloom.engine import clock
 from osloom.engine.step import Given, Job, Step
 from osloom.engine.worker import answer
@@ -39,7 +40,8 @@ class Executor(Protocol):
     def prepare(self, steps: Sequence[Step]) -> None:
         """Begin with what has to be there before `steps` can be run, soon and at once."""
 
-    def run(self, step: Step, given: Mapping[str, Given]) -> Made: ...
+    def run(self, step: Step, given: Mapping[str, Given], *, report: Reporter = silent) -> Made:
+        """`report` hears what the step's action says while it runs."""
 
     def stop(self) -> None:
         """End everything at once; nothing half-done stays."""
@@ -74,13 +76,16 @@ class _Worker:
                 self._ready = True
         return self._ready
 
-    def ask(self, request: Mapping[str, Any]) -> dict[str, Any]:
+    def ask(self, request: Mapping[str, Any], report: Reporter) -> dict[str, Any]:
         if not self._ready:
             self._read()
             self._ready = True
         self._write(request)
-        answer: dict[str, Any] = json.loads(self._read())
-        return answer
+        while True:
+            answer: dict[str, Any] = json.loads(self._read())
+            if "event" not in answer:
+                return answer
+            report(Event(**answer["event"]))
 
     def kill(self) -> None:
         """End it, once: the thread that waits for its answer and the one that stops all may both."""
@@ -143,21 +148,23 @@ class LocalExecutor:
             for _ in range(len(self._workers), min(self.slots, len(steps))):
                 self._idle.append(self._start(modules))
 
-    def run(self, step: Step, given: Mapping[str, Given]) -> Made:
+    def run(self, step: Step, given: Mapping[str, Given], *, report: Reporter = silent) -> Made:
         request = {
             "action": step.action.name,
             "parameters": dict(step.parameters),
             "inputs": dict(given),
         }
         if not self._is_light(step, given):
-            return self._run_there(self._take(), request)
+            return self._run_there(self._take(), request, report)
         if self._here.acquire(blocking=False):
             try:
-                return self._run_here(request)
+                return self._run_here(request, report)
             finally:
                 self._here.release()
         worker = self._take_ready()
-        return self._run_there(worker, request) if worker else self._run_here(request)
+        if worker is None:
+            return self._run_here(request, report)
+        return self._run_there(worker, request, report)
 
     def stop(self) -> None:
         with self._guard:
@@ -175,12 +182,12 @@ class LocalExecutor:
         job = Job(store=self._store, parameters=step.parameters, inputs=given, work=Path())
         return step.action.is_light(job)
 
-    def _run_here(self, request: Mapping[str, Any]) -> Made:
-        return _made(answer(self._store, json.dumps(request)))
+    def _run_here(self, request: Mapping[str, Any], report: Reporter) -> Made:
+        return _made(answer(self._store, json.dumps(request), report))
 
-    def _run_there(self, worker: _Worker, request: Mapping[str, Any]) -> Made:
+    def _run_there(self, worker: _Worker, request: Mapping[str, Any], report: Reporter) -> Made:
         try:
-            said = worker.ask(request)
+            said = worker.ask(request, report)
         except BaseException:
             worker.kill()
             with self._guard, contextlib.suppress(ValueError):  # stopped meanwhile

@@ -1,6 +1,7 @@
 """A process that runs steps for another: one JSON line in, one JSON line out.
 
-The first line lists the modules that it will need, and is answered when they are loaded.
+The first line lists the modules that it will need, and is answered when they are loaded. Before
+its answer to another it may say how it gets on, in lines of their own, `{"event": …}`.
 What crosses the pipe is what a remote executor would be sent: the name and version of an action,
 its parameters, and digests. The process ends with its parent, and takes what it started along.
 """
@@ -14,7 +15,10 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from osloom.base.errors import Error
+from osloom.base.progress import Reporter, silent
 from osloom.engine import clock
 from osloom.engine.decoder import load_decoder
 from osloom.engine.step import Action, Job
@@ -28,21 +32,27 @@ def find_action(name: str) -> Action:
     return found
 
 
-def run_action(store: Store, request: dict[str, Any]) -> dict[str, Any]:
+def run_action(store: Store, request: dict[str, Any], report: Reporter = silent) -> dict[str, Any]:
     """Run one action; gives `outputs` and `facts`."""
     inputs = {
         name: tuple(given) if isinstance(given, list) else given
         for name, given in request["inputs"].items()
     }
     with store.working_directory() as work:
-        job = Job(store=store, parameters=request["parameters"], inputs=inputs, work=work)
+        job = Job(
+            store=store,
+            parameters=request["parameters"],
+            inputs=inputs,
+            work=work,
+            report=report,
+        )
         outputs = find_action(request["action"]).run(job)
         return {"outputs": dict(outputs), "facts": job.facts}
 
 
-def answer(store: Store, line: str) -> dict[str, Any]:
+def answer(store: Store, line: str, report: Reporter = silent) -> dict[str, Any]:
     try:
-        return run_action(store, json.loads(line))
+        return run_action(store, json.loads(line), report)
     except Error as error:
         import base64
         import pickle
@@ -56,14 +66,19 @@ def answer(store: Store, line: str) -> dict[str, Any]:
 
 def _serve(requests: int, answers: int, root: Path) -> None:
     store = Store(root, share=False)
+    guard = threading.Lock()
     with os.fdopen(requests) as source, os.fdopen(answers, "w") as sink:
+
+        def say(what: dict[str, Any]) -> None:
+            with guard:
+                sink.write(json.dumps(what) + "\n")
+                sink.flush()
+
         for name in json.loads(source.readline()):
             importlib.import_module(name)
-        sink.write("{}\n")
-        sink.flush()
+        say({})
         for line in source:
-            sink.write(json.dumps(answer(store, line)) + "\n")
-            sink.flush()
+            say(answer(store, line, lambda event: say({"event": msgspec.to_builtins(event)})))
 
 
 def _end_with_parent(descriptor: int) -> None:

@@ -294,7 +294,7 @@ class Image(Table, frozen=True, kw_only=True):
     """The image to start from: one of this file, `oci:REGISTRY/NAME:TAG` or `oci-layout:PATH`."""
     packages: tuple[PackageName, ...] = ()
     """Packages to install with what they depend on; `NAME=VERSION` picks a version."""
-    nix: NixPackages = NixPackages()
+    nix: Annotated[NixPackages, Meta(extra={"array": "packages"})] = NixPackages()
     """Packages of Nix, with all that they refer to."""
     nixos: Installable | None = None
     """A NixOS system that is the whole image: `.#nixosConfigurations.gateway`, or a store path."""
@@ -359,6 +359,8 @@ class Image(Table, frozen=True, kw_only=True):
     @property
     def runs_dpkg(self) -> bool:
         """Whether the packages' scripts run; see `configure`."""
+        if self.nixos is not None:
+            return False
         if self.configure is not None:
             return self.configure == "dpkg"
         return self.outputs != ("oci",) or self._asks_programs
@@ -382,9 +384,16 @@ class Image(Table, frozen=True, kw_only=True):
         }
 
     @property
+    def installables(self) -> tuple[str, ...]:
+        """All that the image takes from Nix, each once."""
+        nixos = (self.nixos,) if self.nixos is not None else ()
+        return tuple(dict.fromkeys((*nixos, *self.nix.packages)))
+
+    @property
     def is_application(self) -> bool:
         """Whether osloom makes a container around one program of the packages' files."""
-        return "oci" in self.outputs and not self.runs_dpkg and self.base is None
+        packaged = self.base is None and self.nixos is None
+        return "oci" in self.outputs and not self.runs_dpkg and packaged
 
     @property
     def base(self) -> str | None:

@@ -8,8 +8,8 @@ from email.utils import format_datetime
 import pytest
 
 from osloom.base.errors import FetchError
+from osloom.fetch.connection import ConnectError, Headers, TransportError
 from osloom.fetch.registry import retries
-from osloom.fetch.registry.connection import ConnectError, Headers, TransportError
 from osloom.fetch.registry.messages import number
 from osloom.fetch.registry.retries import Retries, retry_after
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from urllib.parse import SplitResult, urlencode, urljoin, urlsplit
 
 from osloom.base.errors import FetchError
+from osloom.fetch.connection import Response, SilenceError, TransportError
+from osloom.fetch.connections import Connections
 from osloom.fetch.registry.authorize import Authorizer, refused
-from osloom.fetch.registry.connection import Response, SilenceError, TransportError
-from osloom.fetch.registry.connections import Connections
 from osloom.fetch.registry.credentials import Keyring
 from osloom.fetch.registry.messages import SMALL, Answer, Request, printable, read, said
 from osloom.fetch.registry.reference import DOCKER_HUB

@@ -7,8 +7,8 @@ from osloom.base.digest import digest_json, from_hex, to_hex
 from osloom.base.errors import FetchError
 from osloom.base.files import sha256_sparse
 from osloom.base.progress import Event, Reporter
+from osloom.fetch.connection import Response
 from osloom.fetch.registry.client import Client
-from osloom.fetch.registry.connection import Response
 from osloom.fetch.registry.descriptor import Descriptor
 from osloom.fetch.registry.messages import SMALL, Request, read
 from osloom.fetch.registry.retries import AGAIN, Retries, retry_after

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
-from osloom.fetch.registry.connection import Headers, Response
+from osloom.fetch.connection import Headers, Response
 
 _PATIENCE = 30.0
 """Seconds without a byte."""

@@ -14,9 +14,9 @@ import msgspec
 
 from osloom.base.errors import FetchError
 from osloom.base.progress import Event, Reporter
+from osloom.fetch.connection import TransportError
 from osloom.fetch.registry.blobs import has_blob, scopes_of
 from osloom.fetch.registry.client import Client
-from osloom.fetch.registry.connection import TransportError
 from osloom.fetch.registry.descriptor import Descriptor
 from osloom.fetch.registry.messages import Answer, Request, number, printable
 from osloom.fetch.registry.retries import AGAIN, Retries, retry_after

@@ -1,4 +1,4 @@
-"""Connections to registries and to where they lead: made, used again, through proxies."""
+"""Connections to web servers of any kind: made, used again, through proxies."""
 
 import functools
 import os
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import SplitResult, quote, urlsplit
 
 from osloom.base.errors import FetchError
-from osloom.fetch.registry.connection import (
+from osloom.fetch.connection import (
     ConnectError,
     Connection,
     Response,
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import ssl
 
 _CONNECT = 15.0
-"""Seconds."""
+"""Seconds, for a server that is silent; fewer where its answers have less time."""
 _DEFAULTS = {"User-Agent": "osloom", "Accept": "*/*", "Accept-Encoding": "identity"}
 _SPOKEN = "%/:=&?~#+!$,;'@()*[]"
 """What an address may have in it beside letters and digits, RFC 3986."""
@@ -68,7 +68,7 @@ class Connections:
         if proxy is not None and place.scheme == "http":
             given |= _authorization(proxy)
             target = f"http://{given['Host']}{target}"
-        connection = self._take(place) or self._connect(place, proxy)
+        connection = self._take(place) or self._connect(place, proxy, min(patience, _CONNECT))
         try:
             connection.stream.settimeout(patience)
             head = connection.ask(method, target, given, content)
@@ -114,12 +114,12 @@ class Connections:
             self._open.discard(connection)
         connection.close()
 
-    def _connect(self, place: _Place, proxy: SplitResult | None) -> Connection:
+    def _connect(self, place: _Place, proxy: SplitResult | None, patience: float) -> Connection:
         nearest = place if proxy is None else _place(proxy)
         context = self._context() if place.scheme == "https" else None
         try:
             with transport():
-                stream = socket.create_connection((nearest.host, nearest.port), _CONNECT)
+                stream = socket.create_connection((nearest.host, nearest.port), patience)
             connection = Connection(stream)
             self._add(connection)
             try:

@@ -132,12 +132,15 @@ class Connection:
     def _spelled(self, head: bytes | None, content: Iterable[bytes]) -> Iterator[bytes]:
         """The request's bytes; a small one is one packet."""
         waiting = head or b""
-        for chunk in content:
-            waiting += self._state.send(h11.Data(data=chunk)) or b""
-            if len(waiting) > _READ:
-                yield waiting
-                waiting = b""
-        yield waiting + (self._state.send(h11.EndOfMessage()) or b"")
+        try:
+            for chunk in content:
+                waiting += self._state.send(h11.Data(data=chunk)) or b""
+                if len(waiting) > _READ:
+                    yield waiting
+                    waiting = b""
+            yield waiting + (self._state.send(h11.EndOfMessage()) or b"")
+        except h11.LocalProtocolError as error:
+            raise TransportError("what was to be sent has changed") from error
 
     def _next(self) -> object:
         """The next event of h11, whatever has to be read for it."""
