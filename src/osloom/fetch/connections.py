@@ -195,13 +195,14 @@ def _authorization(proxy: SplitResult) -> dict[str, str]:
 
 
 def _place(parts: SplitResult) -> _Place:
-    """Raises ValueError for a host or a port that is none."""
-    host = parts.hostname or ""
-    if not host.isascii():
-        host = host.encode("idna").decode()
+    """Raises ValueError for a scheme, a host or a port that is none."""
+    try:
+        host, port = (parts.hostname or "").encode("idna").decode(), parts.port
+    except ValueError:
+        host, port = "", None
     if not host or parts.scheme not in ("http", "https"):
         raise ValueError(f"no address: {parts.geturl()!r}")
-    return _Place(parts.scheme, host, parts.port or (443 if parts.scheme == "https" else 80))
+    return _Place(parts.scheme, host, port or (443 if parts.scheme == "https" else 80))
 
 
 def _host(place: _Place) -> str:
