@@ -78,7 +78,7 @@ def _serve(requests: int, answers: int, root: Path) -> None:
             importlib.import_module(name)
         say({})
         for line in source:
-            say(answer(store, line, lambda event: say({"event": msgspec.to_builtins(event)})))
+            say(answer(store, line, lambda event: say({"event": msgspec.structs.asdict(event)})))
 
 
 def _end_with_parent(descriptor: int) -> None:

@@ -1,6 +1,7 @@
 """Who signed a path: real signatures and keys, and every way in which one is none."""
 
 import base64
+import hashlib
 
 import msgspec
 import pytest
@@ -90,6 +91,16 @@ def test_a_content_address_needs_none() -> None:
     assert check_trusted(path, []) is None
 
 
+@pytest.mark.parametrize("algorithm", ["md5", "sha1"])
+def test_a_content_address_of_a_broken_digest_is_not_enough(algorithm: str) -> None:
+    address = f"fixed:{algorithm}:{hashlib.new(algorithm, b'bar').hexdigest()}"
+    path = store_path(make_fixed_path("x", address), b"bar", content_address=address)
+    with pytest.raises(FetchError, match="it is not signed"):
+        check_trusted(path, [MINE])
+    signed = msgspec.structs.replace(path, signatures=(sign(path, SECRET),))
+    assert check_trusted(signed, [MINE]) == "mine-1"
+
+
 def test_a_content_address_that_lies_is_refused_whoever_signed_it() -> None:
     address = f"fixed:r:{CURL.nar_hash}"
     path = msgspec.structs.replace(CURL, content_address=address)
@@ -164,7 +175,7 @@ def test_what_nobody_we_trust_signed(path: object, keys: list[str], cause: str, 
 
 def test_the_public_key_of_a_secret_one() -> None:
     assert MINE == "mine-1:PUAXw+hDiVqStwqnTRt+vJyYLM8uxJaMwM1V8Sr0Zgw="
-    assert "seed" not in repr(SECRET)
+    assert repr(SECRET) == "SecretKey('mine-1')"
 
 
 @pytest.mark.parametrize(

@@ -91,7 +91,11 @@ class BinaryCache:
         has to be. None when it has not got it; raises FetchError."""
         self._check()
         file = f"{hash_part(name)}.narinfo"
-        text = self.storage.read(file, limit=MOST)
+        try:
+            text = self.storage.read(file, limit=MOST)
+        except FetchError as error:
+            self._problem = error
+            raise
         if text is None:
             return None
         info = parse_narinfo(text, where=f"{self.source.url}/{file}", wanted=name)

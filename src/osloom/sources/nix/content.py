@@ -10,16 +10,15 @@ from typing import NoReturn
 
 from osloom.base.errors import FetchError
 from osloom.model.closure import StorePath
-from osloom.model.nar import Read, write_nar
+from osloom.model.nar import Chunks, write_nar
 from osloom.model.store_path import check_content_address, hash_part, parse_content_address
 from osloom.model.tree import Tree
 
 
-def check_content(path: StorePath, tree: Tree, read: Read) -> None:
+def check_content(path: StorePath, tree: Tree, chunks: Chunks) -> None:
     """Whether the content address of `path`, if it has one, is of its node in `tree`.
 
-    `read` gives the content of a file in pieces. What the NAR hash has settled is not read again.
-    Raises FetchError.
+    What the NAR hash has settled is not read again. Raises FetchError.
     """
     if path.content_address is None:
         return
@@ -30,14 +29,16 @@ def check_content(path: StorePath, tree: Tree, read: Read) -> None:
         return  # The NAR hash is the address.
     place = path.path.lstrip("/")
     if method == "r" and itself:
-        found: tuple[str, ...] = digests_modulo(write_nar(tree, place, read), hash_part(path.name))
+        found: tuple[str, ...] = digests_modulo(
+            write_nar(tree, place, chunks), hash_part(path.name)
+        )
     elif method == "r":
-        found = (_digest(write_nar(tree, place, read), algorithm),)
+        found = (_digest(write_nar(tree, place, chunks), algorithm),)
     else:
         node = tree[place]
         if node.digest is None or node.mode & 0o111:
             _fail(path, "of a plain file, and it is none")
-        found = (_digest(read(node.digest), algorithm),)
+        found = (_digest(chunks(node.digest), algorithm),)
     if digest not in found:
         _fail(path, f"of another content, {algorithm}:{found[0]}")
 

@@ -147,7 +147,7 @@ class _Reader:
 
     def _node(self, path: str) -> None:
         """One node with its end; of a directory the beginning, which is then on the stack."""
-        self._text -= len(path)
+        self._keep_short(path)
         if len(path) >= _PATH_MAX // 4 and len(path.encode(errors="surrogateescape")) >= _PATH_MAX:
             self._fail(f"the path `{path[:60]}…` is too long for Linux")
         if self._starts(FILE):
@@ -164,19 +164,22 @@ class _Reader:
             self._nodes[path] = self._symlink()
         else:
             self._unknown((FILE, EXECUTABLE, DIRECTORY, SYMLINK), "file, directory or link")
+        self._expect(CLOSE, "`)`")
+
+    def _keep_short(self, text: str) -> None:
+        self._text -= len(text)
         if self._text < 0:
             self._fail(f"its paths and links have more than {_MOST_TEXT} characters")
-        self._expect(CLOSE, "`)`")
 
     def _symlink(self) -> Node:
         target = self._string(_PATH_MAX - 1, "a link's target")
         if not target or b"\0" in target:
             self._fail(f"`{_shown(target)}` is the target of a link in it")
-        self._text -= len(target)
         try:
             text = target.decode()
         except UnicodeDecodeError:
             self._fail(f"the target of a link, `{_shown(target)}`, is not UTF-8")
+        self._keep_short(text)
         return Node("symlink", 0o777, mtime=MTIME, target=text)
 
     def _file(self, *, executable: bool) -> Node:
