@@ -9,6 +9,7 @@ import binascii
 import os
 import threading
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
@@ -25,17 +26,15 @@ _PATIENCE = 60
 """Seconds that a helper may take; it may ask a person."""
 
 
-class Credentials(msgspec.Struct, frozen=True, kw_only=True):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
     """A name and a password, or an identity token for a token server."""
 
     username: str = ""
-    password: str = ""
-    identity_token: str = ""
+    password: str = field(default="", repr=False)
+    identity_token: str = field(default="", repr=False)
     source: str
     """Where they are from, for messages."""
-
-    def __repr__(self) -> str:
-        return f"Credentials({self.username!r}, {self.source!r})"
 
     @property
     def basic(self) -> str:

@@ -8,11 +8,10 @@ import hashlib
 import hmac
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
-
-import msgspec
 
 from osloom.base.errors import FetchError
 from osloom.fetch.storage.location import Location
@@ -21,7 +20,8 @@ EMPTY = hashlib.sha256(b"").hexdigest()
 _ALGORITHM = "AWS4-HMAC-SHA256"
 
 
-class Signer(msgspec.Struct, frozen=True, kw_only=True):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signer:
     """Who asks, and where."""
 
     key: str
