@@ -3,12 +3,10 @@
 import contextlib
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING
 
 import msgspec
 
-if TYPE_CHECKING:
-    import httpx
+from osloom.fetch.connection import Headers, Response
 
 _PATIENCE = 30.0
 """Seconds without a byte."""
@@ -32,25 +30,25 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
     status: int
-    headers: "httpx.Headers"
+    headers: Headers
     body: bytes
     """One byte more than the limit when there is more."""
     url: str
     """Where it came from in the end; `Location` is relative to it."""
 
 
-def read(answer: "httpx.Response", limit: int) -> Answer:
+def read(answer: Response, limit: int) -> Answer:
     """At most `limit` bytes of the body, and one more that says that there are more."""
     data = bytearray()
-    for chunk in answer.iter_raw():
+    for chunk in answer.chunks():
         data += chunk
         if len(data) > limit:
             break
     return Answer(
-        status=answer.status_code,
+        status=answer.status,
         headers=answer.headers,
         body=bytes(data[: limit + 1]),
-        url=str(answer.url),
+        url=answer.url,
     )
 
 

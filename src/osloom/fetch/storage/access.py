@@ -2,16 +2,16 @@
 
 import netrc
 import os
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from osloom.base.errors import FetchError
 
 PATIENCE = 30.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Access:
+class Access(msgspec.Struct, frozen=True, kw_only=True):
     """What of this machine's settings it takes to use storage elsewhere."""
 
     netrc: Path | None = None

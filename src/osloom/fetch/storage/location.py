@@ -8,10 +8,11 @@
 The parameters are those of Nix's stores, nix3-help-stores; what others it has is passed over.
 """
 
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
+
+import msgspec
 
 from osloom.base.errors import FetchError
 
@@ -19,8 +20,7 @@ _REGION = "us-east-1"
 """Of those who do not say it, as S3 itself and Nix have it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Location:
+class Location(msgspec.Struct, frozen=True, kw_only=True):
     """One address, taken apart."""
 
     text: str
@@ -28,7 +28,7 @@ class Location:
     kind: Literal["directory", "web", "s3"]
     base: str
     """The directory, or the address that names are put behind; without a slash at its end."""
-    parameters: dict[str, str] = field(default_factory=dict)
+    parameters: dict[str, str] = {}
 
     @property
     def region(self) -> str:

@@ -8,10 +8,11 @@ import hashlib
 import hmac
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
+
+import msgspec
 
 from osloom.base.errors import FetchError
 from osloom.fetch.storage.location import Location
@@ -20,8 +21,7 @@ EMPTY = hashlib.sha256(b"").hexdigest()
 _ALGORITHM = "AWS4-HMAC-SHA256"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Signer:
+class Signer(msgspec.Struct, frozen=True, kw_only=True):
     """Who asks, and where."""
 
     key: str

@@ -6,16 +6,15 @@ the host of the address alone. Bodies come as they are sent, never unpacked.
 
 import contextlib
 import hashlib
-import ssl
 import threading
 import time
 from base64 import b64encode
 from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
 from osloom.base.errors import FetchError
+from osloom.fetch.connection import Response, SilenceError
 from osloom.fetch.connections import Connections
 from osloom.fetch.download import GoneError
 from osloom.fetch.registry.messages import number, printable
@@ -23,9 +22,6 @@ from osloom.fetch.registry.retries import AGAIN, Retries, retry_after
 from osloom.fetch.registry.trust import is_loopback, make_context
 from osloom.fetch.storage.access import Access
 from osloom.fetch.storage.signing import EMPTY, Signer, now
-
-if TYPE_CHECKING:
-    import httpx
 
 MISSING = (403, 404, 410)
 """What is not there. S3 says 403 to those who may not list the bucket; Nix takes it as that, too."""
@@ -46,16 +42,18 @@ class Web:
         self._host = urlsplit(base).netloc
         self._access = access
         self._signer = signer
-        self._connections = Connections()
+        self._connections = Connections(
+            lambda: make_context([], access.certificates),
+            # A proxy of the environment does not lead back to this machine.
+            proxies=not is_loopback(urlsplit(base).hostname or ""),
+        )
         self._stopped = threading.Event()
-        self._guard = threading.Lock()
-        self._http: httpx.Client | None = None
 
     def read(self, name: str, *, limit: int) -> bytes | None:
         retries = self._retries()
         while True:
             with retries.transport(), self._asked("GET", self._url(name)) as answer:
-                if answer.status_code in MISSING:
+                if answer.status in MISSING:
                     return None
                 if self._is_good(answer, retries):
                     return self._small(answer, limit)
@@ -67,11 +65,11 @@ class Web:
         while True:
             headers = {"Range": f"bytes={have}-"} if have else {}
             with retries.transport(), self._asked("GET", self._url(name), headers) as answer:
-                if answer.status_code in MISSING:
+                if answer.status in MISSING:
                     raise GoneError(f"cannot find {self._base}/{name}")
                 if self._is_good(answer, retries, *([206] if have else [])):
                     # One that does not resume sends all of it again.
-                    again = 0 if answer.status_code == 206 else have
+                    again = 0 if answer.status == 206 else have
                     for chunk in self._chunks(answer):
                         fresh = chunk[again:] if again else chunk
                         again = max(again - len(chunk), 0)
@@ -90,7 +88,7 @@ class Web:
         retries = self._retries()
         while True:
             with retries.transport(), self._asked("HEAD", self._url(name)) as answer:
-                if answer.status_code in MISSING:
+                if answer.status in MISSING:
                     return None
                 if self._is_good(answer, retries):
                     # Without a length it is there all the same.
@@ -104,12 +102,11 @@ class Web:
         while True:
             asked = self._asked("PUT", self._url(name), headers, content)
             with retries.transport(), asked as answer:
-                if answer.status_code in (200, 201, 202, 204):
+                if answer.status in (200, 201, 202, 204):
                     return
-                if answer.status_code in (*MISSING, 405, 501):
+                if answer.status in (*MISSING, 405, 501):
                     raise FetchError(
-                        f"cannot write {self._base}/{name}: it answers with status "
-                        f"{answer.status_code}",
+                        f"cannot write {self._base}/{name}: it answers with status {answer.status}",
                         hint="see that it takes PUT, and that you may write to it",
                     )
                 self._is_good(answer, retries)
@@ -117,11 +114,10 @@ class Web:
 
     def stop(self) -> None:
         self._stopped.set()
-        self._connections.shut()
+        self._connections.stop()
 
     def close(self) -> None:
-        if self._http is not None:
-            self._http.close()
+        self._connections.close()
 
     def _url(self, name: str) -> str:
         if name.startswith(("https://", "http://")):
@@ -133,9 +129,9 @@ class Web:
     def _retries(self) -> Retries:
         return Retries(self._host, self._stopped, service=self._access.service)
 
-    def _is_good(self, answer: "httpx.Response", retries: Retries, *more: int) -> bool:
+    def _is_good(self, answer: Response, retries: Retries, *more: int) -> bool:
         """Whether it is what was asked for. Raises FetchError where another try is in vain."""
-        status = answer.status_code
+        status = answer.status
         if status == 200 or status in more:
             return True
         if status not in AGAIN:
@@ -146,7 +142,7 @@ class Web:
         retries.failed(f"it answers with status {status}", retry_after(answer.headers))
         return False
 
-    def _small(self, answer: "httpx.Response", limit: int) -> bytes:
+    def _small(self, answer: Response, limit: int) -> bytes:
         data = bytearray()
         for chunk in self._chunks(answer):
             data += chunk
@@ -154,16 +150,14 @@ class Web:
                 raise FetchError(f"cannot use {answer.url}: it has more than {limit} bytes")
         return bytes(data)
 
-    def _chunks(self, answer: "httpx.Response") -> Iterator[bytes]:
-        import httpx
-
+    def _chunks(self, answer: Response) -> Iterator[bytes]:
         start, count, patience = time.monotonic(), 0, self._access.patience
-        for chunk in answer.iter_raw():
+        for chunk in answer.chunks():
             count += len(chunk)
             seconds = time.monotonic() - start
             if seconds > patience:
                 if count < _LEAST * seconds:
-                    raise httpx.ReadTimeout("it sends next to nothing")
+                    raise SilenceError("it sends next to nothing")
                 start, count = time.monotonic(), 0
             yield chunk
 
@@ -174,12 +168,12 @@ class Web:
         url: str,
         headers: Mapping[str, str] | None = None,
         content: bytes | Path | None = None,
-    ) -> Iterator["httpx.Response"]:
+    ) -> Iterator[Response]:
         for _ in range(_MOST_REDIRECTS + 1):
             self._check(url)
             answer = self._send(method, url, headers or {}, content)
             place = answer.headers.get("Location")
-            if place is None or not _is_followed(method, answer.status_code):
+            if place is None or not _is_followed(method, answer.status):
                 with contextlib.closing(answer):
                     yield answer
                 return
@@ -192,24 +186,15 @@ class Web:
 
     def _send(
         self, method: str, url: str, headers: Mapping[str, str], content: bytes | Path | None
-    ) -> "httpx.Response":
-        import httpx
-
-        patience = self._access.patience
+    ) -> Response:
+        given = {**headers, **self._identity(method, url, content)}
+        body = _pieces(content) if isinstance(content, Path) else (content or b"",)
         try:
-            request = self._client().build_request(
-                method,
-                url,
-                headers={**headers, **self._identity(method, url, content)},
-                content=_pieces(content) if isinstance(content, Path) else content,
-                timeout=httpx.Timeout(patience, connect=min(patience, 15), pool=None),
-                extensions={"trace": self._connections.note},
-            )
-        except httpx.InvalidURL as error:
+            return self._connections.send(method, url, given, body, patience=self._access.patience)
+        except ValueError as error:
             raise FetchError(
                 f"cannot use {self._base}: `{printable(url)}` is no address"
             ) from error
-        return self._client().send(request, stream=True, follow_redirects=False)
 
     def _identity(self, method: str, url: str, content: bytes | Path | None) -> dict[str, str]:
         if urlsplit(url)[:2] != urlsplit(self._base)[:2]:
@@ -235,24 +220,6 @@ class Web:
                 f"cannot use {self._base}: it sends on to `{printable(url)}`",
                 hint="it must not lead from https to plain http",
             )
-
-    def _client(self) -> "httpx.Client":
-        import httpx
-
-        with self._guard:
-            if self._http is None:
-                context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-                loopback = is_loopback(urlsplit(self._base).hostname or "")
-                if self._base.startswith("https:") or not loopback:
-                    context = make_context([], self._access.certificates)
-                self._http = httpx.Client(
-                    verify=context,
-                    headers={"User-Agent": "osloom", "Accept-Encoding": "identity"},
-                    limits=httpx.Limits(max_connections=32, max_keepalive_connections=32),
-                    # A proxy of the environment does not lead back to this machine.
-                    trust_env=not loopback,
-                )
-            return self._http
 
 
 def _is_followed(method: str, status: int) -> bool:
