@@ -73,6 +73,10 @@ def _check_image(image: Image, nix: Nix, path: Path) -> Iterator[Mistake]:
         said = "`writable` is for an image in which Nix is used"
         hint = "add `packages` to the table `nix`, or `nix-bin` to the image's own"
         yield Mistake((*path, "nix", "writable"), said, hint)
+    for number, one in enumerate(image.remove if image.nix.packages else ()):
+        if f"{one}/".startswith(f"{STORE}/"):
+            said = f"`{one}` is in the store of Nix, where each path is whole or not there"
+            yield Mistake((*path, "remove", number), said, "leave a package out of `nix` instead")
     if image.debug_of is not None and image.nix.packages:
         said = "the tools of a debug variant are packages of Debian"
         yield Mistake((*path, "nix"), said, "name them in `packages`")

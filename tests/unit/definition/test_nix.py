@@ -191,6 +191,13 @@ WRONG = {
             " | say it in the configuration of the system"
         ),
     ),
+    "a part of a store path to leave out": (
+        '[image.a]\nnix = [".#app"]\nremove = ["/usr/share/doc", "/nix/store/*/share"]\n',
+        (
+            "3:29 `/nix/store/*/share` is in the store of Nix, where each path is whole or not there"
+            " | leave a package out of `nix` instead"
+        ),
+    ),
     "tools of a debug variant": (
         '[image.b]\noutputs = ["oci"]\n[image.a]\ndebug-of = "b"\nnix = [".#app"]\n',
         "5:1 the tools of a debug variant are packages of Debian | name them in `packages`",
