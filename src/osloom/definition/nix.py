@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from osloom.base.errors import Error, nearest
 from osloom.definition.check import Mistake, Path
-from osloom.model.closure import STORE
+from osloom.model.closure import STORE, is_flake
 from osloom.model.definition import Definition, Image
 from osloom.model.providers import Nix
 from osloom.model.store_path import parse_store_path
@@ -57,10 +57,6 @@ def _check_overrides(definition: Definition) -> Iterator[Mistake]:
         yield Mistake(("nix", "overrides"), said, "leave it out")
 
 
-def is_flake(installable: str) -> bool:
-    return not installable.startswith("/nix/")
-
-
 def _check_image(image: Image, nix: Nix, path: Path) -> Iterator[Mistake]:
     for number, one in enumerate(image.nix.packages):
         yield from _check_installable(one, image, (*path, "nix", "packages", number))
@@ -83,7 +79,7 @@ def _check_image(image: Image, nix: Nix, path: Path) -> Iterator[Mistake]:
 
 
 def _check_installable(text: str, image: Image, path: Path) -> Iterator[Mistake]:
-    if text.startswith("/nix/"):
+    if not is_flake(text):
         yield from _check_store_path(text, path)
         if image.architectures:
             said = f"`{text}` is for one machine, and the image is for several"
@@ -97,6 +93,8 @@ def _check_installable(text: str, image: Image, path: Path) -> Iterator[Mistake]
         if flake.replace("-", "").replace("_", "").isalnum():
             hint = f"did you mean `nixpkgs#{flake}`?"
         yield Mistake(path, said, hint)
+    elif flake.startswith("-"):
+        yield Mistake(path, f"`{flake}` is no flake", "write `FLAKE#ATTRIBUTE`")
     elif not attribute or not flake:
         missing = "attribute" if flake else "flake"
         example = f"{flake or '.'}#{attribute or 'default'}"

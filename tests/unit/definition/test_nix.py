@@ -85,6 +85,10 @@ WRONG = {
         '[image.a]\nnix = [".#"]\n',
         "2:8 `.#` names no attribute | write it as in `.#default`",
     ),
+    "an option for Nix": (
+        '[image.a]\nnix = ["--impure#app"]\n',
+        "2:8 `--impure` is no flake | write `FLAKE#ATTRIBUTE`",
+    ),
     "an attribute of no flake": (
         '[image.a]\nnixos = "#gateway"\n',
         "2:1 `#gateway` names no flake | write it as in `.#gateway`",
