@@ -7,7 +7,8 @@ twice). So the disk has to be the one that the configuration names, which is che
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+
+import msgspec
 
 from osloom.assemble import disk, oci, tar
 from osloom.assemble.request import Product, Request
@@ -205,7 +206,7 @@ def _in_container(request: Request) -> Request:
         group=request.name,
         inputs={"tree": request.tree},
     )
-    return replace(request, tree=checked.output())
+    return msgspec.structs.replace(request, tree=checked.output())
 
 
 def plan_disk(request: Request) -> tuple[Product, ...]:
