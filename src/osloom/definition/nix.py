@@ -142,6 +142,10 @@ def _check_beside_nixos(image: Image, path: Path) -> Iterator[Mistake]:
         said = "`nix` packages cannot be beside `nixos`, which says all of the image"
         hint = "add them to `environment.systemPackages` of the system"
         yield Mistake((*path, "nix", "packages"), said, hint)
+    if image.oci.debug:
+        said = "a NixOS system has no debug variant: its systemd has to be the first process"
+        hint = "leave it out; `osloom shell` brings the tools"
+        yield Mistake((*path, "oci", "debug"), said, hint)
 
 
 def _check_system(system: str, image: Image, name: str | int) -> Iterator[Mistake]:

@@ -177,6 +177,13 @@ WRONG = {
             " | add them to `environment.systemPackages` of the system"
         ),
     ),
+    "a debug variant of a system": (
+        '[image.a]\nnixos = ".#gateway"\noutputs = ["oci"]\noci.debug = true\n',
+        (
+            "4:5 a NixOS system has no debug variant: its systemd has to be the first process"
+            " | leave it out; `osloom shell` brings the tools"
+        ),
+    ),
     "what is inherited beside a system": (
         '[image.b]\nhostname = "b"\n[image.a]\nfrom = "b"\nnixos = ".#gateway"\n',
         (
