@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
+from osloom.compose.nix.writable import PACKAGES as WRITABLE
 from osloom.engine import toolset
 from osloom.model.definition import Definition, Image
 from osloom.run.machine import PACKAGES as MACHINE_PACKAGES
@@ -149,6 +150,8 @@ def nspawn_host(architecture: str) -> Image:
 
 def _request(image: Image, suite: str) -> Request:
     names, without = image.packages, image.without
+    if image.nix.writable:
+        names += tuple(name for name in WRITABLE if name not in names)
     if image.debug_of is not None:
         return Request(
             names=names or toolset.DEBUG,

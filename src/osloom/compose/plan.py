@@ -13,6 +13,7 @@ from osloom.compose.base import base_of
 from osloom.compose.configure import configure
 from osloom.compose.customise import Settings, customise
 from osloom.compose.foretell import foretell_modules
+from osloom.compose.nix.writable import plan_writable
 from osloom.compose.onto import merge_onto
 from osloom.compose.packages import merge_packages
 from osloom.compose.relocate import relocate
@@ -158,6 +159,8 @@ def plan_image(  # noqa: PLR0913  (what an image is made of)
         adapted = _adapted(name, image, tree, unpacked, epoch=epoch)
         tree, derived = adapted.output(), adapted.output("derived")
     tree = customised(tree)
+    if image.nix.writable:
+        tree = plan_writable(name, tree, epoch=epoch)
     work = Work(epoch=epoch, locale=image.locale, systemd=image.systemd, script=image.script)
     if not work.is_empty:
         tree = Step(
