@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from support.cli import Done, osloom
+from support.nix import NixWorld
 from support.programs import Programs
 
 # Whoever runs the tests in the background may have told them to ignore it, and what they start.
@@ -45,3 +46,9 @@ def registry_programs(tmp_path_factory: pytest.TempPathFactory, store: Path) -> 
     """A registry, what speaks with it, and what makes keys and passwords for it."""
     names = ("docker-registry", "skopeo", "oras", "podman", "bubblewrap", "openssl")
     return Programs(tmp_path_factory.mktemp("registry-programs"), store, *names, "apache2-utils")
+
+
+@pytest.fixture(scope="session")
+def nix_world(tmp_path_factory: pytest.TempPathFactory, store: Path) -> NixWorld:
+    """Real Nix with a closure, its keys and its caches; tests add to it, and change nothing."""
+    return NixWorld(tmp_path_factory.mktemp("nix-world"), store)

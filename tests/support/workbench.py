@@ -5,7 +5,7 @@ from pathlib import Path
 
 from osloom.assemble.request import Part, Product, Request
 from osloom.base.digest import Digest
-from osloom.base.progress import silent
+from osloom.base.progress import Reporter, silent
 from osloom.engine.build import Builder
 from osloom.engine.executor import Made
 from osloom.engine.step import Given, Job, Output, Step, action
@@ -31,13 +31,13 @@ class Here:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def run(self, step: Step, given: Mapping[str, Given]) -> Made:
+    def run(self, step: Step, given: Mapping[str, Given], *, report: Reporter = silent) -> Made:
         request = {
             "action": step.action.name,
             "parameters": dict(step.parameters),
             "inputs": dict(given),
         }
-        answer = run_action(self._store, request)
+        answer = run_action(self._store, request, report)
         return Made(outputs=answer["outputs"], facts=answer["facts"])
 
     def stop(self) -> None:

@@ -81,6 +81,18 @@ class Session:
                 directory=self.project.directory,
                 report=self.report,
             )
+        paths = [path for path in self.lock.store_paths if path.nar_hash in missing]
+        if paths:
+            from osloom.sources.nix.fetch import fetch_store_paths
+
+            fetch_store_paths(
+                self.store,
+                paths,
+                self.project.definition.nix,
+                directory=self.project.directory,
+                report=self.report,
+                executor=self._executor,
+            )
         return self.builder.make(wanted)
 
 

@@ -59,7 +59,7 @@ def _copy_extents(reader: int, writer: int, offset: int) -> None:
     def copy(piece: tuple[int, int]) -> None:
         position, end = piece
         while position < end:
-            count = _copy_range(reader, writer, end - position, position, position + offset)
+            count = copy_range(reader, writer, end - position, position, position + offset)
             if count == 0:
                 break
             position += count
@@ -78,7 +78,9 @@ def _copy_extents(reader: int, writer: int, offset: int) -> None:
             pass
 
 
-def _copy_range(reader: int, writer: int, count: int, source: int, target: int) -> int:
+def copy_range(reader: int, writer: int, count: int, source: int, target: int) -> int:
+    """Copy at most `count` bytes between open files; where they can, the two share the bytes until
+    one is written to. Gives how many there were."""
     try:
         return os.copy_file_range(reader, writer, count, source, target)
     except OSError as error:

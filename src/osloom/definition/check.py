@@ -13,6 +13,7 @@ import msgspec
 
 from osloom.base.errors import nearest
 from osloom.definition.kinds import (
+    array_kind,
     bare,
     choices,
     fields,
@@ -40,7 +41,14 @@ class Mistake:
 def check(value: Any, kind: Any, path: Path = ()) -> Iterator[Mistake]:
     """Every mistake in `value`, held against the type `kind`."""
     origin = get_origin(kind)
-    if origin is Annotated:
+    short = array_kind(kind)
+    if short is not None and not isinstance(value, dict):
+        yield from (
+            check(value, short, path)
+            if isinstance(value, list)
+            else [_wrong_type(value, kind, path)]
+        )
+    elif origin is Annotated:
         mistakes = list(check(value, get_args(kind)[0], path))
         yield from (_with_own_hint(one, kind, path) for one in mistakes)
         if not mistakes:
@@ -195,7 +203,7 @@ def _kind_of(value: Any) -> str:
 
 
 def _hint_for_type(value: Any, kind: Any, path: Path) -> str | None:
-    wanted = bare(kind)
+    wanted = bare(array_kind(kind) or kind)
     if wanted is str and isinstance(value, int | float):
         return f'put it in quotes: `"{str(value).lower()}"`'
     if wanted in (int, bool) and isinstance(value, str) and _is_written(value, wanted):

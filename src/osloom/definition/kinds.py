@@ -84,6 +84,12 @@ def said_beside(kind: Any, word: str) -> str | None:
     return None
 
 
+def array_kind(kind: Any) -> Any:
+    """What an array may hold that stands for the table `kind`; None where none may."""
+    short = said_beside(kind, "array")
+    return fields(bare(kind))[short].kind if short else None
+
+
 _WORDS: Mapping[Any, tuple[str, str]] = {
     str: ("a string", "strings"),
     int: ("a number", "numbers"),
@@ -96,6 +102,9 @@ _WORDS: Mapping[Any, tuple[str, str]] = {
 
 def in_words(kind: Any) -> str:
     """A type as people call it: `an array of strings`."""
+    short = array_kind(kind)
+    if short is not None:
+        return f"{in_words(short)} or {in_words(bare(kind))}"
     kind = bare(kind)
     origin = get_origin(kind)
     if is_union(kind):

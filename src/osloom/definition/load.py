@@ -3,8 +3,10 @@
 import os
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -12,7 +14,9 @@ from osloom.base.errors import DefinitionError, Where
 from osloom.definition.check import Mistake, check
 from osloom.definition.inherit import check_bases, check_parents, complete
 from osloom.definition.meaning import check_meaning, check_paths
+from osloom.definition.nix import check_nix
 from osloom.definition.positions import find
+from osloom.definition.shorthand import as_written, expand
 from osloom.model.definition import Definition
 
 FILE = "osloom.toml"
@@ -55,13 +59,21 @@ def parse(text: str, *, file: str, directory: Path | None = None) -> Definition:
     except tomllib.TOMLDecodeError as error:
         raise _syntax_error(error, text, file) from error
     _raise(list(check(raw, Definition)), text, file)
-    own = msgspec.convert(raw, Definition)
-    mistakes = [*check_parents(raw["image"]), *check_meaning(own)]
+    expanded = expand(raw)
+    images = expanded["image"]
+    own = msgspec.convert(expanded, Definition)
+    mistakes = [*check_parents(images), *check_meaning(own)]
     if directory is not None:
         mistakes += check_paths(own, directory)
-    _raise(mistakes, text, file)
-    _raise(list(check_bases(raw["image"])), text, file)
-    return msgspec.convert({**raw, "image": complete(raw["image"])}, Definition)
+    _raise(_placed(mistakes, raw), text, file)
+    _raise(_placed(check_bases(images), raw), text, file)
+    whole = msgspec.convert({**expanded, "image": complete(images)}, Definition)
+    _raise(_placed(check_nix(whole), raw), text, file)
+    return whole
+
+
+def _placed(mistakes: Iterable[Mistake], raw: Mapping[str, Any]) -> list[Mistake]:
+    return [replace(one, path=as_written(one.path, raw)) for one in mistakes]
 
 
 def _shown(path: Path) -> str:

@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 
 from osloom.definition import docstrings
-from osloom.definition.kinds import fields
-from osloom.model.definition import Definition
+from osloom.definition.kinds import bare, fields, said_beside
+from osloom.model.definition import Definition, Image
 from osloom.model.providers import Table
 
 FILE = "osloom.schema.json"
@@ -27,6 +27,13 @@ def json_schema() -> dict[str, Any]:
         *({"required": [key]} for key in ("source", "text", "link")),
         {"required": ["directory"], "properties": {"directory": {"const": True}}},
     ]
+    for key, field in fields(Image).items():
+        short = said_beside(field.kind, "array")
+        if short:
+            whole = definitions["Image"]["properties"][key]
+            items = definitions[bare(field.kind).__name__]["properties"][short]["items"]
+            choices = [{"type": "array", "items": items}, {"$ref": whole.pop("$ref")}]
+            definitions["Image"]["properties"][key] = {**whole, "anyOf": choices}
     top = definitions.pop("Definition")
     head = {"$schema": DIALECT, **top, "title": "osloom.toml"}
     return {**head, "$defs": dict(sorted(definitions.items()))}

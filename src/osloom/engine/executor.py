@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 from osloom.base.digest import Digest
 from osloom.base.errors import BuildError, Error
+from osloom.base.progress import Event, Reporter, silent
 from osloom.engine import clock
 from osloom.engine.step import Given, Job, Step
 from osloom.engine.worker import answer
@@ -37,7 +38,8 @@ class Executor(Protocol):
     slots: int
     """How many steps it takes at a time."""
 
-    def run(self, step: Step, given: Mapping[str, Given]) -> Made: ...
+    def run(self, step: Step, given: Mapping[str, Given], *, report: Reporter = silent) -> Made:
+        """`report` hears what the step's action says while it runs."""
 
     def stop(self) -> None:
         """End everything at once; nothing half-done stays."""
@@ -59,21 +61,22 @@ class _Worker:
         )
         os.close(alive)
 
-    def ask(self, request: Mapping[str, Any]) -> dict[str, Any]:
+    def ask(self, request: Mapping[str, Any], report: Reporter) -> dict[str, Any]:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.write(json.dumps(request) + "\n")
             self._process.stdin.flush()
-        line = self._process.stdout.readline()
-        if not line:
-            status = self._process.wait()
-            raise BuildError(
-                f"cannot finish the step: its worker process ended with status {status}",
-                hint="out of memory is the usual cause; the next run continues",
-            )
-        answer: dict[str, Any] = json.loads(line)
-        return answer
+        while line := self._process.stdout.readline():
+            answer: dict[str, Any] = json.loads(line)
+            if "event" not in answer:
+                return answer
+            report(Event(**answer["event"]))
+        status = self._process.wait()
+        raise BuildError(
+            f"cannot finish the step: its worker process ended with status {status}",
+            hint="out of memory is the usual cause; the next run continues",
+        )
 
     def kill(self) -> None:
         """End it, once: the thread that waits for its answer and the one that stops all may both."""
@@ -110,17 +113,17 @@ class LocalExecutor:
         self._workers: list[_Worker] = []
         self._stopped = False
 
-    def run(self, step: Step, given: Mapping[str, Given]) -> Made:
+    def run(self, step: Step, given: Mapping[str, Given], *, report: Reporter = silent) -> Made:
         request = {
             "action": step.action.name,
             "parameters": dict(step.parameters),
             "inputs": dict(given),
         }
         if self._is_quiet() and step.action.is_light(self._job(step, given)):
-            return _made(answer(self._store, json.dumps(request)))
+            return _made(answer(self._store, json.dumps(request), report))
         worker = self._take()
         try:
-            said = worker.ask(request)
+            said = worker.ask(request, report)
         except BaseException:
             worker.kill()
             with contextlib.suppress(ValueError):  # stopped meanwhile

@@ -1,10 +1,11 @@
 """A process that runs steps for another: one JSON line in, one JSON line out.
 
-What crosses the pipe is what a remote executor would be sent: the name and version of an action,
+Before its answer it may say how it gets on, in lines of their own, `{"event": …}`. What crosses the pipe is what a remote executor would be sent: the name and version of an action,
 its parameters, and digests. The process ends with its parent, and takes what it started along.
 """
 
 import base64
+import dataclasses
 import importlib
 import json
 import os
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from osloom.base.errors import Error
+from osloom.base.progress import Reporter, silent
 from osloom.engine import clock
 from osloom.engine.decoder import load_decoder
 from osloom.engine.step import Action, Job
@@ -29,21 +31,27 @@ def find_action(name: str) -> Action:
     return found
 
 
-def run_action(store: Store, request: dict[str, Any]) -> dict[str, Any]:
+def run_action(store: Store, request: dict[str, Any], report: Reporter = silent) -> dict[str, Any]:
     """Run one action; gives `outputs` and `facts`."""
     inputs = {
         name: tuple(given) if isinstance(given, list) else given
         for name, given in request["inputs"].items()
     }
     with store.working_directory() as work:
-        job = Job(store=store, parameters=request["parameters"], inputs=inputs, work=work)
+        job = Job(
+            store=store,
+            parameters=request["parameters"],
+            inputs=inputs,
+            work=work,
+            report=report,
+        )
         outputs = find_action(request["action"]).run(job)
         return {"outputs": dict(outputs), "facts": job.facts}
 
 
-def answer(store: Store, line: str) -> dict[str, Any]:
+def answer(store: Store, line: str, report: Reporter = silent) -> dict[str, Any]:
     try:
-        return run_action(store, json.loads(line))
+        return run_action(store, json.loads(line), report)
     except Error as error:
         return {"error": base64.b64encode(pickle.dumps(error)).decode()}
     except Exception:  # noqa: BLE001  (a bug of ours: its traceback is raised in the parent)
@@ -54,10 +62,16 @@ def answer(store: Store, line: str) -> dict[str, Any]:
 
 def _serve(requests: int, answers: int, root: Path) -> None:
     store = Store(root)
+    guard = threading.Lock()
     with os.fdopen(requests) as source, os.fdopen(answers, "w") as sink:
+
+        def say(what: dict[str, Any]) -> None:
+            with guard:
+                sink.write(json.dumps(what) + "\n")
+                sink.flush()
+
         for line in source:
-            sink.write(json.dumps(answer(store, line)) + "\n")
-            sink.flush()
+            say(answer(store, line, lambda event: say({"event": dataclasses.asdict(event)})))
 
 
 def _end_with_parent(descriptor: int) -> None:

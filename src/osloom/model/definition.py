@@ -294,7 +294,7 @@ class Image(Table, frozen=True, kw_only=True):
     """The image to start from: one of this file, `oci:REGISTRY/NAME:TAG` or `oci-layout:PATH`."""
     packages: tuple[PackageName, ...] = ()
     """Packages to install with what they depend on; `NAME=VERSION` picks a version."""
-    nix: NixPackages = NixPackages()
+    nix: Annotated[NixPackages, Meta(extra={"array": "packages"})] = NixPackages()
     """Packages of Nix, with all that they refer to."""
     nixos: Installable | None = None
     """A NixOS system that is the whole image: `.#nixosConfigurations.gateway`, or a store path."""
@@ -380,6 +380,12 @@ class Image(Table, frozen=True, kw_only=True):
             f"{name}/{one}": msgspec.structs.replace(self, architecture=one, architectures=())
             for one in self.architectures
         }
+
+    @property
+    def installables(self) -> tuple[str, ...]:
+        """All that the image takes from Nix, each once."""
+        nixos = (self.nixos,) if self.nixos is not None else ()
+        return tuple(dict.fromkeys((*nixos, *self.nix.packages)))
 
     @property
     def is_application(self) -> bool:

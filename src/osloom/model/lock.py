@@ -118,6 +118,11 @@ class LockedImage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     installables: dict[str, tuple[str, ...]] = {}
     """What the definition takes from Nix, as it says it, and the base names of the store paths
     that it is; the closure of all of them is in the image."""
+    evaluation: Digest | None = None
+    """Of how flakes were evaluated: for which system, and with which other inputs."""
+    flakes: dict[str, Digest] = {}
+    """Of the files of each local flake when it was evaluated; by the flake, as the definition
+    says it."""
 
 
 class Lock(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

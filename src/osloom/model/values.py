@@ -1,11 +1,12 @@
 """The values that a definition's keys may have: texts and numbers with their limits."""
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from msgspec import Meta
 
 # `extra` is for this program, not for the JSON schema: `inherit` is read by `definition.inherit`,
-# `hint` and `secret` (never to be shown) by `definition.check`.
+# `hint` and `secret` (never to be shown) by `definition.check`, `array` by `definition.shorthand`.
 
 Name = Annotated[
     str,
@@ -218,5 +219,10 @@ Arguments = Annotated[tuple[str, ...], Meta(extra={"inherit": "replace"})]
 BASES = ("oci:", "oci-layout:")
 """How `from` begins where it names an image of a registry, or a layout of one."""
 Architecture = Literal["amd64", "arm64"]
+SYSTEMS: Mapping[str, tuple[str, ...]] = {
+    "amd64": ("x86_64-linux", "i686-linux"),
+    "arm64": ("aarch64-linux", "armv7l-linux"),
+}
+"""What Nix calls the systems whose programs an architecture runs, its own first."""
 Architectures = Annotated[tuple[Architecture, ...], Meta(extra={"inherit": "replace"})]
 Format = Literal["oci", "nspawn", "disk", "initrd", "uki", "tar"]

@@ -16,13 +16,13 @@ import hashlib
 import itertools
 import os
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from osloom.base.digest import Digest, digest_bytes, from_hex, to_hex
 from osloom.base.errors import StoreError
-from osloom.base.files import sha256_sparse
+from osloom.base.files import copy_range, sha256_sparse
 
 MTIME = 315532800
 """1980-01-01, the first day that every format can hold."""
@@ -51,10 +51,30 @@ class BlobWriter:
         self.size = 0
         self.digest = Digest("")
 
-    def write(self, data: bytes) -> int:
+    def write(self, data: bytes | memoryview) -> int:
         self._hash.update(data)
         self.size += len(data)
         return self._file.write(data)
+
+    def clone(self, source: int, size: int, *, hear: Callable[[bytes], object]) -> None:
+        """Take `size` bytes of an open file, shared with it where the file system can do that.
+
+        `hear` gets the bytes too. All are read from the blob, not from the file: what is changed
+        there meanwhile, or later, is not what was hashed and kept.
+        """
+        self._file.flush()
+        own, start = self._file.fileno(), self.size
+        count = 0
+        while count < size and (
+            more := copy_range(source, own, size - count, count, start + count)
+        ):
+            count += more
+        for place in range(start, start + count, _CHUNK):
+            data = os.pread(own, min(_CHUNK, start + count - place), place)
+            self._hash.update(data)
+            hear(data)
+        self.size += count
+        self._file.seek(self.size)
 
     def finish(self) -> Digest:
         self.digest = from_hex(self._hash.hexdigest())
@@ -66,8 +86,8 @@ class Blobs:
 
     def __init__(self, root: Path, temporary: Path) -> None:
         self.root = root
+        self.temporary = temporary
         self._root = os.fspath(root)
-        self._temporary = os.fspath(temporary)
         # Names that no other process writes to, and no other thread: next() of a count is atomic.
         self._token = secrets.token_hex(8)
         self._numbers = itertools.count()
@@ -137,16 +157,19 @@ class Blobs:
         # to its place, because processes that make files in one directory wait for each other.
         text = to_hex(digest)
         place = f"{self._root}/{text[:2]}/{text[2:]}{'.x' if executable else ''}"
-        if not os.path.exists(place):  # noqa: PTH110
+        if not self._is_there(place):
             with self._new(f"{place}.", executable=executable) as (file, name):
                 file.write(data)
                 self._keep(file, name, place)
         return digest
 
+    def _is_there(self, place: str) -> bool:
+        return os.path.exists(place)  # noqa: PTH110  (hot path)
+
     @contextlib.contextmanager
     def writer(self, *, executable: bool = False) -> Iterator[BlobWriter]:
         """A blob whose content comes piece by piece; kept when the block ends well."""
-        with self._new(f"{self._temporary}/", executable=executable) as (file, name):
+        with self._new(f"{self.temporary}/", executable=executable) as (file, name):
             writer = BlobWriter(file)
             yield writer
             self._keep(file, name, self._place(writer.finish(), executable=executable))
@@ -172,7 +195,7 @@ class Blobs:
         name = f"{prefix}{self._token}-{next(self._numbers)}"
         mode = 0o755 if executable else 0o644
         try:
-            descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+            descriptor = os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
         except OSError as error:
             raise store_error("write to", self.root.parent, error) from error
         try:
@@ -186,8 +209,10 @@ class Blobs:
                 raise store_error("write to", self.root.parent, error) from error
             raise
 
-    @staticmethod
-    def _keep(file: BinaryIO, name: str, place: Path | str) -> None:
+    def _keep(self, file: BinaryIO, name: str, place: Path | str) -> None:
         file.flush()
         os.utime(file.fileno(), (MTIME, MTIME))
-        os.rename(name, place)  # noqa: PTH104
+        self._rename(name, os.fspath(place))
+
+    def _rename(self, name: str, place: str) -> None:
+        os.rename(name, place)  # noqa: PTH104  (hot path)

@@ -6,15 +6,15 @@ plain HTTP. Bodies come as they are sent, never unpacked: digests are of those b
 
 import contextlib
 import os
-import socket
 import ssl
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlencode, urljoin, urlsplit
 
 from osloom.base.errors import FetchError
+from osloom.fetch.connections import Connections
 from osloom.fetch.registry.authorize import Authorizer, refused
 from osloom.fetch.registry.credentials import Keyring
 from osloom.fetch.registry.messages import SMALL, Answer, Request, printable, read, said
@@ -30,7 +30,6 @@ from osloom.fetch.registry.trust import (
 
 if TYPE_CHECKING:
     import httpx
-    from httpcore import NetworkStream
 
 _HUB = "registry-1.docker.io"
 _REDIRECTS = (301, 302, 303, 307, 308)
@@ -45,7 +44,7 @@ class Client:
         self.host = host
         self.stopped = threading.Event()
         """Set when every thread is to give up; see `stop`."""
-        self._connections: set[NetworkStream] = set()
+        self._connections = Connections()
         self._server = _HUB if host == DOCKER_HUB else host
         self._directories = certificate_directories(host, environment)
         self._ca = given_authority(ca, environment)
@@ -66,13 +65,7 @@ class Client:
     def stop(self) -> None:
         """Make every thread give up, those too that wait for the registry."""
         self.stopped.set()
-        with self._guard:
-            connections = list(self._connections)
-        for one in connections:
-            found = one.get_extra_info("socket")
-            with contextlib.suppress(OSError):
-                # Closing would not wake who reads. Not TLS's own farewell: that would wait, too.
-                socket.socket.shutdown(found, socket.SHUT_RDWR)
+        self._connections.shut()
 
     def retries(self) -> Retries:
         return Retries(self.host, self.stopped)
@@ -157,16 +150,11 @@ class Client:
                 headers=headers,
                 content=content,
                 timeout=timeout,
-                extensions={"trace": self._note_connection},
+                extensions={"trace": self._connections.note},
             )
         except httpx.InvalidURL as error:
             raise FetchError(f"cannot use {self.host}: it refers to `{printable(url)}`") from error
         return http.send(made, stream=True, follow_redirects=False)
-
-    def _note_connection(self, event: str, info: Mapping[str, Any]) -> None:
-        if event in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
-            with self._guard:
-                self._connections.add(info["return_value"])
 
     def _client(self, url: str) -> "httpx.Client":
         """One for plain HTTP and one for TLS: reading the system's authorities takes its time."""

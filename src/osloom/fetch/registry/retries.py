@@ -40,9 +40,10 @@ class Retries:
     What breaks in the block is remembered, and raised by `wait` when there have been enough tries.
     """
 
-    def __init__(self, host: str, stopped: threading.Event) -> None:
+    def __init__(self, host: str, stopped: threading.Event, *, service: str = "registry") -> None:
         self._host = host
         self._stopped = stopped
+        self._service = service
         self._count = 0
         self._most = _TRIES
         self._problem = FetchError(f"cannot reach {host}")
@@ -57,7 +58,7 @@ class Retries:
             yield
         except httpx.TransportError as error:
             self._least = 0.0
-            self._problem = explain(error, self._host)
+            self._problem = explain(error, self._host, service=self._service)
             if _has(error, ssl.SSLCertVerificationError):
                 raise self._problem from error
             self._most = _REFUSED_TRIES if isinstance(error, httpx.ConnectError) else _TRIES
@@ -65,7 +66,8 @@ class Retries:
     def failed(self, problem: str, least: float = 0.0) -> None:
         """The server itself wants another try, in `least` seconds or later."""
         self._problem = FetchError(
-            f"cannot use {self._host}: {problem}", hint="the registry is in trouble: try later"
+            f"cannot use {self._host}: {problem}",
+            hint=f"the {self._service} is in trouble: try later",
         )
         self._most = _TRIES
         self._least = least
@@ -95,25 +97,30 @@ def retry_after(headers: "httpx.Headers") -> float:
     return 0.0
 
 
-def explain(error: "httpx.TransportError", host: str) -> FetchError:
-    """What a broken connection means for the user."""
+def explain(error: "httpx.TransportError", host: str, *, service: str = "registry") -> FetchError:
+    """What a broken connection means for the user; `service` is what they call the host."""
     import httpx
 
+    is_registry = service == "registry"
     if found := _has(error, ssl.SSLCertVerificationError):
         return FetchError(
             f"cannot trust {host}: its certificate is not valid here: {found.verify_message}",
             hint="for a private authority give its certificate with `--ca FILE`, "
-            f"or put it at /etc/containers/certs.d/{host}/ca.crt",
+            f"or put it at /etc/containers/certs.d/{host}/ca.crt"
+            if is_registry
+            else "for a private authority name its certificate in SSL_CERT_FILE",
         )
     if _has(error, ssl.SSLError):
         return FetchError(
             f"cannot reach {host}: it does not speak TLS as it should",
-            hint="`--insecure` is for registries that speak plain HTTP: never outside your own net",
+            hint="`--insecure` is for registries that speak plain HTTP: never outside your own net"
+            if is_registry
+            else "see whether its address is right",
         )
     said = re.sub(r"^\[Errno -?\d+\] ", "", str(error)) or type(error).__name__
     what = "no answer in time" if isinstance(error, httpx.TimeoutException) else said
     return FetchError(
-        f"cannot reach {host}: {what}", hint="check the network and the registry's name and port"
+        f"cannot reach {host}: {what}", hint=f"check the network and the {service}'s name and port"
     )
 
 

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import msgspec
 
-from osloom.base.errors import LockError
+from osloom.base.errors import Error, LockError
 from osloom.base.files import write_atomic
 from osloom.model.lock import VERSION, Lock
+
+_RESTORE = "restore it from version control, or delete it and run `osloom lock`"
 
 
 class _Head(msgspec.Struct):
@@ -25,6 +27,8 @@ def dump(lock: Lock) -> str:
     }
     if lock.bases:
         parts["bases"] = _lines([msgspec.to_builtins(one) for one in lock.bases])
+    if lock.store_paths:
+        parts["store_paths"] = _lines([msgspec.to_builtins(one) for one in lock.store_paths])
     return "{\n" + ",\n".join(f'"{name}": {text}' for name, text in parts.items()) + "\n}\n"
 
 
@@ -51,12 +55,39 @@ def parse(text: bytes, *, file: str) -> Lock:
                 f"this osloom knows version {VERSION}",
                 hint="use the osloom that wrote it, or run `osloom lock --upgrade`",
             )
-        return msgspec.json.decode(text, type=Lock)
+        lock = msgspec.json.decode(text, type=Lock)
     except msgspec.DecodeError as error:
         raise LockError(
             f"cannot read {file}: {error}",
-            hint="restore it from version control, or delete it and run `osloom lock`",
+            hint=_RESTORE,
         ) from error
+    _check_store_paths(lock, file)
+    return lock
+
+
+def _check_store_paths(lock: Lock, file: str) -> None:
+    """Names become paths, and a closure has to be whole."""
+    if not lock.store_paths and not any(image.installables for image in lock.images.values()):
+        return
+    from osloom.model.store_path import parse_store_path
+
+    known = {path.name for path in lock.store_paths}
+    asked = [
+        name
+        for one in lock.images.values()
+        for names in one.installables.values()
+        for name in names
+    ]
+    for name in (*asked, *(name for path in lock.store_paths for name in path.references)):
+        if name not in known:
+            raise LockError(f"cannot read {file}: it has no store path `{name}`", hint=_RESTORE)
+    for name in known:
+        try:
+            parsed = parse_store_path(name)
+        except Error as error:
+            raise LockError(f"cannot read {file}: {error.message}", hint=_RESTORE) from error
+        if parsed != name:
+            raise LockError(f"cannot read {file}: `{name}` is not a base name", hint=_RESTORE)
 
 
 def load(path: Path) -> Lock:

@@ -1,0 +1,273 @@
+"""A web server or S3 bucket as storage.
+
+Redirects are followed by hand: nothing goes from TLS to plain HTTP, and what says who asks goes to
+the host of the address alone. Bodies come as they are sent, never unpacked.
+"""
+
+import contextlib
+import hashlib
+import ssl
+import threading
+import time
+from base64 import b64encode
+from collections.abc import Generator, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urljoin, urlsplit
+
+from osloom.base.errors import FetchError
+from osloom.fetch.connections import Connections
+from osloom.fetch.download import GoneError
+from osloom.fetch.registry.messages import number, printable
+from osloom.fetch.registry.retries import AGAIN, Retries, retry_after
+from osloom.fetch.registry.trust import is_loopback, make_context
+from osloom.fetch.storage.access import Access
+from osloom.fetch.storage.signing import EMPTY, Signer, now
+
+if TYPE_CHECKING:
+    import httpx
+
+MISSING = (403, 404, 410)
+"""What is not there. S3 says 403 to those who may not list the bucket; Nix takes it as that, too."""
+_REDIRECTS = (301, 302, 303, 307, 308)
+_MOST_REDIRECTS = 5
+_LEAST = 1024
+"""Bytes a second; a server that sends fewer for as long as it may be silent, is as good as silent."""
+_PROGRESS = 64 << 10
+"""Bytes after which a new trouble is a new one, and not the old one again."""
+_CHUNK = 256 << 10
+
+
+class Web:
+    """See `storage.storage.Storage`."""
+
+    def __init__(self, base: str, access: Access, *, signer: Signer | None = None) -> None:
+        self._base = base
+        self._host = urlsplit(base).netloc
+        self._access = access
+        self._signer = signer
+        self._connections = Connections()
+        self._stopped = threading.Event()
+        self._guard = threading.Lock()
+        self._http: httpx.Client | None = None
+
+    def read(self, name: str, *, limit: int) -> bytes | None:
+        retries = self._retries()
+        while True:
+            with retries.transport(), self._asked("GET", self._url(name)) as answer:
+                if answer.status_code in MISSING:
+                    return None
+                if self._is_good(answer, retries):
+                    return self._small(answer, limit)
+            retries.wait()
+
+    def stream(self, name: str, *, size: int | None) -> Generator[bytes]:
+        retries = self._retries()
+        have = furthest = 0
+        while True:
+            headers = {"Range": f"bytes={have}-"} if have else {}
+            with retries.transport(), self._asked("GET", self._url(name), headers) as answer:
+                if answer.status_code in MISSING:
+                    raise GoneError(f"cannot find {self._base}/{name}")
+                if self._is_good(answer, retries, *([206] if have else [])):
+                    # One that does not resume sends all of it again.
+                    again = 0 if answer.status_code == 206 else have
+                    for chunk in self._chunks(answer):
+                        fresh = chunk[again:] if again else chunk
+                        again = max(again - len(chunk), 0)
+                        have += len(fresh)
+                        if have > furthest + _PROGRESS:
+                            furthest = have
+                            retries.moved()
+                        if fresh:
+                            yield fresh
+                    if size is None or have >= size:
+                        return
+                    retries.failed(f"`{name}` ends after {have} of {size} bytes")
+            retries.wait()
+
+    def size(self, name: str) -> int | None:
+        retries = self._retries()
+        while True:
+            with retries.transport(), self._asked("HEAD", self._url(name)) as answer:
+                if answer.status_code in MISSING:
+                    return None
+                if self._is_good(answer, retries):
+                    # Without a length it is there all the same.
+                    return number(answer.headers.get("Content-Length", "")) or 0
+            retries.wait()
+
+    def write(self, name: str, content: bytes | Path, *, kind: str) -> None:
+        size = len(content) if isinstance(content, bytes) else content.stat().st_size
+        headers = {"Content-Length": str(size), "Content-Type": kind}
+        retries = self._retries()
+        while True:
+            asked = self._asked("PUT", self._url(name), headers, content)
+            with retries.transport(), asked as answer:
+                if answer.status_code in (200, 201, 202, 204):
+                    return
+                if answer.status_code in (*MISSING, 405, 501):
+                    raise FetchError(
+                        f"cannot write {self._base}/{name}: it answers with status "
+                        f"{answer.status_code}",
+                        hint="see that it takes PUT, and that you may write to it",
+                    )
+                self._is_good(answer, retries)
+            retries.wait()
+
+    def stop(self) -> None:
+        self._stopped.set()
+        self._connections.shut()
+
+    def close(self) -> None:
+        if self._http is not None:
+            self._http.close()
+
+    def _url(self, name: str) -> str:
+        if name.startswith(("https://", "http://")):
+            return name
+        if name.startswith("/") or ".." in name.split("/"):
+            raise FetchError(f"cannot use {self._base}: `{printable(name)}` leads out of it")
+        return f"{self._base}/{name}"
+
+    def _retries(self) -> Retries:
+        return Retries(self._host, self._stopped, service=self._access.service)
+
+    def _is_good(self, answer: "httpx.Response", retries: Retries, *more: int) -> bool:
+        """Whether it is what was asked for. Raises FetchError where another try is in vain."""
+        status = answer.status_code
+        if status == 200 or status in more:
+            return True
+        if status not in AGAIN:
+            hint = None
+            if status == 401:
+                hint = "put a name and password for it into a netrc file, and name that in nix.conf"
+            raise FetchError(f"cannot use {self._base}: it answers with status {status}", hint=hint)
+        retries.failed(f"it answers with status {status}", retry_after(answer.headers))
+        return False
+
+    def _small(self, answer: "httpx.Response", limit: int) -> bytes:
+        data = bytearray()
+        for chunk in self._chunks(answer):
+            data += chunk
+            if len(data) > limit:
+                raise FetchError(f"cannot use {answer.url}: it has more than {limit} bytes")
+        return bytes(data)
+
+    def _chunks(self, answer: "httpx.Response") -> Iterator[bytes]:
+        import httpx
+
+        start, count, patience = time.monotonic(), 0, self._access.patience
+        for chunk in answer.iter_raw():
+            count += len(chunk)
+            seconds = time.monotonic() - start
+            if seconds > patience:
+                if count < _LEAST * seconds:
+                    raise httpx.ReadTimeout("it sends next to nothing")
+                start, count = time.monotonic(), 0
+            yield chunk
+
+    @contextlib.contextmanager
+    def _asked(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str] | None = None,
+        content: bytes | Path | None = None,
+    ) -> Iterator["httpx.Response"]:
+        for _ in range(_MOST_REDIRECTS + 1):
+            self._check(url)
+            answer = self._send(method, url, headers or {}, content)
+            place = answer.headers.get("Location")
+            if place is None or not _is_followed(method, answer.status_code):
+                with contextlib.closing(answer):
+                    yield answer
+                return
+            answer.close()
+            url = urljoin(url, place)
+        raise FetchError(
+            f"cannot use {self._base}: it sends from one place to the next without end"
+        )
+
+    def _send(
+        self, method: str, url: str, headers: Mapping[str, str], content: bytes | Path | None
+    ) -> "httpx.Response":
+        import httpx
+
+        patience = self._access.patience
+        try:
+            request = self._client().build_request(
+                method,
+                url,
+                headers={**headers, **self._identity(method, url, content)},
+                content=_pieces(content) if isinstance(content, Path) else content,
+                timeout=httpx.Timeout(patience, connect=min(patience, 15), pool=None),
+                extensions={"trace": self._connections.note},
+            )
+        except httpx.InvalidURL as error:
+            raise FetchError(
+                f"cannot use {self._base}: `{printable(url)}` is no address"
+            ) from error
+        return self._client().send(request, stream=True, follow_redirects=False)
+
+    def _identity(self, method: str, url: str, content: bytes | Path | None) -> dict[str, str]:
+        if urlsplit(url)[:2] != urlsplit(self._base)[:2]:
+            return {}
+        if self._signer is not None:
+            digest = _sha256(content)
+            return self._signer.headers(method, url, content=digest, moment=now())
+        login = self._access.login(urlsplit(url).hostname or "")
+        if login is None:
+            return {}
+        return {"Authorization": "Basic " + b64encode(":".join(login).encode()).decode()}
+
+    def _check(self, url: str) -> None:
+        """A redirect may lead to another host, and not from TLS to plain HTTP."""
+        try:
+            parts = urlsplit(url)
+            _ = parts.port
+        except ValueError:
+            parts = urlsplit("")
+        schemes = ("https",) if self._base.startswith("https:") else ("https", "http")
+        if parts.scheme not in schemes or not parts.hostname or parts.username is not None:
+            raise FetchError(
+                f"cannot use {self._base}: it sends on to `{printable(url)}`",
+                hint="it must not lead from https to plain http",
+            )
+
+    def _client(self) -> "httpx.Client":
+        import httpx
+
+        with self._guard:
+            if self._http is None:
+                context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+                loopback = is_loopback(urlsplit(self._base).hostname or "")
+                if self._base.startswith("https:") or not loopback:
+                    context = make_context([], self._access.certificates)
+                self._http = httpx.Client(
+                    verify=context,
+                    headers={"User-Agent": "osloom", "Accept-Encoding": "identity"},
+                    limits=httpx.Limits(max_connections=32, max_keepalive_connections=32),
+                    # A proxy of the environment does not lead back to this machine.
+                    trust_env=not loopback,
+                )
+            return self._http
+
+
+def _is_followed(method: str, status: int) -> bool:
+    return status in (307, 308) or (status in _REDIRECTS and method in ("GET", "HEAD"))
+
+
+def _pieces(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            yield chunk
+
+
+def _sha256(content: bytes | Path | None) -> str:
+    if content is None:
+        return EMPTY
+    if isinstance(content, bytes):
+        return hashlib.sha256(content).hexdigest()
+    with content.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
