@@ -1,6 +1,5 @@
 """What a machine adds to its image's Nix store, through updates, rollbacks, cuts and damage."""
 
-import os
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -55,6 +54,10 @@ def named(paths: list[str] | set[str]) -> set[str]:
     return {path.rpartition("/")[2][33:] for path in paths if not path.endswith(".drv")}
 
 
+def entries(directory: Path) -> list[str]:
+    return [path.name for path in directory.iterdir()]
+
+
 def known(machine: Path) -> set[str]:
     """What Nix has as valid."""
     live = sqlite3.connect(machine / "var/nix/db/db.sqlite")
@@ -68,15 +71,15 @@ def state(machine: Path) -> dict[str, object]:
     """All that matters of a machine that has just booted."""
     added = sqlite3.connect(machine / "added.sqlite")
     rows = [
-        sorted(added.execute(f"SELECT * FROM {table}"))  # noqa: S608
+        sorted(added.execute(f"SELECT * FROM {table}"))
         for table in ("Path", "Reference", "Output", "Shown")
     ]
     added.close()
     return {
         "known": sorted(known(machine)),
         "added": rows,
-        "upper": sorted(path.name for path in (machine / "upper").iterdir()),
-        "shelf": sorted(path.name for path in (machine / "shelf").iterdir()),
+        "upper": sorted(entries(machine / "upper")),
+        "shelf": sorted(entries(machine / "shelf")),
     }
 
 
@@ -85,7 +88,7 @@ def test_what_was_added_outlives_an_update_and_a_rollback(host: NixHost, machine
     assert named(known(machine)) == {"seed", "app-2", "libc-2", "common", "libc-1", "own", "mine"}
     assert host.boot(1, machine, _SOUND).check() == "libc-1\nown\n"
     assert named(known(machine)) == {"seed", "app-1", "common", "libc-1", "own", "mine"}
-    assert named(os.listdir(machine / "shelf")) == {"seed", "libc-1"}
+    assert named(entries(machine / "shelf")) == {"seed", "libc-1"}
 
 
 def test_what_was_not_kept_in_time_is_named_and_comes_back(host: NixHost, tmp_path: Path) -> None:
@@ -102,7 +105,7 @@ def test_what_was_not_kept_in_time_is_named_and_comes_back(host: NixHost, tmp_pa
     assert host.boot(1, machine, _SOUND).check() == "libc-1\nown\n"
     forget = "/usr/libexec/nix-writable forget; nix-store --gc"
     assert host.boot(2, machine, forget).check().startswith(line)
-    assert os.listdir(machine / "shelf") == []
+    assert entries(machine / "shelf") == []
     assert host.boot(2, machine, _VERIFY).check() == ""
     assert named(known(machine)) == {"seed", "app-2", "libc-2", "common"}
 
@@ -144,8 +147,8 @@ def test_the_collector_frees_what_was_added_and_nothing_of_the_image(
     collect = f"rm /nix/var/nix/gcroots/mine; {collect}; {_KEEP}; {_VERIFY}"
     assert "-app-1'" not in host.boot(1, machine, collect).check()
     assert named(known(machine)) == {"seed", "app-1", "libc-1", "common"}
-    assert {path for path in os.listdir(machine / "upper") if path != ".links"} == set()
-    assert os.listdir(machine / "shelf") == []
+    assert {path for path in entries(machine / "upper") if path != ".links"} == set()
+    assert entries(machine / "shelf") == []
     assert host.boot(2, machine, "/nix/store/*-app-2/bin/say").check() == "libc-2\ncommon\n"
     assert named(known(machine)) == {"seed", "app-2", "libc-2", "common"}
 
@@ -173,7 +176,7 @@ def test_a_path_that_the_next_release_brings_too_stays_the_machines(
     build = "nix-build -o /nix/var/nix/gcroots/two /srv -A app-2"
     host.boot(1, machine, f"{build}; {_KEEP}").check()
     assert host.boot(2, machine, f"{_SOUND}; /nix/var/nix/gcroots/two/bin/say; {_KEEP}").check()
-    assert "app-2" in named(os.listdir(machine / "shelf"))
+    assert "app-2" in named(entries(machine / "shelf"))
     both = f"{_SOUND}; /nix/var/nix/gcroots/two/bin/say"
     assert host.boot(1, machine, both).check() == "libc-1\nown\nlibc-2\ncommon\n"
 
