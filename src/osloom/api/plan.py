@@ -18,10 +18,11 @@ from osloom.api.requests import (
 from osloom.api.session import Session
 from osloom.assemble.formats import FORMATS, assembler
 from osloom.assemble.oci_index import plan_index
-from osloom.assemble.request import Part, Product, Request
+from osloom.assemble.request import Part, Product, Request, StorePart
 from osloom.base.digest import Digest
 from osloom.base.errors import UsageError, nearest
 from osloom.compose.ingest import ingest
+from osloom.compose.nix.plan import NixPackages
 from osloom.compose.plan import (
     ImagePlan,
     Programs,
@@ -35,6 +36,8 @@ from osloom.compose.plan import (
 from osloom.engine.step import Output
 from osloom.model.definition import Image
 from osloom.model.lock import Base
+from osloom.model.nix_package import parse_package_name
+from osloom.sources.nix.steps import plan_store_path
 from osloom.store.store import Store
 
 
@@ -123,8 +126,18 @@ def _request(
         programs=_programs(session, image, base),
         sources=_sources(session.project.directory, image, session.store),
         base=_plan_base(below) if below else None,
+        nix=_nix_packages(session, image, locked) if image.nix.is_used else None,
     )
     return _assembly(session, name, image, own, base[1], locked), own
+
+
+def _nix_packages(session: Session, image: Image, locked: str) -> NixPackages:
+    installables = session.lock.images[locked].installables
+    return NixPackages(
+        packages=tuple(installables[one] for one in dict.fromkeys(image.nix.packages)),
+        closure=session.lock.closure_of(locked),
+        installed=image.nix.installed or image.nix.writable,
+    )
 
 
 def _plan_base(base: Base) -> Output:
@@ -198,7 +211,7 @@ def _assembly(
         architecture=session.lock.images[locked].architecture,
         epoch=session.epoch(locked),
         commit=session.commit,
-        version=_version(session, image, planned),
+        version=_version(session, image, planned, locked),
         tree=planned.tree,
         derived=planned.derived,
         foretold=planned.foretold,
@@ -212,6 +225,15 @@ def _assembly(
             )
             for one in planned.packages
         ),
+        closure=tuple(
+            StorePart(
+                name=path.name,
+                references=path.references,
+                size=path.nar_size,
+                tree=plan_store_path(path),
+            )
+            for path in session.lock.closure_of(locked)
+        ),
         tools=planned.programs.tools,
         compressors=plan_merge("compressors", compressors, dpkg=False),
         base=session.lock.base_of(locked),
@@ -220,10 +242,15 @@ def _assembly(
     )
 
 
-def _version(session: Session, image: Image, planned: ImagePlan) -> str:
+def _version(session: Session, image: Image, planned: ImagePlan, locked: str) -> str:
     own = session.project.definition.project.version
+    if not image.is_application or own != "0":
+        return own
     main = main_package(image, [one.package for one in planned.packages])
-    return main.version if image.is_application and main is not None and own == "0" else own
+    if main is None and image.nix.packages:
+        first = session.lock.images[locked].installables[image.nix.packages[0]]
+        return parse_package_name(first[0]).version or own
+    return main.version if main is not None else own
 
 
 def _sources(directory: Path, image: Image, store: Store) -> dict[str, Digest]:

@@ -161,7 +161,8 @@ def _request(image: Image, suite: str) -> Request:
             recommends=False,
             without=(*without, *SCRIPTS_ONLY),
         )
-    if image.is_application:
+    # Packages of Nix bring along all that they need.
+    if image.is_application and (names or not image.nix.packages):
         names += tuple(name for name in APPLICATION if name not in (*names, *without))
         without += SCRIPTS_ONLY
     return Request(

@@ -11,7 +11,7 @@ often. Which packages share a layer says assemble.grouping.
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -144,12 +144,28 @@ def _put_right(tree: Tree, layers: Iterable[Tree]) -> dict[str, Node]:
     return {path: tree[path] for path, node in applied.items() if tree[path] != node}
 
 
+def without_store_paths(tree: Tree, names: Collection[str]) -> Tree:
+    """`tree` without the paths of a Nix store of these base names."""
+    if not names:
+        return tree
+    store, gone = "nix/store/", frozenset(names)
+    return tree.where(
+        lambda path, _: not path.startswith(store) or path.split("/", 3)[2] not in gone
+    )
+
+
 def _first(path: str, node: Node) -> str:
     return node.target if node.kind == "hardlink" else path
 
 
 def _is_below(path: str, prefixes: tuple[str, ...]) -> bool:
     return any(path == prefix or path.startswith(f"{prefix}/") for prefix in prefixes)
+
+
+def title_of(names: Sequence[str]) -> str:
+    """What a layer of these packages is called in the image's history."""
+    few = ", ".join(names[:6])
+    return few if len(names) <= 6 else f"{few} and {len(names) - 6} more"
 
 
 def with_parents_of(nodes: Mapping[str, Node], tree: Mapping[str, Node]) -> Tree:
@@ -163,10 +179,14 @@ def with_parents_of(nodes: Mapping[str, Node], tree: Mapping[str, Node]) -> Tree
 
 @action(version=3, light=True)
 def split_layers(job: Job) -> Mapping[str, Digest]:
-    """The tree `tree` split by `packages`: `layer-0`, `layer-1` … as trees."""
+    """The tree `tree` split by `packages`: `layer-0`, `layer-1` … as trees.
+
+    The store paths `closure` are left out: they have layers of their own.
+    """
     parameters = job.parameters
     packages = map(Shipped, parameters["names"], job.trees("packages"), parameters["groups"])
-    layers = split(job.tree(), list(packages), parameters["own"])
+    tree = without_store_paths(job.tree(), parameters.get("closure", ()))
+    layers = split(tree, list(packages), parameters["own"])
     return {f"layer-{number}": job.store.add_tree(layer) for number, layer in enumerate(layers)}
 
 
@@ -174,10 +194,19 @@ _LIGHT = 1 << 20
 """Bytes."""
 
 
-@action(version=2, light=lambda job: job.tree().size < _LIGHT)
+def is_small(*trees: Tree) -> bool:
+    """Whether a layer of these is written faster than a process starts for it."""
+    return sum(tree.size for tree in trees) < _LIGHT
+
+
+@action(version=2, light=lambda job: is_small(job.tree()))
 def write_layer(job: Job) -> Mapping[str, Digest]:
     """The tree `tree` as a layer blob, and its descriptor and diff ID as `info`."""
-    tree = job.tree()
+    return write_tree(job, job.tree())
+
+
+def write_tree(job: Job, tree: Tree) -> Mapping[str, Digest]:
+    """`tree` as a layer blob, compressed as `compression` says, and `info`."""
     blobs = job.store.blobs
     diff = hashlib.sha256()
 

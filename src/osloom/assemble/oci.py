@@ -14,10 +14,18 @@ from osloom.assemble.base import added_to_base, base_of, blobs_of_base, said_of_
 from osloom.assemble.compression import programs
 from osloom.assemble.debug import STAY, add_tools
 from osloom.assemble.grouping import group
-from osloom.assemble.layers import ON_TOP, split_layers, write_layer
-from osloom.assemble.oci_config import check_config, effective, identity, image_config, platform
+from osloom.assemble.layers import ON_TOP, split_layers, title_of, write_layer
+from osloom.assemble.oci_config import (
+    check_config,
+    effective,
+    identity,
+    image_config,
+    platform,
+    with_path,
+)
 from osloom.assemble.oci_layout import CONFIG, MANIFEST, Layout, canonical_json
 from osloom.assemble.request import Product, Request
+from osloom.assemble.store_layers import plan_store_layers
 from osloom.base.digest import Digest
 from osloom.engine.step import Job, Output, Step, action
 from osloom.model.application import Derived
@@ -40,7 +48,9 @@ def write_layout(job: Job) -> Mapping[str, Digest]:
         blobs.read(job.digest("derived")) if "derived" in job.inputs else b"{}", type=Derived
     )
     base = base_of(job)
+    more = () if "PATH" in settings.env else derived.path
     settings = effective(base.inherited(settings), derived)
+    settings = with_path(settings, more) if more else settings
     check_config(settings, job.tree(), blobs.read)
     if parameters["debug"]:
         entrypoint = (f"/{STAY}", *settings.entrypoint)
@@ -95,12 +105,28 @@ def plan(request: Request) -> tuple[Product, ...]:
     _, room = added_to_base(request)
     count = min(request.image.oci.layers, room)
     # Too few layers for packages of their own: one for everything, or one below the files.
-    parts = request.parts if count > 1 else ()
-    return plan_grouped(request, group(parts, count - ON_TOP))
+    packages, paths = _shares(request, max(count - ON_TOP, 1)) if count > 1 else (0, 0)
+    return plan_grouped(request, group(request.parts if packages else (), packages), paths)
 
 
-def plan_grouped(request: Request, groups: Sequence[int]) -> tuple[Product, ...]:
-    """`groups` has the number of each package's layer, from 0; none: no package has one."""
+def _shares(request: Request, count: int) -> tuple[int, int]:
+    """Of `count` layers how many are for packages, and how many for store paths.
+
+    Each may have half of them, and more where the other needs less: so what changes in one
+    seldom moves anything of the other.
+    """
+    if not request.closure:
+        return count, 0
+    sources = len({part.source for part in request.parts})
+    packages = min(sources, max(count // 2, count - len(request.closure)))
+    return packages, count - packages
+
+
+def plan_grouped(request: Request, groups: Sequence[int], paths: int = 0) -> tuple[Product, ...]:
+    """`groups` has the number of each package's layer, from 0; none: no package has one.
+
+    `paths` is how many layers store paths may have.
+    """
     added, room = added_to_base(request)
     given = request.image.oci
     # Where it goes is no part of what it is.
@@ -108,7 +134,8 @@ def plan_grouped(request: Request, groups: Sequence[int]) -> tuple[Product, ...]
         given, layers=min(given.layers, room), repository=None, tags=()
     )
     parts = request.parts if groups else ()
-    own = sorted(request.image.files) if settings.layers >= ON_TOP + bool(parts) else []
+    closure = request.closure if paths else ()
+    enough = settings.layers >= ON_TOP + bool(parts) + bool(closure)
     divided = Step(
         action=split_layers,
         title=f"divide {request.name} into layers",
@@ -116,7 +143,8 @@ def plan_grouped(request: Request, groups: Sequence[int]) -> tuple[Product, ...]
         parameters={
             "groups": list(groups),
             "names": [part.name for part in parts],
-            "own": own,
+            "own": sorted(request.image.files) if enough else [],
+            **({"closure": [part.name for part in closure]} if closure else {}),
         },
         inputs={"tree": added, "packages": tuple(part.tree for part in parts)},
     )
@@ -124,7 +152,7 @@ def plan_grouped(request: Request, groups: Sequence[int]) -> tuple[Product, ...]
         [part for part, number in zip(parts, groups, strict=True) if number == one]
         for one in range(max(groups, default=-1) + 1)
     ]
-    titles = [_title([part.name for part in some]) for some in members]
+    titles = [title_of([part.name for part in some]) for some in members]
     titles += ["configuration", "files of the definition"]
     weights = [sum(part.size for part in some) for some in members] + [0] * ON_TOP
     trees = [divided.output(f"layer-{number}") for number in range(len(titles))]
@@ -143,6 +171,10 @@ def plan_grouped(request: Request, groups: Sequence[int]) -> tuple[Product, ...]
         )
         for title, tree, weight in zip(titles, trees, weights, strict=True)
     ]
+    if closure:
+        below = plan_store_layers(closure, paths, settings.compression, request.compressors)
+        titles = [*(title for title, _ in below), *titles]
+        layers = [*(step for _, step in below), *layers]
     layout = Step(
         action=write_layout,
         title=f"write {request.name}.oci",
@@ -185,9 +217,3 @@ def plan_tools(name: str, tree: Output, tools: Output, *, epoch: int) -> Output:
 def plain_tag(version: str) -> str:
     """A package's version as a tag may have it, without its epoch: `1.26.3-3-deb13u1`."""
     return re.sub(r"[^A-Za-z0-9._-]", "-", version.partition(":")[2] or version)[:128]
-
-
-def _title(names: list[str]) -> str:
-    return (
-        ", ".join(names) if len(names) <= 6 else f"{', '.join(names[:6])} and {len(names) - 6} more"
-    )

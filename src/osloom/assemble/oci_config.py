@@ -32,6 +32,16 @@ def effective(settings: Oci, derived: Derived) -> Oci:
     )
 
 
+def with_path(settings: Oci, directories: Sequence[str]) -> Oci:
+    """Settings with `directories` in PATH: after those of /usr/local, where somebody puts by hand
+    what has to go first, and before the first of the distribution's."""
+    words = settings.env.get("PATH", PATH).split(":")
+    own = set(PATH.split(":")[2:])
+    place = next((number for number, word in enumerate(words) if word in own), len(words))
+    path = dict.fromkeys((*words[:place], *directories, *words[place:]))
+    return msgspec.structs.replace(settings, env={**settings.env, "PATH": ":".join(path)})
+
+
 def identity(derived: Derived, *, name: str, version: str, revision: str) -> dict[str, str]:
     """What the image is called, annotations.md; labels of the configuration say the same."""
     said = {

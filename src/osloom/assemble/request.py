@@ -24,6 +24,20 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StorePart:
+    """One path of a Nix store in an image; the image has it exactly as it is in its tree."""
+
+    name: str
+    """The base name."""
+    references: tuple[str, ...]
+    """Base names of the paths that it refers to."""
+    size: int
+    """Of its archive, in bytes."""
+    tree: Output
+    """Its nodes, at `nix/store/NAME`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """One image to be written in some format."""
 
@@ -48,6 +62,7 @@ class Request:
     foretold: Output | None = None
     """A tree that will probably have the same kernel, and is there sooner."""
     parts: tuple[Part, ...]
+    closure: tuple[StorePart, ...] = ()
     tools: Output
     """The tree of the tools image."""
     compressors: Output

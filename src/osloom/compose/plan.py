@@ -13,6 +13,7 @@ from osloom.compose.base import base_of
 from osloom.compose.configure import configure
 from osloom.compose.customise import Settings, customise
 from osloom.compose.foretell import foretell_modules
+from osloom.compose.nix.plan import NixPackages, plan_packages_of_nix
 from osloom.compose.nix.writable import plan_writable
 from osloom.compose.onto import merge_onto
 from osloom.compose.packages import merge_packages
@@ -132,8 +133,9 @@ def plan_image(  # noqa: PLR0913  (what an image is made of)
     programs: Programs,
     sources: Mapping[str, Digest],
     base: Output | None = None,
+    nix: NixPackages | None = None,
 ) -> ImagePlan:
-    """Merge, configure, customise, run scripts, finish; the last is the image tree.
+    """Merge, configure, customise, run scripts, finish, add packages of Nix: the image tree.
 
     `sources` has the tree of each of the image's files that has a source; `base` is the tree of
     the base image.
@@ -144,6 +146,19 @@ def plan_image(  # noqa: PLR0913  (what an image is made of)
     def customised(tree: Output) -> Output:
         return _customised(
             name, image, {"tree": tree, **below}, project=project, epoch=epoch, sources=sources
+        )
+
+    def with_nix(tree: Output) -> Step:
+        assert nix is not None
+        alone = image.is_application and not image.packages
+        before = {"derived": derived} if derived else {}
+        return plan_packages_of_nix(
+            name,
+            nix,
+            {"tree": tree, **below, **before},
+            epoch=epoch,
+            application=alone,
+            entrypoint=alone and not (image.oci.entrypoint or image.service),
         )
 
     foretold = derived = None
@@ -159,10 +174,9 @@ def plan_image(  # noqa: PLR0913  (what an image is made of)
         adapted = _adapted(name, image, tree, unpacked, epoch=epoch)
         tree, derived = adapted.output(), adapted.output("derived")
     tree = customised(tree)
-    if image.nix.writable:
-        tree = plan_writable(name, tree, epoch=epoch)
     work = Work(epoch=epoch, locale=image.locale, systemd=image.systemd, script=image.script)
     if not work.is_empty:
+        tree = with_nix(tree).output() if nix else tree
         tree = Step(
             action=run_scripts,
             title=f"run scripts of {name}",
@@ -170,9 +184,15 @@ def plan_image(  # noqa: PLR0913  (what an image is made of)
             parameters={"work": msgspec.to_builtins(work)},
             inputs={"tree": tree, **programs.inputs},
         ).output()
+    tree = _finished(name, image, {"tree": tree, **below}, epoch=epoch)
+    if nix is not None:
+        last = with_nix(tree)
+        tree, derived = last.output(), last.output("derived")
+    if image.nix.writable:
+        tree = plan_writable(name, tree, epoch=epoch)
     return ImagePlan(
         programs=programs,
-        tree=_finished(name, image, {"tree": tree, **below}, epoch=epoch),
+        tree=tree,
         foretold=foretold,
         packages=unpacked,
         base=base,

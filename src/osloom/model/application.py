@@ -10,6 +10,8 @@ class Derived(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     user: str | None = None
     """`UID:GID`."""
     environment: dict[str, str] = {}
+    path: tuple[str, ...] = ()
+    """Directories of programs that go before the distribution's in PATH."""
     working_directory: str | None = None
     stop_signal: str | None = None
     volumes: tuple[str, ...] = ()

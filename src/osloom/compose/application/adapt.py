@@ -109,6 +109,9 @@ def adapt(job: Job) -> Mapping[str, Digest]:
 
 def _prepare(root: Root, accounts: Accounts, tree: Tree, controls: Sequence[Control]) -> Derived:
     """What scripts and the packages of every system would have put into /etc."""
+    if not controls:
+        # What os-release(5) says of a system that has no name of its own.
+        root.write("usr/lib/os-release", 'NAME=Linux\nID=linux\nPRETTY_NAME="Linux"\n')
     if "etc/nsswitch.conf" not in root.nodes:
         root.write("etc/nsswitch.conf", _NSSWITCH)
     add_user(accounts, "nobody", epoch=root.epoch)

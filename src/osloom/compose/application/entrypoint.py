@@ -1,8 +1,8 @@
 """Which program of a package an application runs, when nobody says."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from osloom.model.tree import Tree
+from osloom.model.tree import Node, Tree, resolve_links
 
 DIRECTORIES = (
     "usr/local/bin",
@@ -35,11 +35,11 @@ def programs(shipped: Tree, tree: Tree) -> list[str]:
     return sorted({place for place in places if _is_known(place) and is_program(tree, place[1:])})
 
 
-def is_program(tree: Tree, path: str) -> bool:
+def is_program(nodes: Mapping[str, Node], path: str) -> bool:
     """Whether `path` is, at the end of its links, a file that may be executed."""
-    node = tree.get(tree.resolve(path))
+    node = nodes.get(resolve_links(nodes, path))
     if node is not None and node.kind == "hardlink":
-        node = tree.get(node.target)
+        node = nodes.get(node.target)
     return node is not None and node.kind == "file" and bool(node.mode & 0o111)
 
 

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from importlib.resources import files
 
 from osloom.base.digest import Digest
-from osloom.base.errors import BuildError
 from osloom.compose.customise import Root
 from osloom.engine.step import Job, Output, Step, action
 from osloom.model.tree import Node, Tree
@@ -17,36 +16,34 @@ PACKAGES = ("nix-bin", "sqlite3")
 """What the image needs beside its own packages: Nix, and what the boot reads databases with."""
 
 _UNITS = "usr/lib/systemd/system"
+_PROGRAM = "nix-writable"
 _PLACES = {
-    "nix-writable": "usr/libexec",
+    _PROGRAM: "usr/libexec",
     "nix-writable.service": _UNITS,
     "nix-keep.service": _UNITS,
     "nix-keep.path": _UNITS,
+    "nix-writable.sh": "etc/profile.d",
 }
+_STATE = "var/lib/nix"
+_PROFILE_OF_ROOT = "/nix/var/nix/profiles/per-user/root/profile"
 _WANTED = {"nix-writable.service": "local-fs.target", "nix-keep.path": "paths.target"}
-_DATABASE = "nix/var/nix/db/db.sqlite"
-
 
 @action(version=1, light=True)
 def make_writable(job: Job) -> Mapping[str, Digest]:
-    """The tree `tree` with the program and the units. Raises BuildError without a database."""
+    """The tree `tree`, which has Nix's database, with the program and the units."""
     tree = job.tree()
-    if _DATABASE not in tree:
-        raise BuildError(
-            f"cannot make the Nix store of {job.parameters['name']} writable: "
-            f"the image has no database of it at `/{_DATABASE}`",
-            hint="nothing but `nix` may put files below /nix",
-        )
     root = Root(dict(tree.items()), job.store.blobs, job.parameters["epoch"])
     for name, text in job.parameters["files"].items():
-        mode = 0o644 if "." in name else 0o755
+        mode = 0o755 if name == _PROGRAM else 0o644
         root.write(f"{_PLACES[name]}/{name}", text, mode=mode)
     for unit, target in _WANTED.items():
         root.put(f"{_UNITS}/{target}.wants/{unit}", Node("symlink", 0o777, target=f"../{unit}"))
-    # Where a root cannot be written to, what is mounted at needs to be there.
-    for place in ("nix/store", "nix/var", "var/lib/nix"):
-        if place not in root.nodes:
-            root.put(place, Node("dir", 0o755))
+    # Where the root cannot be written to, this has to be there to mount a disk at.
+    if _STATE not in root.nodes:
+        root.put(_STATE, Node("dir", 0o755))
+    # `nix profile` of root's must not change the image's profile, which the next release brings.
+    if "root" in root.nodes:
+        root.put("root/.nix-profile", Node("symlink", 0o777, target=_PROFILE_OF_ROOT))
     return {"tree": job.store.add_tree(Tree(root.nodes))}
 
 
