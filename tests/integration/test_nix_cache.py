@@ -5,12 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from osloom.base.progress import Event, silent
+from osloom.base.progress import silent
 from osloom.model.closure import StorePath
 from osloom.model.providers import Cache, Nix
 from osloom.model.tree import Tree
 from osloom.sources.nix.fetch import fetch_store_paths
-from osloom.store.collect import prune
 from osloom.store.store import Store
 from support.nix import COMPRESSIONS, NixWorld
 from support.store_paths import locked, materialise, registration, trees

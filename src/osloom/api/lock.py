@@ -19,10 +19,12 @@ class Locked:
 
     lock: Lock
     added: tuple[str, ...]
-    """`Package.id` of what is new in the lock, and `Base.id` with a digest."""
+    """`Package.id` of what is new in the lock, `Base.id` with a digest, and store paths."""
     removed: tuple[str, ...]
     changed: bool
     """Whether the file was written."""
+    only_here: tuple[str, ...]
+    """Base names of store paths that no binary cache has."""
 
 
 def resolve(
@@ -43,12 +45,26 @@ def resolve(
         report=report,
         previous=previous,
     )
-    return lock_bases(
+    based = lock_bases(
         made,
         store,
         project.definition,
         directory=project.directory,
         previous=previous,
+        report=report,
+    )
+    if not any(image.installables for image in project.definition.image.values()):
+        return based
+    from osloom.api.nix import find_nix
+    from osloom.sources.nix.lock import lock_closures
+
+    return lock_closures(
+        based,
+        store,
+        project.definition,
+        directory=project.directory,
+        previous=previous,
+        find_nix=lambda: find_nix(project, based, store, report),
         report=report,
     )
 
@@ -69,7 +85,8 @@ def lock(
     old = _contents(before) if before else set()
     new = _contents(made)
     same = before is not None and all(
-        getattr(before, name) == getattr(made, name) for name in ("packages", "images", "bases")
+        getattr(before, name) == getattr(made, name)
+        for name in ("packages", "images", "bases", "store_paths")
     )
     # The same packages from a newer Release are the same lock: the epoch stays with them.
     if not same:
@@ -79,12 +96,14 @@ def lock(
         added=tuple(sorted(new - old)),
         removed=tuple(sorted(old - new)),
         changed=not same,
+        only_here=tuple(path.name for path in made.store_paths if not path.caches),
     )
 
 
 def _contents(lock: Lock) -> set[str]:
     bases = {f"{base.id}={base.manifest}" for base in lock.bases}
-    return bases | {package.id for package in lock.packages}
+    paths = {path.path for path in lock.store_paths}
+    return bases | paths | {package.id for package in lock.packages}
 
 
 def _before(project: Project, *, needed: bool) -> Lock | None:

@@ -11,6 +11,7 @@ from osloom.sources.debian.request import Request
 TOOLS = ".tools"
 COMPRESSORS = ".compressors"
 CONTAINERS = ".containers"
+NIX = ".nix"
 EMULATOR = ".emulator"
 _BOOTABLE = {"disk", "uki", "initrd"}
 
@@ -23,8 +24,9 @@ PRELOADED = ("fakeroot", "libfaketime")
 
 
 APPLICATION = ("base-files", "ca-certificates", "tzdata")
-"""What every application has beside its own packages, unless its `without` says otherwise:
-os-release, the licences that others refer to, certificates, time zones."""
+"""What every application of Debian packages has beside its own, unless its `without` says
+otherwise: os-release, the licences that others refer to, certificates, time zones. One of Nix
+packages alone has nothing of Debian: what it needs of these its closure has."""
 
 SCRIPTS_ONLY = (
     "adduser",
@@ -106,6 +108,8 @@ def requests(definition: Definition) -> Mapping[str, Request]:
             wanted[CONTAINERS] = _plain(toolset.CONTAINERS, toolset.SUITE, host_architecture())
             debug = _plain(toolset.DEBUG, suite, architecture_of(image))
             wanted[debug_name(suite, image)] = debug
+        if image.installables:
+            wanted[NIX] = _plain(toolset.NIX, toolset.SUITE, host_architecture())
         if "nspawn" in image.outputs:
             host = nspawn_host(architecture_of(image))
             wanted[nspawn_host_name(architecture_of(image))] = _request(host, toolset.SUITE)

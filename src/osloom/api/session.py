@@ -19,7 +19,8 @@ from osloom.engine.build import Builder
 from osloom.engine.decoder import find_decoder
 from osloom.engine.executor import LocalExecutor
 from osloom.engine.step import Output
-from osloom.model.lock import Lock
+from osloom.model.definition import Image
+from osloom.model.lock import Lock, LockedImage
 from osloom.store.store import Store
 
 
@@ -110,12 +111,28 @@ def check_fresh(project: Project, lock: Lock) -> None:
         for locked in image.variants(name)
         if locked in lock.images and image.base != base_reference(lock, locked)
     )
+    stale |= dict.fromkeys(
+        name
+        for name, image in project.definition.image.items()
+        if image.installables
+        or any(lock.images[one].installables for one in image.variants(name) if one in lock.images)
+        for locked, variant in image.variants(name).items()
+        if locked in lock.images and not _same_installables(variant, project, lock.images[locked])
+    )
     if stale:
         own = [name for name in stale if not name.startswith(".")]
         what = ", ".join(f"`{name}`" for name in own) or "what osloom needs itself"
         raise LockError(
             f"the lock is older than the definition of {what}", hint="run `osloom lock`"
         )
+
+
+def _same_installables(image: Image, project: Project, locked: LockedImage) -> bool:
+    """Whether the lock has what the image takes from Nix, evaluated as the definition says."""
+    from osloom.sources.nix.flakes import evaluation_of
+
+    same = set(image.installables) == set(locked.installables)
+    return same and evaluation_of(image, project.definition.nix) == locked.evaluation
 
 
 def base_reference(lock: Lock, image: str) -> str | None:

@@ -5,12 +5,19 @@ goes, and what is new in it is added.
 """
 
 import argparse
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from osloom.cli.context import now, project_of, store_of
 from osloom.cli.output import print_json
 from osloom.cli.progress import make_progress
 
+if TYPE_CHECKING:
+    from osloom.model.lock import Lock, LockedImage
+
 NAME = "lock"
+_NAMED = 3
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,7 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME",
-        help="take the newest of one package, or of a base (`oci:…`); may be repeated",
+        help="take the newest of one package, of a base (`oci:…`) or of a flake (`FLAKE#ATTRIBUTE`); "
+        "may be repeated",
     )
 
 
@@ -39,13 +47,38 @@ def run(arguments: argparse.Namespace) -> int:
         )
     if arguments.json:
         print_json(
-            {"changed": done.changed, "added": list(done.added), "removed": list(done.removed)}
+            {
+                "changed": done.changed,
+                "added": list(done.added),
+                "removed": list(done.removed),
+                "only_here": list(done.only_here),
+            }
         )
     elif not done.changed:
         print(f"{project.lock_path.name} is up to date")
     else:
         for image, locked in sorted(done.lock.images.items()):
             if not image.startswith("."):
-                print(f"{image}: {len(locked.packages)} packages of {locked.suite}")
+                print(f"{image}: {_contents(done.lock, image, locked)}")
         print(f"wrote {project.lock_path.name}: {len(done.added)} new, {len(done.removed)} gone")
+    if done.only_here:
+        print(_only_here(done.only_here), file=sys.stderr)
     return 0
+
+
+def _contents(lock: "Lock", image: str, locked: "LockedImage") -> str:
+    paths = len(lock.closure_of(image))
+    parts = [f"{len(locked.packages)} packages of {locked.suite}"] if locked.packages else []
+    parts += [f"{paths} store paths"] if paths else []
+    return ", ".join(parts) or "nothing"
+
+
+def _only_here(names: Sequence[str]) -> str:
+    """That another machine cannot build, and what to do about it."""
+    shown = ", ".join(name.partition("-")[2] for name in names[:_NAMED])
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    verb, them = ("is", "it") if len(names) == 1 else ("are", "them")
+    return (
+        f"note: {shown}{more} {verb} in no binary cache: "
+        f"`osloom push --nix-cache` puts {them} into one, for machines without Nix"
+    )

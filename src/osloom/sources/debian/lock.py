@@ -82,9 +82,10 @@ def _kept(previous: Previous | None) -> Mapping[str, dict[str, str]]:
     if previous is None or previous.upgrade_all:
         return {}
     lock = previous.lock
-    known = {package.name for package in lock.packages}
+    known = {package.name for package in lock.packages} | {base.reference for base in lock.bases}
+    known |= {name for image in lock.images.values() for name in image.installables}
     for name in previous.upgrade:
-        if name not in known and name not in {base.reference for base in lock.bases}:
+        if name not in known:
             raise LockError(f"cannot upgrade `{name}`: it is not in the lock")
     return {
         image: {

@@ -68,7 +68,7 @@ def bring_paths(job: Job) -> Mapping[str, Digest]:
     The fact `gone` has the names of those that are nowhere, one a line. Raises FetchError.
     """
     batch = msgspec.convert(job.parameters, Batch)
-    with _opened(batch.origins) as caches:
+    with open_caches(batch.origins) as caches:
         bringer = _Bringer(job.store, batch.origins, caches, job.report)
         gone = bringer.bring(batch.paths)
     job.facts["gone"] = "\n".join(gone)
@@ -76,7 +76,8 @@ def bring_paths(job: Job) -> Mapping[str, Digest]:
 
 
 @contextlib.contextmanager
-def _opened(origins: Origins) -> Iterator[list[BinaryCache]]:
+def open_caches(origins: Origins) -> Iterator[list[BinaryCache]]:
+    """The caches of `origins`; they are stopped when the block is left by an error."""
     access = Access(
         netrc=Path(origins.netrc) if origins.netrc else None,
         certificates=Path(origins.certificates) if origins.certificates else None,

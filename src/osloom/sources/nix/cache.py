@@ -86,6 +86,26 @@ class BinaryCache:
             check_trusted(whole, self.source.keys)
         return info
 
+    def look(self, name: str) -> StorePath | None:
+        """What the cache says of the path `name` that nothing is locked of yet, signed by whom it
+        has to be. None when it has not got it; raises FetchError."""
+        self._check()
+        file = f"{hash_part(name)}.narinfo"
+        text = self.storage.read(file, limit=MOST)
+        if text is None:
+            return None
+        info = parse_narinfo(text, where=f"{self.source.url}/{file}", wanted=name)
+        if info.name != name:
+            raise FetchError(
+                f"cannot use {self.source.url}/{file}: it is of {STORE}/{info.name}, and {STORE}/"
+                f"{name} was asked for",
+                hint="check the name of the store path",
+            )
+        path = to_store_path(info, caches=(self.source.url,))
+        if not self.source.trusted:
+            check_trusted(path, self.source.keys)
+        return path
+
     def _check(self) -> None:
         """Whether it is a cache of the right store; asked once."""
         with self._guard:

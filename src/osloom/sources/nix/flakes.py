@@ -1,0 +1,162 @@
+"""What the definition takes from flakes, as Nix has to hear it, and the files of local flakes.
+
+https://nix.dev/manual/nix/stable/command-ref/new-cli/nix3-flake#flake-references
+"""
+
+import hashlib
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from osloom.base.digest import Digest, digest_json, from_hex
+from osloom.base.errors import LockError
+from osloom.model.definition import Image
+from osloom.model.providers import Nix
+from osloom.model.values import SYSTEMS
+from osloom.sources.nix.git_index import tracked
+
+_TOPLEVEL = "config.system.build.toplevel"
+_BY_SYSTEM = ("packages", "legacyPackages", "checks", "devShells", "apps", "formatter")
+_WHOLE = ("nixosConfigurations", *_BY_SYSTEM)
+_NOT_OF_IT = ("osloom.lock", "dist", "result", ".git")
+"""What osloom and Nix write beside a flake."""
+
+
+def is_flake(installable: str) -> bool:
+    return not installable.startswith("/nix/")
+
+
+def system_of(image: Image, nix: Nix) -> str:
+    """What Nix calls the system that an image is for."""
+    return nix.system or SYSTEMS[image.architecture or "amd64"][0]
+
+
+def evaluation_of(image: Image, nix: Nix) -> Digest | None:
+    """Of how the flakes of an image are evaluated; None where it takes from none."""
+    if not any(is_flake(one) for one in image.installables):
+        return None
+    return digest_json([system_of(image, nix), sorted(nix.overrides.items()), image.nixos])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flake:
+    """A flake, as Nix finds it from anywhere."""
+
+    reference: str
+    directory: Path | None
+    """Where it is, if it is on this machine."""
+
+
+def resolve_flake(reference: str, directory: Path) -> Flake:
+    """`reference`, with a relative path taken as one below `directory`."""
+    kind, _, path = reference.partition("path:")
+    plain = path if not kind and path else reference
+    if (not kind and path) or plain.startswith((".", "/")):
+        text, mark, query = plain.partition("?")
+        place = Path(os.path.normpath(directory / text))
+        prefix = "path:" if plain != reference else ""
+        return Flake(reference=f"{prefix}{place}{mark}{query}", directory=place)
+    if reference.startswith("git+file://"):
+        text = reference.removeprefix("git+file://").partition("?")[0]
+        return Flake(reference=reference, directory=Path(text))
+    return Flake(reference=reference, directory=None)
+
+
+def name_of(installable: str) -> str:
+    """What the registry of flakes calls the flake of an installable, if it is one of it."""
+    return installable.partition("#")[0].removeprefix("flake:").partition("/")[0]
+
+
+def resolve_installable(
+    installable: str, overrides: Mapping[str, str], directory: Path
+) -> tuple[Flake, str]:
+    """The flake of an installable and the attribute; a flake's name gives way to its override."""
+    reference, _, attribute = installable.partition("#")
+    return resolve_flake(overrides.get(name_of(installable), reference), directory), attribute
+
+
+def attributes(attribute: str, *, system: str, nixos: bool) -> tuple[str, ...]:
+    """Where in a flake's outputs it may be, in the order in which Nix looks.
+
+    A NixOS system means its toplevel; of its name alone, it is one of `nixosConfigurations`.
+    """
+    path, mark, outputs = attribute.partition("^")
+    first = path.split(".")[0]
+    if first == "nixosConfigurations" or nixos:
+        whole = path if first in _WHOLE else f"nixosConfigurations.{path}"
+        ends = whole.endswith(_TOPLEVEL) or first in _BY_SYSTEM
+        return (whole if ends else f"{whole}.{_TOPLEVEL}",)
+    if first in _WHOLE:
+        return (attribute,)
+    kinds = [f"{kind}.{system}.{path}{mark}{outputs}" for kind in _BY_SYSTEM[:2]]
+    return (*kinds, attribute)
+
+
+def repository_of(directory: Path) -> Path | None:
+    """The work tree of git that a directory is in."""
+    for place in (directory, *directory.parents):
+        if (place / ".git").exists():
+            return place
+    return None
+
+
+def visible(flake: Flake) -> Iterator[Path]:
+    """What Nix has to read of this machine for a flake."""
+    if flake.directory is None:
+        return
+    top = repository_of(flake.directory)
+    yield top or flake.directory
+    if top is not None and (top / ".git").is_file():
+        # A work tree of its own: what it belongs to is named in it, gitrepository-layout(5).
+        named = (top / ".git").read_text().removeprefix("gitdir:").strip()
+        own = Path(os.path.normpath(top / named))
+        yield own
+        common = own / "commondir"
+        if common.is_file():
+            yield Path(os.path.normpath(own / common.read_text().strip()))
+
+
+def digest_of_files(flake: Flake) -> Digest | None:
+    """Of the files that a local flake can read, so that a change of it is noticed without Nix.
+
+    In a work tree of git those that git knows, as for Nix; without what osloom writes itself.
+    Raises LockError when they cannot be read.
+    """
+    if flake.directory is None:
+        return None
+    top = repository_of(flake.directory)
+    base = top or flake.directory
+    try:
+        names = tracked(base) if top is not None else sorted(_files(base, ""))
+        digest = hashlib.sha256()
+        for name in names:
+            if name.split("/")[-1] == "osloom.lock":
+                continue
+            digest.update(os.fsencode(name) + b"\0" + _content(base / name) + b"\n")
+    except OSError as error:
+        raise LockError(
+            f"cannot read the flake `{flake.reference}`: {error.filename}: {error.strerror}"
+        ) from error
+    return from_hex(digest.hexdigest())
+
+
+def _files(directory: Path, above: str) -> Iterator[str]:
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            if not above and (entry.name in _NOT_OF_IT or entry.name.startswith("result-")):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                yield from _files(directory / entry.name, f"{above}{entry.name}/")
+            else:
+                yield above + entry.name
+
+
+def _content(path: Path) -> bytes:
+    if path.is_symlink():
+        return b"link " + os.fsencode(path.readlink())
+    if not path.is_file():
+        return b"gone"
+    kind = b"program " if path.stat().st_mode & 0o100 else b"file "
+    with path.open("rb") as file:
+        return kind + hashlib.file_digest(file, "sha256").digest()

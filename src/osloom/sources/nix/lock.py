@@ -1,0 +1,139 @@
+"""Lock what images take from Nix: which store paths that is, and all that they refer to.
+
+What was locked stays as it is, as versions of packages do. Evaluated again is what may have become
+something else: a local flake whose files have changed, and what is now for another system or with
+other inputs. So whoever has no Nix can lock whatever else changes.
+"""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import msgspec
+
+from osloom.base.digest import Digest
+from osloom.base.progress import Reporter
+from osloom.model.closure import closure_of
+from osloom.model.definition import Definition, Image
+from osloom.model.lock import Lock
+from osloom.model.providers import Nix as Settings
+from osloom.sources.debian.lock import Previous
+from osloom.sources.nix.bring import open_caches
+from osloom.sources.nix.closures import Closures
+from osloom.sources.nix.fetch import find_origins
+from osloom.sources.nix.flakes import (
+    digest_of_files,
+    evaluation_of,
+    is_flake,
+    resolve_flake,
+    system_of,
+)
+from osloom.sources.nix.installables import Question, ask
+from osloom.sources.nix.program import Nix
+from osloom.store.store import Store
+
+
+def lock_closures(
+    lock: Lock,
+    store: Store,
+    definition: Definition,
+    *,
+    directory: Path,
+    previous: Previous | None,
+    find_nix: Callable[[], Nix],
+    report: Reporter,
+) -> Lock:
+    """`lock` with the store paths of the definition's images; those of `previous` stay if they may.
+
+    `find_nix` is called when something has to be evaluated. Raises LockError for what is nowhere
+    and for what Nix refuses, and FetchError for addresses that no cache can have.
+    """
+    variants = {
+        locked: variant
+        for name, image in definition.image.items()
+        if image.installables
+        for locked, variant in image.variants(name).items()
+    }
+    if not variants:
+        return lock
+    files = _Files(definition.nix, directory)
+    kept = _kept(variants, definition.nix, files, previous)
+    questions = {
+        (name, one): Question(
+            installable=one,
+            system=system_of(image, definition.nix),
+            nixos=one == image.nixos,
+        )
+        for name, image in variants.items()
+        for one in image.installables
+    }
+    asked = dict.fromkeys(one for key, one in questions.items() if key not in kept)
+    origins = find_origins(store, (), definition.nix, directory=directory)
+    answers, local = ask(
+        list(asked), definition.nix, origins, directory=directory, find_nix=find_nix, report=report
+    )
+    roots = {key: kept.get(key) or answers[one] for key, one in questions.items()}
+    before = {path.name: path for path in previous.lock.store_paths} if previous else {}
+    staying = closure_of(tuple(name for names in kept.values() for name in names), before)
+    with open_caches(origins) as caches:
+        found = Closures(caches, {name: before[name] for name in staying}, report).find(
+            dict.fromkeys(name for names in roots.values() for name in names), local
+        )
+    images = dict(lock.images)
+    for name, image in variants.items():
+        images[name] = msgspec.structs.replace(
+            images[name],
+            installables={one: roots[name, one] for one in image.installables},
+            evaluation=evaluation_of(image, definition.nix),
+            flakes=files.of(image),
+        )
+    return msgspec.structs.replace(
+        lock, images=images, store_paths=tuple(found[name] for name in sorted(found))
+    )
+
+
+class _Files:
+    """The digests of the local flakes' files, each read once."""
+
+    def __init__(self, nix: Settings, directory: Path) -> None:
+        self._overrides = nix.overrides
+        self._directory = directory
+        self._known: dict[str, Digest | None] = {}
+
+    def of(self, image: Image) -> dict[str, Digest]:
+        """Those that may decide what the image is, by the flake as the definition says it."""
+        own = [one.partition("#")[0] for one in image.installables if is_flake(one)]
+        found = {
+            one: self._digest(one) for one in (*own, *(self._overrides.values() if own else ()))
+        }
+        return {one: digest for one, digest in found.items() if digest is not None}
+
+    def _digest(self, reference: str) -> Digest | None:
+        if reference not in self._known:
+            flake = resolve_flake(reference, self._directory)
+            self._known[reference] = digest_of_files(flake)
+        return self._known[reference]
+
+
+def _kept(
+    variants: Mapping[str, Image], nix: Settings, files: _Files, previous: Previous | None
+) -> dict[tuple[str, str], tuple[str, ...]]:
+    """What installables were and still are, by image and installable."""
+    if previous is None or previous.upgrade_all:
+        return {}
+    kept: dict[tuple[str, str], tuple[str, ...]] = {}
+    for name, image in variants.items():
+        before = previous.lock.images.get(name)
+        if before is None:
+            continue
+        same = before.evaluation == evaluation_of(image, nix)
+        now = files.of(image)
+        others = {nix.overrides[one] for one in nix.overrides}
+        same_inputs = all(before.flakes.get(one) == now.get(one) for one in others)
+        for one in image.installables:
+            flake = one.partition("#")[0]
+            stays = not is_flake(one) or (
+                same and same_inputs and before.flakes.get(flake) == now.get(flake)
+            )
+            if one in before.installables and stays and one not in previous.upgrade:
+                kept[name, one] = before.installables[one]
+    return kept
