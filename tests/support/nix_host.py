@@ -39,12 +39,12 @@ done
 exec /usr/bin/mount "$@"
 """
 EXPRESSION = """\
+{ system ? builtins.currentSystem }:
 let
   seed = builtins.path { path = ./seed; name = "seed"; };
   box = "${seed}/bin/busybox";
   make = name: text: derivation {
-    inherit name;
-    system = builtins.currentSystem;
+    inherit name system;
     builder = box;
     args = [ "sh" "-euc" "${box} mkdir -p $out/bin; ${text}" ];
   };
