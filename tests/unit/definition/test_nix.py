@@ -219,7 +219,5 @@ def test_what_is_inherited_is_told_once() -> None:
 
 
 def test_a_directory_as_cache_needs_no_keys_and_what_is_added_to_needs_no_packages() -> None:
-    nix = nix_of(
-        '[[nix.cache]]\nurl = "file:///srv/cache"\n[image.a]\nnix = { writable = true }\n'
-    )
+    nix = nix_of('[[nix.cache]]\nurl = "file:///srv/cache"\n[image.a]\nnix = { writable = true }\n')
     assert nix.writable

@@ -28,6 +28,7 @@ _STATE = "var/lib/nix"
 _PROFILE_OF_ROOT = "/nix/var/nix/profiles/per-user/root/profile"
 _WANTED = {"nix-writable.service": "local-fs.target", "nix-keep.path": "paths.target"}
 
+
 @action(version=1, light=True)
 def make_writable(job: Job) -> Mapping[str, Digest]:
     """The tree `tree`, which has Nix's database, with the program and the units."""
