@@ -25,7 +25,7 @@ writable = true
 
 [image.base.files]
 "/srv" = "closure"
-"/etc/fstab" = { text = "LABEL=machine /var ext4 defaults,nofail 0 0\\n" }
+"/etc/fstab" = { text = "LABEL=machine /var ext4 nofail,x-systemd.device-timeout=600 0 0\\n" }
 "/etc/nix/nix.conf" = { text = "experimental-features = nix-command flakes\\nsubstituters =\\n" }
 
 [image.base.disk]

@@ -156,3 +156,4 @@ class NixHost:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
         for name in ("big-lock", "reserved"):
             (state / "db" / name).unlink()
+        (state / "profiles").mkdir()
