@@ -201,7 +201,16 @@ def _break_both(machine: Path) -> None:
 def _fill_with_rubbish(machine: Path) -> None:
     (machine / "upper/..rubbish").mkdir()
     (machine / "upper/'; DROP TABLE Path; --").write_text("x")
+    (machine / "upper/\\c\\0").write_text("x")
     (machine / "shelf/a b").write_text("x")
+
+
+def _put_another_database(machine: Path) -> None:
+    live = machine / "var/nix/db/db.sqlite"
+    live.unlink()
+    connection = sqlite3.connect(live)
+    connection.execute("CREATE TABLE ValidPaths (path)")
+    connection.close()
 
 
 @pytest.mark.parametrize(
@@ -209,6 +218,7 @@ def _fill_with_rubbish(machine: Path) -> None:
     [
         (_wipe_upper, False),
         (_break_live, True),
+        (_put_another_database, True),
         (_break_added, True),
         (_break_both, False),
         (_fill_with_rubbish, True),
