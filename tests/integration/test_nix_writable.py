@@ -98,7 +98,7 @@ def test_two_releases_and_back(edge: Workshop) -> None:
         machine.check(f"{root} {own.removesuffix('/bin/say')}")
         machine.check("until ls -d /var/lib/nix/shelf/*-app-2; do sleep 1; done")
     with starting(edge.directory, edge.store, "one", disk) as running:
-        while "Starting nix-writable.service" not in running.console():
+        while "nix-writable.service" not in running.console():
             assert running.is_alive()
             time.sleep(0.05)
         # The merge has begun, and this is the end of it.
