@@ -14,6 +14,7 @@ from support.registry import running
 
 ROOT = Path(__file__).parents[2]
 DEFINITION = "osloom.toml"
+FLAKE = "flake.nix"
 PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/*.md")])
 
 
@@ -36,13 +37,13 @@ def blocks(page: Path) -> list[tuple[str, str]]:
 
 
 def commands(page: Path) -> list[str]:
-    """The command lines in order; a definition to be written is one of them."""
+    """The command lines in order; what is to be written, a definition or a flake, is among them."""
     found = []
     for kind, text in blocks(page):
         if kind == "sh":
             found += [line for line in text.splitlines() if line.strip()]
-        elif kind == f"toml {DEFINITION}":
-            found.append(f"{DEFINITION}\n{text}")
+        elif kind in (f"toml {DEFINITION}", f"nix {FLAKE}"):
+            found.append(f"{kind.split()[1]}\n{text}")
     return found
 
 
@@ -51,14 +52,17 @@ def test_the_commands_of_a_page_work_in_order(
     page: Path, tmp_path: Path, store: Path, request: pytest.FixtureRequest
 ) -> None:
     for line in commands(page):
-        if line.startswith(f"{DEFINITION}\n"):
-            (tmp_path / DEFINITION).write_text(line.partition("\n")[2])
+        if line.startswith((f"{DEFINITION}\n", f"{FLAKE}\n")):
+            name, _, text = line.partition("\n")
+            (tmp_path / name).write_text(text)
             continue
         used = EXAMPLE_REGISTRY in line
         address = request.getfixturevalue("registry") if used else EXAMPLE_REGISTRY
         words = shlex.split(line.replace(EXAMPLE_REGISTRY, address))
         if words[0] == "osloom":
-            osloom(tmp_path, *words[1:], OSLOOM_STORE=str(store)).check()
+            # The flakes of the pages need nothing from outside.
+            given = {"OSLOOM_STORE": str(store), "NIX_CONFIG": "substituters ="}
+            osloom(tmp_path, *words[1:], **given).check()
         elif words[0] == "scripts/try":
             done = subprocess.run(
                 [str(ROOT / words[0]), str(tmp_path / "try")],

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +31,15 @@ class Workshop:
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     given = os.environ.get("OSLOOM_STORE")
     return Path(given) if given else tmp_path_factory.mktemp("store")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _store_is_closed(store: Path) -> Iterator[None]:
+    """Whoever opens the shared store in the tests' own process closes it: else none can prune."""
+    yield
+    lock = os.fspath(store / "lock")
+    held = [path for path in Path("/proc/self/fd").iterdir() if path.exists()]
+    assert lock not in [os.fspath(path.resolve()) for path in held]
 
 
 @pytest.fixture(scope="session")

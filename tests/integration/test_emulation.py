@@ -137,8 +137,10 @@ def test_nothing_but_the_sandbox_can_run_them(project: Workshop, tmp_path: Path)
         planned = plan(session, dict(opened.definition.image)).images["foreign"]
         assert planned.programs.emulator is not None
         (digest,) = session.make([planned.programs.emulator])
+    root = store.checkout(digest)
+    store.close()
     done = subprocess.run(
-        [sys.executable, "-c", _NAMESPACES, store.checkout(digest), tmp_path],
+        [sys.executable, "-c", _NAMESPACES, root, tmp_path],
         env=environment(),
         capture_output=True,
         text=True,

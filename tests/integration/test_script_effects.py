@@ -1,6 +1,7 @@
 """Maintainer scripts of real packages: which are named, and what of them is understood."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -37,7 +38,7 @@ class Packages:
 
 
 @pytest.fixture(scope="module")
-def packages(tmp_path_factory: pytest.TempPathFactory, store: Path) -> Packages:
+def packages(tmp_path_factory: pytest.TempPathFactory, store: Path) -> Iterator[Packages]:
     workshop = Workshop(tmp_path_factory.mktemp("scripts"), store)
     listed = ", ".join(f'"{name}"' for name in _PACKAGES)
     (workshop.directory / "osloom.toml").write_text(
@@ -47,7 +48,8 @@ def packages(tmp_path_factory: pytest.TempPathFactory, store: Path) -> Packages:
         workshop(command).check()
     lock = json.loads((workshop.directory / "osloom.lock").read_text())
     chosen = {one.partition(":")[0] for one in lock["images"]["scripts"]["packages"]}
-    blobs = Store(store).blobs
+    opened = Store(store)
+    blobs = opened.blobs
     controls: dict[str, Control] = {}
     paths: set[str] = set()
     wanted = {one["digest"]: one["name"] for one in lock["packages"]}
@@ -58,7 +60,8 @@ def packages(tmp_path_factory: pytest.TempPathFactory, store: Path) -> Packages:
             package = read_package(file, blobs, name=name)
         controls[name] = Control(Tree(package.control), blobs)
         paths |= set(package.data)
-    return Packages(controls, paths)
+    yield Packages(controls, paths)
+    opened.close()
 
 
 def test_few_are_named(packages: Packages) -> None:

@@ -1,7 +1,8 @@
 """Containers of a project: what they are made of, and how a person wants them to run."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+
+import msgspec
 
 from osloom.api.cases import note
 from osloom.api.plan import plan
@@ -34,14 +35,13 @@ from osloom.run.settings import load_settings
 from osloom.store.store import Store
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ContainerOptions:
+class ContainerOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What a command line says of a container, run or looked into."""
 
     forwards: tuple[Forward, ...] | None = None
     """None: the ports that the image names, as far as they are free."""
     mounts: tuple[Mount, ...] = ()
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = {}
     user: str | None = None
     network: Network | None = None
     """None: its own, or the host's where there can be none."""

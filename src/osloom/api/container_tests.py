@@ -2,7 +2,8 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+
+import msgspec
 
 from osloom.api.cases import judge, make_case, name_of, note
 from osloom.api.container import built_container, note_user
@@ -53,7 +54,9 @@ def _outcome(session: Session, made: Container, one: Test) -> tuple[str, str]:
     else:
         words = made.settings.program(one.arguments or ())
         wishes = Wishes(words=words, user=container.user_of(store, made))
-    wishes = replace(wishes, read_only=one.read_only, capabilities=not one.read_only)
+    wishes = msgspec.structs.replace(
+        wishes, read_only=one.read_only, capabilities=not one.read_only
+    )
     with store.working_directory() as work:
         if one.http is not None:
             check = HttpCheck(

@@ -1,21 +1,27 @@
-"""Why a package is in an image, and what the image is made of."""
+"""Why a package or a store path is in an image."""
 
 from collections import deque
-from dataclasses import dataclass
+
+import msgspec
 
 from osloom.base.errors import UsageError, nearest
+from osloom.model.closure import STORE, shortest_chain, weigh
 from osloom.model.lock import Lock, Package
+from osloom.model.nix_package import parse_package_name
+from osloom.model.store_path import name_part
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reason:
-    """The shortest chain from something that was asked for to a package."""
+class Reason(msgspec.Struct, frozen=True, kw_only=True):
+    """The shortest chain from something that was asked for to a package or store path."""
 
     image: str
     chain: tuple[str, ...]
-    """Names; the first was asked for (or is Essential), the last is the package."""
+    """Names; the first was asked for (or is Essential), the last is the package. Of a store path
+    the first is as the definition says it, and the others are base names."""
     requested: bool
     """Whether the definition names the first; if not, it is Essential."""
+    saved: int | None = None
+    """Bytes of NARs that would not be needed without a store path."""
 
 
 def why(lock: Lock, package: str, images: tuple[str, ...] = ()) -> list[Reason]:
@@ -36,11 +42,41 @@ def why(lock: Lock, package: str, images: tuple[str, ...] = ()) -> list[Reason]:
         packages = {one.name: one for one in lock.packages_of(image)}
         if package in packages:
             reasons.append(_reason(image, package, packages, lock))
+        if lock.images[image].installables:
+            reasons += _reasons_of_paths(image, package, lock)
     if not reasons:
-        close = nearest(package, [one.name for one in lock.packages])
+        known = {one.name for one in lock.packages} | {one.path for one in lock.store_paths}
+        known |= {parse_package_name(one.name).package for one in lock.store_paths}
+        close = nearest(package, sorted(known))
         hint = f"did you mean `{close[0]}`?" if close else None
         raise UsageError(f"cannot explain `{package}`: no image holds it", hint=hint)
     return reasons
+
+
+def _reasons_of_paths(image: str, text: str, lock: Lock) -> list[Reason]:
+    """Of every store path that `text` may mean: itself, or a file in it, or its name."""
+    closure = {path.name: path for path in lock.closure_of(image)}
+    asked = lock.images[image].installables
+    found = [name for name in closure if _is_meant(text, name)]
+    saved = weigh(asked, closure)[1] if found else {}
+    reasons = []
+    for name in found:
+        chains = {
+            one: chain
+            for one, roots in asked.items()
+            if (chain := shortest_chain(roots, name, closure)) is not None
+        }
+        first = min(chains, key=lambda one: len(chains[one]))
+        chain = (first, *chains[first])
+        size = saved[name].saved
+        reasons.append(Reason(image=image, chain=chain, requested=True, saved=size))
+    return reasons
+
+
+def _is_meant(text: str, name: str) -> bool:
+    if text.startswith(f"{STORE}/"):
+        return text.removeprefix(f"{STORE}/").partition("/")[0] == name
+    return text in (name, name_part(name), parse_package_name(name).package)
 
 
 def _reason(image: str, package: str, packages: dict[str, Package], lock: Lock) -> Reason:

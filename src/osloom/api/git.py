@@ -5,8 +5,9 @@ Nothing here goes into an image unless the definition asks for it.
 
 import os
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from osloom.base.command import Completed, run
 from osloom.base.errors import UsageError
@@ -15,8 +16,7 @@ REVISION = "OSLOOM_REVISION"
 """`COMMIT TIME`: what a build that is not in a repository is told, as in an exported tree."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Commit:
+class Commit(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     """The full hash, with `-dirty` where files were changed since."""
     time: int

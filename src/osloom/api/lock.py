@@ -1,6 +1,6 @@
 """Lock a project: resolve every image and write the lockfile."""
 
-from dataclasses import dataclass
+import msgspec
 
 from osloom.api.project import Project
 from osloom.api.requests import requests
@@ -13,8 +13,7 @@ from osloom.sources.oci.lock import lock_bases
 from osloom.store.store import Store
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Locked:
+class Locked(msgspec.Struct, frozen=True, kw_only=True):
     """What locking did."""
 
     lock: Lock

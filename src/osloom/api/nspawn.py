@@ -5,8 +5,9 @@ The host needs neither root nor systemd for that: the machine has both.
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from osloom.api.cases import keep_console, make_case, name_of, note, run_test
 from osloom.api.machine import machine_for, machine_tools
@@ -43,8 +44,7 @@ until {_INSIDE} true 2>/dev/null; do sleep 1; done
 _WHY = "journalctl --unit=systemd-nspawn@image --no-pager | tail --lines=60; machinectl --no-pager"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Host:
+class Host(msgspec.Struct, frozen=True, kw_only=True):
     """What the machine for an nspawn output is made of."""
 
     disk: Drive

@@ -1,6 +1,6 @@
 """What the repositories have newer than the lock."""
 
-from dataclasses import dataclass
+import msgspec
 
 from osloom.api.lock import resolve
 from osloom.api.project import Project
@@ -10,11 +10,11 @@ from osloom.sources.oci.origins import place_of
 from osloom.store.store import Store
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outdated:
+class Outdated(msgspec.Struct, frozen=True, kw_only=True):
     """One package of one image; a version is empty where the package is not there.
 
-    Or its base image, whose versions are digests of manifests.
+    Or its base image, whose versions are digests of manifests; or what it takes from Nix, whose
+    versions are base names of store paths.
     """
 
     image: str
@@ -34,6 +34,8 @@ def outdated(project: Project, store: Store, report: Reporter, *, now: int) -> l
         before, after = _versions(lock, image), _versions(newest, image)
         before |= _base_version(lock, image)
         after |= _base_version(newest, image)
+        before |= _store_paths(lock, image)
+        after |= _store_paths(newest, image)
         for package in sorted(before.keys() | after.keys()):
             old, new = before.get(package, ("", "")), after.get(package, ("", ""))
             if old[0] != new[0]:
@@ -51,6 +53,14 @@ def outdated(project: Project, store: Store, report: Reporter, *, now: int) -> l
 
 def _versions(lock: Lock, image: str) -> dict[str, tuple[str, str]]:
     return {one.name: (one.version, one.repository) for one in lock.packages_of(image)}
+
+
+def _store_paths(lock: Lock, image: str) -> dict[str, tuple[str, str]]:
+    """What installables are; where is the flake, or a cache for a path that is named."""
+    return {
+        one: (" ".join(names), one.partition("#")[0])
+        for one, names in lock.images[image].installables.items()
+    }
 
 
 def _base_version(lock: Lock, image: str) -> dict[str, tuple[str, str]]:

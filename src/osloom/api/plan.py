@@ -10,6 +10,7 @@ from osloom.api.requests import (
     COMPRESSORS,
     EMULATOR,
     TOOLS,
+    architecture_of,
     fakeroot_name,
     initrd_name,
     is_emulated,
@@ -33,7 +34,7 @@ from osloom.compose.plan import (
     plan_tools,
     plan_trimmed,
 )
-from osloom.engine.step import Output
+from osloom.engine.step import Output, Step
 from osloom.model.definition import Image
 from osloom.model.lock import Base
 from osloom.model.nix_package import parse_package_name
@@ -93,7 +94,7 @@ def plan_one(
     products = [
         Planned(image=name, format=one, product=product)
         for one in formats
-        for product in assembler(one)(request)
+        for product in assembler(one, nixos=image.nixos is not None)(request)
     ]
     return own, products
 
@@ -127,8 +128,23 @@ def _request(
         sources=_sources(session.project.directory, image, session.store),
         base=_plan_base(below) if below else None,
         nix=_nix_packages(session, image, locked) if image.nix.is_used else None,
+        system=_plan_system(session, name, image, locked) if image.nixos else None,
     )
     return _assembly(session, name, image, own, base[1], locked), own
+
+
+def _plan_system(session: Session, name: str, image: Image, locked: str) -> Step:
+    from osloom.compose.nix.system import plan_system
+
+    assert image.nixos is not None
+    (toplevel,) = session.lock.images[locked].installables[image.nixos]
+    return plan_system(
+        _plain(name),
+        session.lock.closure_of(locked),
+        toplevel,
+        architecture=architecture_of(image),
+        epoch=session.epoch(locked),
+    )
 
 
 def _nix_packages(session: Session, image: Image, locked: str) -> NixPackages:

@@ -1,8 +1,9 @@
 """A project: the definition, the lock beside it, and the store they are built with."""
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from osloom.base.errors import LockError, StoreError, UsageError, nearest
 from osloom.definition.load import load
@@ -15,8 +16,7 @@ LOCKFILE = "osloom.lock"
 OUTPUT = "dist"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Project:
+class Project(msgspec.Struct, frozen=True, kw_only=True):
     """See the module."""
 
     path: Path

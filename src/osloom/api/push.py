@@ -1,8 +1,9 @@
 """Build images and bring them to a registry."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from osloom.api.build import build
 from osloom.api.project import OUTPUT, Project
@@ -24,8 +25,7 @@ from osloom.release.push import Pushed, Wanted
 from osloom.release.push import push as push_layouts
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Destination:
+class Destination(msgspec.Struct, frozen=True, kw_only=True):
     """Where images go; what is not given here, the definition says."""
 
     to: str | None = None
@@ -36,8 +36,7 @@ class Destination:
     ca: Path | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Target:
+class _Target(msgspec.Struct, frozen=True, kw_only=True):
     registry: str
     prefix: str
     repository: str | None = None

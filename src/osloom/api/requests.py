@@ -69,8 +69,8 @@ def machine_name(architecture: str) -> str:
 
 
 def initrd_name(suite: str, image: Image) -> str | None:
-    """Which locked image is the initrd of `image`; None when it does not boot by itself."""
-    if not _BOOTABLE & set(image.outputs):
+    """Which locked image is the initrd of `image`; None when it boots without, or not at all."""
+    if image.nixos is not None or not _BOOTABLE & set(image.outputs):
         return None
     extra = "".join(f"/{name}" for name in image.initrd.packages)
     return f".initrd/{suite}/{architecture_of(image)}{extra}"
@@ -196,6 +196,7 @@ def _beside(image: Image, suite: str) -> dict[str, Request]:
     if initrd is not None:
         names = (*INITRD_PACKAGES, *image.initrd.packages)
         wanted[initrd] = _plain(names, suite, architecture)
+    if _BOOTABLE & set(image.outputs):
         qemu = (*MACHINE_PACKAGES[architecture], "bubblewrap")
         wanted[machine_name(architecture)] = _plain(qemu, toolset.SUITE, host_architecture())
     return wanted

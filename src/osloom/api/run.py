@@ -1,9 +1,10 @@
 """Start an output of an image for a person: the console, or the program, in this terminal."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+
+import msgspec
 
 from osloom.api.container import ContainerOptions, built_container, wishes_for
 from osloom.api.machine import built_disk, machine_for, machine_tools
@@ -20,8 +21,7 @@ RUNNABLE = ("disk", "nspawn", "oci")
 """Outputs that can run; the first that an image has is taken."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class Options(msgspec.Struct, frozen=True, kw_only=True):
     """What of them an output has no use for is an error, not ignored."""
 
     memory: int | None = None
@@ -32,7 +32,7 @@ class Options:
     """A container's program, in the place of the image's."""
     arguments: tuple[str, ...] = ()
     """For a container's program."""
-    container: ContainerOptions = field(default_factory=ContainerOptions)
+    container: ContainerOptions = msgspec.field(default_factory=ContainerOptions)
 
 
 Start = Callable[[], int]

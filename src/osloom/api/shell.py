@@ -2,9 +2,10 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
+
+import msgspec
 
 from osloom.api.container import ContainerOptions, built_container, debug_tools, wishes_for
 from osloom.api.run import Start
@@ -34,13 +35,13 @@ def prepare_shell(
         own["PS1"] = f"{name}:\\w\\$ "
     # Its program does not start: nothing would answer on the ports that the image names.
     forwards = options.forwards or ()
-    chosen = replace(
+    chosen = msgspec.structs.replace(
         options,
         forwards=forwards,
         user=options.user or "0",
         environment={**own, **options.environment},
     )
-    wishes = replace(
+    wishes = msgspec.structs.replace(
         wishes_for(session, made, chosen, words),
         debug=debug_tools(session, image),
         # An interactive shell waits for its children itself, and stops and continues them.

@@ -2,8 +2,9 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from osloom.api.cases import keep_console, make_case, name_of, note, run_test
 from osloom.api.container_tests import test_container
@@ -27,8 +28,7 @@ _UNTESTED = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class Place(msgspec.Struct, frozen=True, kw_only=True):
     """Where the logs of failed boots go."""
 
     logs: Path

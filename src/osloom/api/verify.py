@@ -5,8 +5,9 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from osloom.api.build import build
 from osloom.api.git import REVISION
@@ -37,8 +38,7 @@ ELSEWHERE = {
 """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Difference:
+class Difference(msgspec.Struct, frozen=True, kw_only=True):
     """Where two builds of one output part."""
 
     path: str
@@ -49,8 +49,7 @@ class Difference:
     """The first path of the image that differs, and how; empty when the trees are the same."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     artifact: Artifact
     difference: Difference | None
 

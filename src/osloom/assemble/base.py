@@ -6,7 +6,6 @@ https://docs.docker.com/reference/dockerfile/#understand-how-cmd-and-entrypoint-
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -45,14 +44,13 @@ class _Config(msgspec.Struct, frozen=True):
     history: tuple[dict[str, Any], ...] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BaseImage:
+class BaseImage(msgspec.Struct, frozen=True, kw_only=True):
     """What a layout takes of the base; of no base, nothing."""
 
     layers: tuple[dict[str, Any], ...] = ()
     """Descriptors, each with its `diffId`."""
-    annotations: Mapping[str, str] = field(default_factory=dict)
-    config: Settings = field(default_factory=Settings)
+    annotations: Mapping[str, str] = {}
+    config: Settings = msgspec.field(default_factory=Settings)
     history: tuple[dict[str, Any], ...] = ()
 
     @property

@@ -3,8 +3,9 @@
 import itertools
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 from osloom.model import btrfs
 from osloom.model.btrfs import Item, Key
@@ -26,8 +27,7 @@ _MAX_REFERENCES = 4000
 """Bytes of the names of an inode in one directory; more are kept one by one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Extent:
+class Extent(msgspec.Struct, frozen=True):
     """A piece of a file, in whole sectors."""
 
     offset: int

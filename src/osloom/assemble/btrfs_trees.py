@@ -2,7 +2,8 @@
 
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from osloom.assemble.place import Put
 from osloom.base.digest import derive_uuid
@@ -31,8 +32,7 @@ Places = Mapping[int, Sequence[Sequence[int]]]
 """By tree and level the addresses of its blocks."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
+class Held(msgspec.Struct, frozen=True, kw_only=True):
     """What the file system holds."""
 
     files: Sequence[Item]
@@ -45,8 +45,7 @@ class Held:
     """In those chunks."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Layout:
+class _Layout(msgspec.Struct, frozen=True):
     """Where all chunks and blocks lie."""
 
     chunks: tuple[Chunk, ...]

@@ -18,7 +18,7 @@ from osloom.assemble.place import Place
 from osloom.assemble.request import Product, Request
 from osloom.assemble.uki import plan_uki, root_id
 from osloom.base.digest import Digest, derive_uuid
-from osloom.engine.step import Job, Step, action
+from osloom.engine.step import Job, Output, Step, action
 
 _ROOT_TYPES = {"amd64": "root-x86-64", "arm64": "root-arm64"}
 _GRAIN = 4096
@@ -85,6 +85,11 @@ def _partitioned(job: Job, tree: Digest, sizes: tuple[int, int]) -> Sequence[Pla
 
 
 def plan(request: Request) -> tuple[Product, ...]:
+    return plan_disk(request, request.tree, {"uki": plan_uki(request)})
+
+
+def plan_disk(request: Request, tree: Output, ukis: Mapping[str, Output]) -> tuple[Product, ...]:
+    """The disk with `tree` as root; `ukis` has `uki`, and may have `others` (`esp`)."""
     settings = request.image.disk
     disk = Step(
         action=make_disk,
@@ -101,6 +106,6 @@ def plan(request: Request) -> tuple[Product, ...]:
             "root": root_id(request.tree),
             "size": settings.size,
         },
-        inputs={"tree": request.tree, "uki": plan_uki(request), "tools": request.tools},
+        inputs={"tree": tree, **ukis, "tools": request.tools},
     )
     return (Product(path=f"{request.name}.{settings.format}", output=disk.output("file")),)

@@ -4,6 +4,7 @@ https://uapi-group.org/specifications/specs/boot_loader_specification/
 """
 
 import os
+import shlex
 import shutil
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from osloom.assemble.place import Place
 from osloom.base.digest import derive_uuid
 from osloom.base.errors import BuildError
 from osloom.engine.step import Job
+from osloom.model.tree import Tree
 
 _LOADERS = {
     "amd64": ("systemd-bootx64.efi", "BOOTX64.EFI"),
@@ -19,15 +21,25 @@ _LOADERS = {
 _SMALL = 260 << 20
 """Bytes up to which a FAT32 cluster is one sector."""
 _LOADER_CONF = "timeout 0\nconsole-mode keep\n"
+_MENU = "default {name}.efi\ntimeout 5\nconsole-mode keep\n"
 
 
 def write_esp(job: Job, place: Place) -> None:
-    """A FAT file system with the loader and the UKI `uki`; same bytes at any time of day."""
+    """A FAT file system with the loader and the UKI `uki`; same bytes at any time of day.
+
+    With `others`, a tree of more UKIs by their names, there is a menu; `uki` starts by itself.
+    """
     parameters = job.parameters
-    uki = job.store.blobs.path(job.digest("uki"))
-    if uki.stat().st_size > place.size * 9 // 10:
+    ukis = {f"{parameters['name']}.efi": job.digest("uki")}
+    others = job.tree("others") if "others" in job.inputs else Tree()
+    for name, node in others.items():
+        assert node.digest is not None
+        ukis[f"{parameters['name']}-{name}"] = node.digest
+    files = {name: job.store.blobs.path(digest) for name, digest in ukis.items()}
+    size = sum(file.stat().st_size for file in files.values())
+    if size > place.size * 9 // 10:
         raise BuildError(
-            f"cannot fit the UKI ({uki.stat().st_size >> 20} MiB) into "
+            f"cannot fit {_counted(len(files))} ({size >> 20} MiB) into "
             f"an ESP of {place.size >> 20} MiB",
             hint="raise `esp-size` in the table `disk`",
         )
@@ -37,13 +49,16 @@ def write_esp(job: Job, place: Place) -> None:
     content.mkdir()
     # mcopy takes times from the files it copies.
     _lay(tools.root / "usr/lib/systemd/boot/efi" / source, content / "loader", parameters["epoch"])
-    _lay(uki, content / "uki", parameters["epoch"])
-    (content / "loader.conf").write_text(_LOADER_CONF)
+    for name, file in files.items():
+        _lay(file, content / name, parameters["epoch"])
+    menu = _MENU.format(name=parameters["name"]) if others else _LOADER_CONF
+    (content / "loader.conf").write_text(menu)
     os.utime(content / "loader.conf", (parameters["epoch"],) * 2)
     identity = derive_uuid("filesystem", "esp", job.digest("uki")).hex[:8]
     # Said, because mkfs.vfat would choose by the size of the whole disk.
     sectors = 1 if place.size <= _SMALL else 8
     image = f"/mnt/work/{place.path.name}"
+    copies = "\n        ".join(shlex.join(["copy", one, f"/EFI/Linux/{one}"]) for one in files)
     script = f"""
         set -e
         mkfs.vfat --invariant -F 32 -s {sectors} -i {identity} -n ESP \\
@@ -54,13 +69,17 @@ def write_esp(job: Job, place: Place) -> None:
         copy loader /EFI/BOOT/{fallback}
         copy loader /EFI/systemd/{source}
         copy loader.conf /loader/loader.conf
-        copy uki /EFI/Linux/{parameters["name"]}.efi
+        {copies}
     """
     tools.run(
         ["sh", "-c", script],
         work=job.work,
         environment={"SOURCE_DATE_EPOCH": str(parameters["epoch"])},
     )
+
+
+def _counted(ukis: int) -> str:
+    return "the UKI" if ukis == 1 else f"{ukis} UKIs"
 
 
 def _lay(source: Path, target: Path, epoch: int) -> None:

@@ -4,7 +4,8 @@ mkfs reads a tar stream; what has no such mkfs is written by osloom.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from osloom.assemble.btrfs import MINIMUM, ROOM, write_btrfs
 from osloom.assemble.place import Place
@@ -94,8 +95,7 @@ def _btrfs(job: Job, tree: Tree, place: Place) -> None:
     write_btrfs(job, tree, place, derive_uuid("filesystem", "root", tree.digest))
 
 
-@dataclass(frozen=True, slots=True)
-class Maker:
+class Maker(msgspec.Struct, frozen=True):
     """How a kind of root file system is made, in two parts."""
 
     size: Callable[[Job, Tree], int]

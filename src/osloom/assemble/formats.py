@@ -16,7 +16,18 @@ FORMATS: Mapping[str, str] = {
 """Each with its module in this package, and the function there."""
 
 
-def assembler(name: str) -> Assembler:
-    module, _, function = FORMATS[name].partition(":")
+NIXOS: Mapping[str, str] = {
+    "disk": "nixos:plan_disk",
+    "initrd": "nixos:plan_initrd",
+    "nspawn": "nixos:plan_nspawn",
+    "oci": "nixos:plan_oci",
+    "uki": "nixos:plan_uki",
+}
+"""What is made in another way of an image that is a NixOS system: it brings its own initrd."""
+
+
+def assembler(name: str, *, nixos: bool = False) -> Assembler:
+    place = NIXOS.get(name, FORMATS[name]) if nixos else FORMATS[name]
+    module, _, function = place.partition(":")
     found: Assembler = getattr(importlib.import_module(f"osloom.assemble.{module}"), function)
     return found

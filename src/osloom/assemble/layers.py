@@ -12,12 +12,11 @@ often. Which packages share a layer says assemble.grouping.
 import hashlib
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 import msgspec
 
 from osloom.assemble.compression import compress
-from osloom.base.digest import Digest
+from osloom.base.digest import Digest, from_hex
 from osloom.engine.step import Job, action
 from osloom.model.origin import origin, owner
 from osloom.model.tar import write_tar
@@ -33,8 +32,7 @@ ON_TOP = 2
 _PLAIN = Node("dir", 0o755)
 
 
-@dataclass(frozen=True, slots=True)
-class Shipped:
+class Shipped(msgspec.Struct, frozen=True):
     """One package of the image."""
 
     name: str
@@ -208,20 +206,25 @@ def write_layer(job: Job) -> Mapping[str, Digest]:
 def write_tree(job: Job, tree: Tree) -> Mapping[str, Digest]:
     """`tree` as a layer blob, compressed as `compression` says, and `info`."""
     blobs = job.store.blobs
-    diff = hashlib.sha256()
-
-    def measured() -> Iterator[bytes]:
-        for chunk in write_tar(tree, blobs.chunks):
-            diff.update(chunk)
-            yield chunk
-
+    chunks = write_tar(tree, blobs.chunks)
     method = job.parameters["compression"]
-    digest = compress(job, measured(), method)
+    if method == "none":
+        digest = diff_id = compress(job, chunks, method)
+    else:
+        diff = hashlib.sha256()
+        digest = compress(job, _measured(chunks, diff), method)
+        diff_id = from_hex(diff.hexdigest())
     info = {
         "mediaType": MEDIA_TYPES[method],
         "digest": digest,
         "size": blobs.path(digest).stat().st_size,
-        "diffId": f"sha256:{diff.hexdigest()}",
+        "diffId": diff_id,
         "paths": len(tree),
     }
     return {"file": digest, "info": blobs.add(json.dumps(info, sort_keys=True).encode())}
+
+
+def _measured(chunks: Iterable[bytes], diff: "hashlib._Hash") -> Iterator[bytes]:
+    for chunk in chunks:
+        diff.update(chunk)
+        yield chunk

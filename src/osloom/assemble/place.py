@@ -2,15 +2,15 @@
 
 import contextlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 Put = Callable[[int, bytes], None]
 """Writes bytes at an offset of a partition."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(msgspec.Struct, frozen=True):
     """A partition: `size` bytes of the file `path` from `offset` on."""
 
     path: Path

@@ -3,7 +3,8 @@
 https://uapi-group.org/specifications/specs/unified_kernel_image/
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from osloom.assemble.initrd import plan_initrd, plan_kernel
 from osloom.assemble.request import Product, Request
@@ -40,26 +41,35 @@ def build_uki(job: Job) -> Mapping[str, Digest]:
         extra=parameters["command_line"],
     )
     reads = {name: blobs.path(job.digest(name)) for name in ("vmlinuz", "initrd", "release")}
+    version = blobs.read(job.digest("version")).decode()
+    return {"file": run_ukify(job, reads, line, [f"--uname={version}"])}
+
+
+def run_ukify(
+    job: Job, reads: Mapping[str, Path], line: str, options: Sequence[str] = ()
+) -> Digest:
+    """The EFI program with the files `vmlinuz`, `release` and, if there is one, `initrd`."""
+    initrd = ["--initrd=/mnt/initrd"] if "initrd" in reads else []
     job.tools().run(
         [
             "ukify",
             "build",
             "--linux=/mnt/vmlinuz",
-            "--initrd=/mnt/initrd",
+            *initrd,
             "--os-release=@/mnt/release",
             f"--cmdline={line}",
-            f"--uname={blobs.read(job.digest('version')).decode()}",
-            f"--stub={_BOOT}/{STUBS[parameters['architecture']]}",
+            *options,
+            f"--stub={_BOOT}/{STUBS[job.parameters['architecture']]}",
             "--output=/mnt/work/uki.efi",
         ],
         work=job.work,
         reads=reads,
         environment={
-            "SOURCE_DATE_EPOCH": str(parameters["epoch"]),
+            "SOURCE_DATE_EPOCH": str(job.parameters["epoch"]),
             "PYTHONDONTWRITEBYTECODE": "1",
         },
     )
-    return {"file": blobs.add_file(job.work / "uki.efi")}
+    return job.store.blobs.add_file(job.work / "uki.efi")
 
 
 def plan_uki(request: Request) -> Output:

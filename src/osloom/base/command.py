@@ -13,9 +13,10 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
+
+import msgspec
 
 from osloom.base.errors import CommandError
 
@@ -26,8 +27,7 @@ _PIPE = 1 << 20
 """Bytes."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Completed:
+class Completed(msgspec.Struct, frozen=True, kw_only=True):
     stdout: bytes
     stderr: bytes
     status: int

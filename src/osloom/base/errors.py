@@ -13,11 +13,10 @@ A message is `cannot <verb> <object>: <cause>`, lower case, without a final peri
 what to do about it: a command or an edit.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Where:
+class Where(NamedTuple):
     """A place in a text file; line and column count from 1, as editors do."""
 
     file: str

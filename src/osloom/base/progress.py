@@ -1,11 +1,11 @@
 """What happens, as data: the layers below report events, only `cli` draws them."""
 
-from dataclasses import dataclass
 from typing import Literal, Protocol
 
+import msgspec
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that happened to one piece of work, named by `id` for as long as it lasts."""
 
     kind: Literal["started", "advanced", "finished", "failed", "note"]

@@ -7,28 +7,32 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from osloom.api.project import Project, open_project, open_store
 from osloom.cli.progress import make_progress
-from osloom.definition.load import find_definition
-from osloom.model.lock import Lock
-from osloom.store.store import Store
 
 if TYPE_CHECKING:
+    from osloom.api.project import Project
     from osloom.api.session import Session
+    from osloom.model.lock import Lock
+    from osloom.store.store import Store
 
 
-def project_of(arguments: argparse.Namespace) -> Project:
+def project_of(arguments: argparse.Namespace) -> "Project":
+    from osloom.api.project import open_project
+    from osloom.definition.load import find_definition
+
     given: Path | None = arguments.file
     path = given.absolute() if given else find_definition(Path.cwd())
     return open_project(path)
 
 
-def store_of(arguments: argparse.Namespace) -> Store:
+def store_of(arguments: argparse.Namespace) -> "Store":
+    from osloom.api.project import open_store
+
     given: Path | None = arguments.store
     return open_store(given.absolute() if given else None)
 
 
-def lock_of(arguments: argparse.Namespace, project: Project) -> Lock:
+def lock_of(arguments: argparse.Namespace, project: "Project") -> "Lock":
     """The lock, as fresh as the definition. Where there is none yet, it is made."""
     from osloom.api.session import check_fresh
 
@@ -43,7 +47,7 @@ def lock_of(arguments: argparse.Namespace, project: Project) -> Lock:
 
 
 @contextlib.contextmanager
-def session_of(arguments: argparse.Namespace, project: Project) -> "Iterator[Session]":
+def session_of(arguments: argparse.Namespace, project: "Project") -> "Iterator[Session]":
     """A session that shows its progress."""
     from osloom.api.session import Session
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from osloom.base.errors import Error, UsageError, nearest
+from osloom.cli import verbs
 
 VERSION = "0.1.0"
 
@@ -27,9 +28,8 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError(message, hint=f"`{self.prog} --help` tells more")
 
 
-def parser() -> argparse.ArgumentParser:
-    from osloom.cli import verbs
-
+def parser(only: str | None = None) -> argparse.ArgumentParser:
+    """Of all verbs, or of the one that is given: the others are not even imported."""
     top = _Parser(
         prog="osloom",
         description="One definition file, every kind of Linux image.",
@@ -37,14 +37,13 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"osloom {VERSION}")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
-    for verb in verbs.VERBS:
-        help_text = (verb.__doc__ or "").strip().splitlines()[0]
-        one = commands.add_parser(
-            verb.NAME, help=help_text, description=(verb.__doc__ or "").strip()
-        )
+    for name in verbs.NAMES if only is None else (only,):
+        verb = verbs.find_verb(name)
+        description = (verb.__doc__ or "").strip()
+        one = commands.add_parser(name, help=description.splitlines()[0], description=description)
         _add_common(one)
         verb.add_arguments(one)
-        one.set_defaults(run=verb.run, parser=top)
+        one.set_defaults(run=verb.run)
     return top
 
 
@@ -60,6 +59,11 @@ def _add_common(one: argparse.ArgumentParser) -> None:
         help="how to show progress",
     )
     one.add_argument("--store", type=Path, metavar="DIRECTORY", help="the store; or OSLOOM_STORE")
+
+
+def _named(words: Sequence[str]) -> str | None:
+    """The verb, where it is certain that it is one."""
+    return words[0] if words and words[0] in verbs.NAMES else None
 
 
 def _divide(words: list[str]) -> tuple[list[str], list[str]]:
@@ -82,7 +86,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     own, behind = _divide(list(argv) if argv is not None else sys.argv[1:])
     as_json = "--json" in own
     try:
-        arguments = parser().parse_args(own)
+        arguments = parser(_named(own)).parse_args(own)
         if arguments.command is None:
             parser().print_help()
             return 0

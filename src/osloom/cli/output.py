@@ -5,8 +5,6 @@ import sys
 from collections.abc import Sequence
 from typing import Any, TextIO
 
-import msgspec
-
 from osloom.base.errors import Error
 
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
@@ -29,6 +27,8 @@ def in_seconds(seconds: float) -> str:
 
 def print_json(value: Any) -> None:
     """One JSON document on stdout."""
+    import msgspec
+
     print(json.dumps(msgspec.to_builtins(value), indent=2))
 
 

@@ -7,11 +7,12 @@ from collections import Counter
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from osloom.base.progress import Event
 from osloom.cli.output import in_bytes, in_seconds
 
 if TYPE_CHECKING:
     from rich.text import Text
+
+    from osloom.base.progress import Event
 
 _COUNTED = {"fetch": "file", "layer": "layer", "push": "blob", "read": "layer", "unpack": "package"}
 """Groups that a log counts and does not name one by one: there are hundreds. To what they are."""
@@ -34,7 +35,7 @@ class PlainProgress:
         with self._guard:
             self._flush()
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, event: "Event") -> None:
         with self._guard:
             if event.kind == "advanced":
                 self._bytes[event.group] += event.amount
@@ -93,7 +94,7 @@ class LiveProgress:
     ) -> None:
         self._live.stop()
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, event: "Event") -> None:
         with self._guard:
             if event.kind == "started":
                 self._start(event)
@@ -106,7 +107,7 @@ class LiveProgress:
             elif event.kind == "note":
                 self._live.console.print(event.title, style="dim")
 
-    def _start(self, event: Event) -> None:
+    def _start(self, event: "Event") -> None:
         if event.group in _MOVED:
             if self._verb != event.group:
                 self._verb, self._total, self._moved, self._started = event.group, 0, 0, None
@@ -149,7 +150,7 @@ class JsonProgress:
     def __exit__(self, *_: object) -> None:
         pass
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, event: "Event") -> None:
         import json
 
         fields = {

@@ -1,7 +1,8 @@
 """Users and groups of an image: edits of passwd(5), group(5), shadow(5), gshadow(5)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+import msgspec
 
 from osloom.base.errors import BuildError, nearest
 from osloom.model.definition import Group, User
@@ -11,8 +12,7 @@ _SYSTEM = range(999, 99, -1)
 """Free numbers are searched in this order, as adduser(8) and sysusers.d(5) do."""
 
 
-@dataclass(slots=True)
-class Accounts:
+class Accounts(msgspec.Struct):
     """The four files as lines of fields; `files` gives them back."""
 
     passwd: list[list[str]]
@@ -21,7 +21,7 @@ class Accounts:
     gshadow: list[list[str]]
     others: Mapping[str, list[str]]
     """Lines of each file that are no account: of NIS, or broken. They stay, last."""
-    homes: list[tuple[str, int, int, tuple[str, ...]]] = field(default_factory=list)
+    homes: list[tuple[str, int, int, tuple[str, ...]]] = []
     """Home directories to make: path, owner, group, authorized keys."""
 
     @classmethod

@@ -4,7 +4,6 @@ Users and groups, host name, time zone, kernel parameters, files, os-release: pu
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 import msgspec
 
@@ -42,8 +41,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """For each file with a source, the digest of its tree."""
 
 
-@dataclass(slots=True)
-class Root:
+class Root(msgspec.Struct):
     """A tree being changed."""
 
     nodes: dict[str, Node]

@@ -6,7 +6,8 @@ its files are in place, its control files are in `info`, and the interests in tr
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from osloom.compose.control import Control
 from osloom.compose.merge import Merged
@@ -19,8 +20,7 @@ _NOT_KEPT = {"control"}
 """What dpkg puts into `status` instead of `info`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Unpacked:
+class Unpacked(msgspec.Struct, frozen=True):
     """One package, ready to be configured."""
 
     control: Control

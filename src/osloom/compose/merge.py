@@ -5,7 +5,6 @@ Paths are made canonical first: where one package ships `lib/x` and another the 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 import msgspec
 
@@ -33,8 +32,7 @@ _DIRECTORIES = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claimant:
+class Claimant(msgspec.Struct, frozen=True, kw_only=True):
     """A package as the merge sees it."""
 
     name: str
@@ -43,8 +41,7 @@ class Claimant:
     """Names of packages whose files this one may take."""
 
 
-@dataclass(frozen=True, slots=True)
-class Merged:
+class Merged(msgspec.Struct, frozen=True):
     tree: Tree
     owners: Mapping[str, str]
     """Which package each path that is not a directory came from."""

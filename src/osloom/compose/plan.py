@@ -134,12 +134,25 @@ def plan_image(  # noqa: PLR0913  (what an image is made of)
     sources: Mapping[str, Digest],
     base: Output | None = None,
     nix: NixPackages | None = None,
+    system: Step | None = None,
 ) -> ImagePlan:
     """Merge, configure, customise, run scripts, finish, add packages of Nix: the image tree.
 
     `sources` has the tree of each of the image's files that has a source; `base` is the tree of
-    the base image.
+    the base image. `system` makes a NixOS system (`compose.nixos`), to which only files are added.
     """
+    if system is not None:
+        before = system.output()
+        # As a base it keeps its accounts, which its activation makes.
+        own = {"tree": before, "base": before}
+        changed = _customised(name, image, own, project=project, epoch=epoch, sources=sources)
+        return ImagePlan(
+            programs=programs,
+            tree=changed if image.files else before,
+            foretold=None,
+            packages=(),
+            derived=system.output("derived"),
+        )
     unpacked = plan_packages(packages)
     below = {"base": base} if base else {}
 

@@ -12,6 +12,7 @@ import msgspec
 from osloom.base.digest import Digest
 from osloom.base.errors import BuildError
 from osloom.compose.application.certificates import with_bundle
+from osloom.compose.nix.environment import PROGRAMS
 from osloom.compose.normalise import matching, normalised
 from osloom.compose.onto import with_untouched
 from osloom.compose.sandboxed import run_over_tree
@@ -70,11 +71,14 @@ def run_scripts(job: Job) -> Mapping[str, Digest]:
         files[f"script-{number}"] = text
     tree = job.tree()
     _check_programs(work, tree)
+    environment = {"SYSTEMD_OFFLINE": "1", "DEBIAN_FRONTEND": "noninteractive"}
+    if tree.resolve(PROGRAMS) in tree:
+        environment["PATH"] = f"/usr/local/sbin:/usr/local/bin:{PROGRAMS}:/usr/sbin:/usr/bin"
     response, delta = run_over_tree(
         job,
         "run",
         files=files,
-        environment={"SYSTEMD_OFFLINE": "1", "DEBIAN_FRONTEND": "noninteractive"},
+        environment=environment,
         epoch=work.epoch,
     )
     if response.status != 0:

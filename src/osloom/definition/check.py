@@ -6,7 +6,6 @@ mistake of a file is found at once and each knows its own key path.
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 import msgspec
@@ -30,8 +29,7 @@ from osloom.model.providers import Table
 Path = tuple[str | int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Mistake:
+class Mistake(msgspec.Struct, frozen=True):
     path: Path
     """Keys from the top, and places in arrays from 0."""
     message: str
@@ -231,7 +229,7 @@ def _is_written(text: str, kind: type) -> bool:
 
 def _with_own_hint(mistake: Mistake, kind: Any, path: Path) -> Mistake:
     hint = said_beside(kind, "hint")
-    return replace(mistake, hint=hint) if hint and mistake.path == path else mistake
+    return msgspec.structs.replace(mistake, hint=hint) if hint and mistake.path == path else mistake
 
 
 def named(path: Path) -> str:

@@ -2,12 +2,9 @@
 
 import re
 from collections.abc import Mapping
-from importlib.resources import files
 from pathlib import Path
 
 from osloom.base.errors import UsageError, nearest
-from osloom.base.files import write_atomic
-from osloom.definition import load, schema
 
 DEFAULT = "all"
 TEMPLATES: Mapping[str, str] = {
@@ -23,6 +20,8 @@ _NAME = 'name = "example"'
 
 def template(name: str, *, project: str = "example") -> str:
     """The text of a template, for a project of that name."""
+    from importlib.resources import files
+
     if name not in TEMPLATES:
         close = nearest(name, list(TEMPLATES))
         hint = f"did you mean `{close[0]}`?" if close else f"there are: {', '.join(TEMPLATES)}"
@@ -36,11 +35,13 @@ def init(directory: Path, name: str = DEFAULT) -> tuple[Path, ...]:
 
     A definition that is there stays as it is: that is an error.
     """
-    definition = directory / load.FILE
+    from osloom.definition.load import FILE
+
+    definition = directory / FILE
     text = template(name, project=project_name(directory))
     if definition.exists():
         raise UsageError(
-            f"cannot write {load.FILE}: there is one already",
+            f"cannot write {FILE}: there is one already",
             hint="remove it first, or use another directory",
         )
     try:
@@ -52,6 +53,8 @@ def init(directory: Path, name: str = DEFAULT) -> tuple[Path, ...]:
 
 def write_schema(directory: Path) -> Path:
     """The schema of this version, where the first line of a template points."""
+    from osloom.definition import schema
+
     return _written(directory / schema.FILE, schema.schema_text())
 
 
@@ -62,5 +65,7 @@ def project_name(directory: Path) -> str:
 
 
 def _written(path: Path, text: str) -> Path:
+    from osloom.base.files import write_atomic
+
     write_atomic(path, text.encode())
     return path

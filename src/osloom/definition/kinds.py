@@ -7,7 +7,6 @@ inheritance, the JSON schema and the reference page all read it from there, thro
 import functools
 import types
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -15,8 +14,7 @@ import msgspec
 from osloom.model.providers import Table
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Field:
+class Field(msgspec.Struct, frozen=True, kw_only=True):
     """One key of a table."""
 
     key: str

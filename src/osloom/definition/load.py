@@ -4,7 +4,6 @@ import os
 import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +72,7 @@ def parse(text: str, *, file: str, directory: Path | None = None) -> Definition:
 
 
 def _placed(mistakes: Iterable[Mistake], raw: Mapping[str, Any]) -> list[Mistake]:
-    return [replace(one, path=as_written(one.path, raw)) for one in mistakes]
+    return [msgspec.structs.replace(one, path=as_written(one.path, raw)) for one in mistakes]
 
 
 def _shown(path: Path) -> str:

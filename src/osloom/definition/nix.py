@@ -15,7 +15,7 @@ from osloom.model.values import SYSTEMS
 
 _BESIDE_NIXOS = (
     *("nixos", "nix", "architecture", "architectures", "kernel_command_line", "test", "outputs"),
-    *("oci", "nspawn", "tar", "disk", "initrd", "uki"),
+    *("files", "oci", "nspawn", "tar", "disk"),
 )
 """What an image may say though it is a NixOS system, which says all else itself."""
 
@@ -40,7 +40,10 @@ def _check_caches(nix: Nix) -> Iterator[Mistake]:
         if cache.url in seen:
             yield Mistake((*path, "url"), f"the cache `{cache.url}` is there twice", "keep one")
         seen.add(cache.url)
-        if not cache.keys and not cache.url.startswith("file://"):
+        is_trusted = (
+            cache.url.startswith("file://") or "trusted=true" in cache.url.partition("?")[2]
+        )
+        if not cache.keys and not is_trusted:
             said = f"the cache `{cache.url}` has no keys, so nothing of it could be trusted"
             yield Mistake(path, said, "add `keys`: whoever runs it says what its public key is")
 

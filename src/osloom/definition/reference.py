@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, get_args, get_origin
 
 import msgspec
@@ -35,8 +34,7 @@ An image with `from` takes everything of the image it names, except its `outputs
 """
 
 
-@dataclass(frozen=True, slots=True)
-class _Section:
+class _Section(msgspec.Struct, frozen=True):
     header: str
     """As the user writes it, with its brackets: `[image.NAME.disk]`."""
     table: type[Table]

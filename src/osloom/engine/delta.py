@@ -7,7 +7,6 @@ directory that hides what was below it carries the xattr `user.overlay.opaque`.
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -19,8 +18,7 @@ _OPAQUE = "user.overlay.opaque"
 _KEPT_XATTRS = ("security.capability",)
 
 
-@dataclass(frozen=True, slots=True)
-class Delta:
+class Delta(msgspec.Struct, frozen=True):
     changed: Tree
     removed: tuple[str, ...]
 
@@ -91,8 +89,7 @@ _KINDS: dict[int, Kind] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(msgspec.Struct, frozen=True):
     """Where contents that were found go, and the time that all of them get."""
 
     blobs: Blobs

@@ -10,8 +10,9 @@ the program's open file (O).
 import os
 import platform
 import struct
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from osloom.base.errors import BuildError
 from osloom.engine.mounts import mount
@@ -21,8 +22,7 @@ _IDENTIFICATION = b"\x7fELF\x02\x01\x01"
 _LOADED_AT = 0x400000
 
 
-@dataclass(frozen=True, slots=True)
-class Machine:
+class Machine(msgspec.Struct, frozen=True):
     """An architecture whose programs can be emulated."""
 
     architecture: str

@@ -11,9 +11,10 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
+
+import msgspec
 
 from osloom.base.digest import Digest
 from osloom.base.errors import BuildError, Error
@@ -24,12 +25,11 @@ from osloom.engine.worker import answer
 from osloom.store.store import Store
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Made:
+class Made(msgspec.Struct, frozen=True, kw_only=True):
     """What running a step gave."""
 
     outputs: Mapping[str, Digest]
-    facts: Mapping[str, str | int] = field(default_factory=dict)
+    facts: Mapping[str, str | int] = {}
 
 
 class Executor(Protocol):

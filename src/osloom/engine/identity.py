@@ -11,9 +11,10 @@ import os
 import pwd
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+import msgspec
 
 from osloom.base.command import run
 from osloom.base.errors import BuildError, CommandError
@@ -28,8 +29,7 @@ CLONE_NEWNS = 0x00020000
 CLONE_NEWUSER = 0x10000000
 
 
-@dataclass(frozen=True, slots=True)
-class Range:
+class Range(msgspec.Struct, frozen=True):
     start: int
     count: int
 
@@ -129,8 +129,7 @@ def _helper(identity: Identity, uid: int, gid: int) -> Iterator["_Mapped"]:
         os.waitpid(child, 0)
 
 
-@dataclass(frozen=True, slots=True)
-class _Mapped:
+class _Mapped(msgspec.Struct, frozen=True):
     go: int
     done: int
 

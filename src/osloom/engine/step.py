@@ -8,9 +8,10 @@ was done before.
 
 import functools
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
+
+import msgspec
 
 from osloom.base.digest import Digest, digest_json
 from osloom.base.progress import Reporter, silent
@@ -24,8 +25,7 @@ Needs = Literal["data", "userns", "kvm"]
 Given = Digest | tuple[Digest, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Action:
+class Action(msgspec.Struct, frozen=True, kw_only=True):
     """What a step does. Make one with the decorator `action`."""
 
     name: str
@@ -54,8 +54,7 @@ def action(
     return make
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
+class Output(msgspec.Struct, frozen=True):
     """One output of a step, to be the input of another."""
 
     step: "Step"
@@ -65,8 +64,7 @@ class Output:
 Input = Digest | Output | tuple[Digest | Output, ...]
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Step:
+class Step(msgspec.Struct, frozen=True, kw_only=True, eq=False, dict=True):
     """See the module. Two steps with one key are the same step."""
 
     action: Action
@@ -82,8 +80,8 @@ class Step:
     Made while the real inputs are on their way and a machine is idle. If it turns out the same,
     the steps that it stands for find their results done.
     """
-    parameters: Mapping[str, Any] = field(default_factory=dict)
-    inputs: Mapping[str, Input] = field(default_factory=dict)
+    parameters: Mapping[str, Any] = {}
+    inputs: Mapping[str, Input] = {}
 
     @functools.cached_property
     def key(self) -> Digest:
@@ -116,8 +114,7 @@ def _name_of(given: Input) -> Any:
     return [given.step.key, given.name] if isinstance(given, Output) else given
 
 
-@dataclass(kw_only=True)
-class Job:
+class Job(msgspec.Struct, kw_only=True):
     """What an action is given."""
 
     store: Store
@@ -125,7 +122,7 @@ class Job:
     inputs: Mapping[str, Given]
     work: Path
     """An empty directory of this job's own, gone afterwards."""
-    facts: dict[str, str | int] = field(default_factory=dict)
+    facts: dict[str, str | int] = {}
     """Small values to keep beside the outputs."""
     report: Reporter = silent
 

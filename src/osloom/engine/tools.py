@@ -8,9 +8,10 @@ its working directory at /work, and what it is told to read; it has no network.
 import os
 import platform
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
+
+import msgspec
 
 from osloom.base.command import Completed, run
 from osloom.base.errors import BuildError, CommandError
@@ -42,8 +43,7 @@ def start_from(root: Path, program: str) -> list[str]:
     ]
 
 
-@dataclass(frozen=True, slots=True)
-class Tools:
+class Tools(msgspec.Struct, frozen=True):
     """A root directory with programs in it (`Store.checkout` of the tools image's tree)."""
 
     root: Path

@@ -26,7 +26,7 @@ COMPRESSORS = ("libfaketime", "pigz", "xz-utils", "zstd")
 """An image of their own: a container without scripts is made with no other tool, and what was
 compressed need not be compressed again when another tool changes."""
 
-NIX = ("bubblewrap", "ca-certificates", "git", "nix-bin")
+NIX = ("bubblewrap", "ca-certificates", "dash", "git", "nix-bin")
 """What evaluates and builds what images take from flakes, where the host has no Nix."""
 
 CONTAINERS = ("catatonit", "crun", "passt")

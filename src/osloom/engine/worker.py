@@ -5,7 +5,6 @@ its parameters, and digests. The process ends with its parent, and takes what it
 """
 
 import base64
-import dataclasses
 import importlib
 import json
 import os
@@ -15,6 +14,8 @@ import sys
 import threading
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from osloom.base.errors import Error
 from osloom.base.progress import Reporter, silent
@@ -71,7 +72,7 @@ def _serve(requests: int, answers: int, root: Path) -> None:
                 sink.flush()
 
         for line in source:
-            say(answer(store, line, lambda event: say({"event": dataclasses.asdict(event)})))
+            say(answer(store, line, lambda event: say({"event": msgspec.structs.asdict(event)})))
 
 
 def _end_with_parent(descriptor: int) -> None:

@@ -7,7 +7,6 @@ change under it: so the root is a copy, and what changed in it is what its chang
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -24,8 +23,7 @@ Inode = tuple[int, int]
 """Device and number."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stamp:
+class Stamp(msgspec.Struct, frozen=True):
     """How a file was when it was laid down."""
 
     inode: int
@@ -33,8 +31,7 @@ class Stamp:
     """Nanoseconds."""
 
 
-@dataclass(frozen=True, slots=True)
-class Owner:
+class Owner(msgspec.Struct, frozen=True):
     mode: int
     uid: int
     gid: int

@@ -11,9 +11,10 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from osloom.base.digest import Digest, digest_json, to_hex
 from osloom.base.errors import FetchError
@@ -29,8 +30,7 @@ _PAUSE = 0.5
 """Seconds before the second try; doubled each time."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """One file to fetch."""
 
     urls: tuple[str, ...]

@@ -7,8 +7,9 @@ here turns values into bytes; where they lie is the business of who writes a fil
 import hashlib
 import struct
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
+
+import msgspec
 
 SECTOR = 4096
 NODE = 16384
@@ -60,8 +61,7 @@ class Item(NamedTuple):
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Volume:
+class Volume(msgspec.Struct, frozen=True):
     """What every block of a file system repeats."""
 
     identity: bytes
@@ -70,8 +70,7 @@ class Volume:
     device: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
+class Chunk(msgspec.Struct, frozen=True):
     """A range of logical addresses, and where on the device it lies, once or twice."""
 
     kind: int
@@ -169,8 +168,7 @@ def block_backref(tree: int) -> bytes:
     return struct.pack("<QQQBQ", 1, GENERATION, 2, TREE_BLOCK_REF, tree)
 
 
-@dataclass(frozen=True, slots=True)
-class Root:
+class Root(msgspec.Struct, frozen=True):
     """Where a tree begins."""
 
     address: int
@@ -269,8 +267,7 @@ def _with_checksum(body: bytes) -> bytes:
     return hashlib.sha256(body).digest() + body
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Super:
+class Super(msgspec.Struct, frozen=True, kw_only=True):
     """The superblock's own values."""
 
     size: int

@@ -3,11 +3,13 @@
 https://nix.dev/manual/nix/stable/store/store-path and store-object
 """
 
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
 from osloom.base.digest import Digest
+from osloom.model.dominators import retained
 
 STORE = "/nix/store"
 
@@ -46,3 +48,55 @@ def closure_of(roots: tuple[str, ...], paths: Mapping[str, StorePath]) -> frozen
             found.add(name)
             todo.extend(paths[name].references)
     return frozenset(found)
+
+
+def shortest_chain(
+    roots: Iterable[str], goal: str, paths: Mapping[str, StorePath]
+) -> tuple[str, ...] | None:
+    """The base names from one of `roots` to `goal`, each referring to the next; None without."""
+    before: dict[str, str | None] = dict.fromkeys(roots)
+    todo = deque(before)
+    while todo:
+        name = todo.popleft()
+        if name == goal:
+            chain = [name]
+            while (previous := before[chain[-1]]) is not None:
+                chain.append(previous)
+            return tuple(reversed(chain))
+        for reference in paths[name].references:
+            if reference not in before:
+                before[reference] = name
+                todo.append(reference)
+    return None
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True):
+    """What a closure has of one path, or of all the paths that were asked for together."""
+
+    size: int
+    """Bytes of the NARs of it and of all that it refers to."""
+    saved: int
+    """Bytes of the NARs that would not be needed without it."""
+
+
+def weigh(
+    asked: Mapping[str, tuple[str, ...]], paths: Mapping[str, StorePath]
+) -> tuple[dict[str, Part], dict[str, Part]]:
+    """What each of `asked` costs, which are base names by what they were asked for as; and each
+    path of their closure."""
+    # Neither is the name of a store path: what was asked for are nodes above the paths.
+    start, groups = "/", {f"/{name}": names for name, names in asked.items()}
+
+    def edges(node: str) -> Iterable[str]:
+        if node == start:
+            return groups
+        return groups[node] if node in groups else paths[node].references
+
+    saved = retained(start, edges, lambda node: paths[node].nar_size if node in paths else 0)
+
+    def part(node: str, roots: tuple[str, ...]) -> Part:
+        size = sum(paths[name].nar_size for name in closure_of(roots, paths))
+        return Part(size=size, saved=saved[node])
+
+    whole = {name: part(f"/{name}", roots) for name, roots in asked.items()}
+    return whole, {node: part(node, (node,)) for node in sorted(saved) if node in paths}

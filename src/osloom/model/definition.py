@@ -365,6 +365,8 @@ class Image(Table, frozen=True, kw_only=True):
     @property
     def runs_dpkg(self) -> bool:
         """Whether the packages' scripts run; see `configure`."""
+        if self.nixos is not None:
+            return False
         if self.configure is not None:
             return self.configure == "dpkg"
         return self.outputs != ("oci",) or self._asks_programs
@@ -396,7 +398,8 @@ class Image(Table, frozen=True, kw_only=True):
     @property
     def is_application(self) -> bool:
         """Whether osloom makes a container around one program of the packages' files."""
-        return "oci" in self.outputs and not self.runs_dpkg and self.base is None
+        packaged = self.base is None and self.nixos is None
+        return "oci" in self.outputs and not self.runs_dpkg and packaged
 
     @property
     def base(self) -> str | None:

@@ -14,7 +14,8 @@ from osloom.model.tree import Node, Tree, TreeError
 _GATHERED = 256 << 10
 """Bytes that are handed on at a time: whoever hashes, writes or compresses takes them at once."""
 
-Read = Callable[[Digest], Iterable[bytes]]
+Chunks = Callable[[Digest], Iterable[bytes]]
+"""Gives the content of a file in pieces, as `store.blobs.Blobs.chunks`."""
 
 
 def word(data: bytes) -> bytes:
@@ -36,15 +37,14 @@ NODE = word(b"node")
 CLOSE = word(b")")
 
 
-def write_nar(tree: Tree, root: str, read: Read) -> Iterator[bytes]:
+def write_nar(tree: Tree, root: str, chunks: Chunks) -> Iterator[bytes]:
     """The NAR of what `tree` has at `root`, in pieces, few of them small.
 
-    `read` gives the content of a file in pieces. A hard link is written as the file that it is.
-    Raises TreeError for what a NAR cannot hold.
+    A hard link is written as the file that it is. Raises TreeError for what a NAR cannot hold.
     """
     few: list[bytes] = []
     size = 0
-    for piece in _pieces(tree, root, read):
+    for piece in _pieces(tree, root, chunks):
         if few and size + len(piece) > _GATHERED:
             yield few[0] if len(few) == 1 else b"".join(few)
             few, size = [], 0
@@ -53,7 +53,7 @@ def write_nar(tree: Tree, root: str, read: Read) -> Iterator[bytes]:
     yield b"".join(few)
 
 
-def _pieces(tree: Tree, root: str, read: Read) -> Iterator[bytes]:
+def _pieces(tree: Tree, root: str, chunks: Chunks) -> Iterator[bytes]:
     yield MAGIC
     children = _children(tree, root)
     # What is still to be written, the next last: paths and what stands before them, or words.
@@ -74,16 +74,16 @@ def _pieces(tree: Tree, root: str, read: Read) -> Iterator[bytes]:
         if node.kind == "symlink":
             yield SYMLINK + word(node.target.encode(errors="surrogateescape"))
         else:
-            yield from _file(node, read)
+            yield from _file(node, chunks)
         yield CLOSE if path == root else CLOSE + CLOSE
 
 
-def _file(node: Node, read: Read) -> Iterator[bytes]:
+def _file(node: Node, chunks: Chunks) -> Iterator[bytes]:
     assert node.digest is not None
     # The owner's bit is what Nix looks at.
     yield (EXECUTABLE if node.mode & 0o100 else FILE) + node.size.to_bytes(8, "little")
     if node.size:
-        yield from read(node.digest)
+        yield from chunks(node.digest)
         yield bytes(-node.size % 8)
 
 

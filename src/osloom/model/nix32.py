@@ -52,7 +52,7 @@ def parse_hash(text: str) -> Digest:
     elif separator == ":" and len(digits) == 64:
         found = bytes.fromhex(digits)
     else:
-        found = base64.b64decode(digits, validate=True)
+        found = base64.b64decode(digits, validate=True) if len(digits) == 44 else b""
     if len(found) != 32:
         raise ValueError("it is not a digest of SHA-256")
     return from_hex(found.hex())

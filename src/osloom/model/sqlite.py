@@ -195,6 +195,8 @@ def _runs(cells: Sequence[bytes]) -> Iterator[list[bytes]]:
 
 def _page(kind: int, cells: Sequence[bytes], *, start: int = 0, last: int | None = None) -> bytes:
     """A page of a tree; its first `start` bytes are left free."""
+    if start and start + 8 + sum(len(cell) + _POINTER for cell in cells) > _PAGE:
+        raise ValueError("the schema does not fit into a page")
     places = []
     end = _PAGE
     for cell in cells:
@@ -203,8 +205,6 @@ def _page(kind: int, cells: Sequence[bytes], *, start: int = 0, last: int | None
     head = bytes((kind,)) + bytes(2) + len(cells).to_bytes(2) + end.to_bytes(2) + bytes(1)
     head += b"" if last is None else last.to_bytes(4)
     front = bytes(start) + head + b"".join(places)
-    if len(front) > end:
-        raise ValueError("the schema does not fit into a page")
     return front.ljust(end, b"\0") + b"".join(reversed(cells))
 
 

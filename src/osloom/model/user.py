@@ -4,13 +4,12 @@ https://github.com/opencontainers/image-spec/blob/main/config.md: `user`, `uid`,
 names are looked up in the image, and so is the group when there is none.
 """
 
-from dataclasses import dataclass
+import msgspec
 
 from osloom.base.errors import UsageError, nearest
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Identity:
+class Identity(msgspec.Struct, frozen=True, kw_only=True):
     uid: int
     gid: int
     groups: tuple[int, ...] = ()

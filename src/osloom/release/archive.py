@@ -9,7 +9,6 @@ https://github.com/moby/docker-image-spec: v1.2.md, Combined Image JSON + Filesy
 import hashlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -24,8 +23,7 @@ from osloom.release.layout import LAYOUT_FILE, Layout, blob_path, for_platform
 _READ = 1 << 20
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Named:
+class Named(msgspec.Struct, frozen=True, kw_only=True):
     """A layout and the names it gets where it is loaded: `app:7`."""
 
     layout: Layout

@@ -5,7 +5,6 @@ https://github.com/opencontainers/image-spec: image-layout.md
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -29,8 +28,7 @@ _DEPTH = 4
 Read = Callable[[Descriptor], Manifest]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Content:
+class Content(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that a manifest or an index names."""
 
     manifests: tuple[Manifest, ...]
@@ -47,8 +45,7 @@ class Content:
         return tuple(one for one in self.manifests if not one.is_index)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Layout:
+class Layout(msgspec.Struct, frozen=True, kw_only=True):
     """A layout that holds one image, for one platform or several."""
 
     directory: Path

@@ -7,7 +7,6 @@ a push that is cut off, or that a registry spoils, leaves tags as they were.
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
 from typing import TypeVar
 
 import msgspec
@@ -26,8 +25,7 @@ _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """An image and where it is to be."""
 
     image: str
@@ -54,14 +52,13 @@ class Pushed(msgspec.Struct, frozen=True, kw_only=True):
     """The tag stood for it before."""
 
 
-@dataclass(slots=True)
-class _Account:
+class _Account(msgspec.Struct):
     """What became of the blobs of one image, in bytes."""
 
     sent: int = 0
     skipped: int = 0
     mounted: int = 0
-    guard: threading.Lock = field(default_factory=threading.Lock)
+    guard: threading.Lock = msgspec.field(default_factory=threading.Lock)
 
     def add(self, how: str, size: int) -> None:
         with self.guard:

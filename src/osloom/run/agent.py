@@ -8,8 +8,9 @@ import base64
 import socket
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from osloom.base.errors import BuildError
 from osloom.run.machine import TEST_PORT
@@ -45,8 +46,7 @@ def credentials() -> Mapping[str, str]:
     return service_credentials("osloom-test", unit=_UNIT, script=_SCRIPT)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
     status: int
     output: str
 

@@ -6,8 +6,9 @@ capabilities, masked and read-only paths are those that container engines give b
 
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from osloom.model.user import Identity
 
@@ -57,8 +58,7 @@ _INT = 0xFFFFFFFF
 _TTY_GROUP = 5
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mount:
+class Mount(msgspec.Struct, frozen=True, kw_only=True):
     """A path of this host in the container."""
 
     source: str
@@ -66,8 +66,7 @@ class Mount:
     read_only: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bundle:
+class Bundle(msgspec.Struct, frozen=True, kw_only=True):
     """What of a container differs from others."""
 
     root: str

@@ -3,8 +3,9 @@
 import os
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+import msgspec
 
 from osloom.base.digest import Digest
 from osloom.base.errors import UsageError
@@ -29,8 +30,7 @@ _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _CERTIFICATES = "etc/ssl/certs/ca-certificates.crt"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Container:
+class Container(msgspec.Struct, frozen=True, kw_only=True):
     """What a container is made of."""
 
     name: str
@@ -41,13 +41,12 @@ class Container:
     settings: Settings
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wishes:
+class Wishes(msgspec.Struct, frozen=True, kw_only=True):
     """How it shall run where that is not what the image says."""
 
     words: Sequence[str]
     user: Identity = _ROOT
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = {}
     mounts: Sequence[Mount] = ()
     network: Network = "none"
     forwards: Sequence[Forward] = ()
@@ -76,7 +75,7 @@ def user_of(store: Store, container: Container, given: str | None = None) -> Ide
     text = container.settings.user if given is None else given
     found = find_user(text, passwd=read("etc/passwd"), group=read("etc/group"))
     if find_identity() == "single":
-        return replace(found, uid=0, gid=0, groups=())
+        return msgspec.structs.replace(found, uid=0, gid=0, groups=())
     if max(found.uid, found.gid, *found.groups) >= COUNT:
         raise UsageError(
             f"cannot run as {found}: a container has the user ids below {COUNT}",
@@ -90,7 +89,7 @@ def start(store: Store, container: Container, wishes: Wishes, work: Path) -> int
     terminal = os.get_terminal_size(1) if has_terminal() and os.isatty(1) else None
     if os.isatty(0) and "TERM" in os.environ:
         own = {"TERM": os.environ["TERM"], **wishes.environment}
-        wishes = replace(wishes, environment=own)
+        wishes = msgspec.structs.replace(wishes, environment=own)
     return runtime.run_for_person(
         store, _request(store, container, wishes, work, terminal=terminal)
     )

@@ -3,8 +3,9 @@
 import base64
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
+
+import msgspec
 
 from osloom.base.errors import BuildError, UsageError
 
@@ -26,8 +27,7 @@ TEST_PORT = "org.osloom.test"
 """Name of the virtio port on which a boot test talks to the machine."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Forward:
+class Forward(msgspec.Struct, frozen=True, kw_only=True):
     """A TCP port of this host that leads into a machine or a container."""
 
     host: int
@@ -36,8 +36,7 @@ class Forward:
     """On which of the host's addresses."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Drive:
+class Drive(msgspec.Struct, frozen=True, kw_only=True):
     path: Path
     format: str = "raw"
     keep: bool = False
@@ -57,8 +56,7 @@ def disk_of(path: Path) -> Drive:
     return Drive(path=path, format="qcow2" if magic == _QCOW2 else "raw", keep=True)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Machine:
+class Machine(msgspec.Struct, frozen=True, kw_only=True):
     """See the module."""
 
     architecture: str
@@ -68,7 +66,7 @@ class Machine:
     processors: int = 2
     kvm: bool = False
     forwards: tuple[Forward, ...] = ()
-    credentials: Mapping[str, str] = field(default_factory=dict)
+    credentials: Mapping[str, str] = {}
     """systemd credentials, by name; systemd.system-credentials(7)."""
     test_socket: bool = False
     """Offer the port `TEST_PORT` on the socket `test` of the working directory."""

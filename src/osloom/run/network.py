@@ -14,8 +14,9 @@ import socket
 import struct
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from osloom.base.errors import BuildError, UsageError
 from osloom.engine.tools import start_from
@@ -34,8 +35,7 @@ _HOST = "169.254.1.2"
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Names:
+class Names(msgspec.Struct, frozen=True):
     """How names are looked up: texts of /etc/hosts and /etc/resolv.conf."""
 
     hosts: str

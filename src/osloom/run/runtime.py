@@ -2,7 +2,6 @@
 
 import os
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -57,8 +56,7 @@ class Response(msgspec.Struct, frozen=True, kw_only=True):
     """Why the HTTP check failed; empty when it did not, None when it was not made to its end."""
 
 
-@dataclass(frozen=True, slots=True)
-class Places:
+class Places(msgspec.Struct, frozen=True):
     """Where things are in the working directory of a container."""
 
     request: Path

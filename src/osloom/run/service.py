@@ -1,16 +1,21 @@
 """Start a service in a machine although nothing is put into its image.
 
-The virtual hardware holds one credential of systemd, `tmpfiles.extra`
-(systemd.system-credentials(7), since systemd 252): lines of tmpfiles.d(5) that write a script and
-a unit below /run. systemd-tmpfiles reads them in the initrd already. /run outlives the initrd,
-and the system manager that takes over reads its units anew: it finds the unit as one of its own.
-(`systemd.extra-unit.*` would say the same with fewer words, but only since systemd 256.)
+The virtual hardware holds credentials of systemd, systemd.system-credentials(7). `tmpfiles.extra`
+has lines of tmpfiles.d(5) that write a script and a unit below /run, since systemd 252.
+systemd-tmpfiles reads them in the initrd already. /run outlives the initrd, and the system manager
+that takes over reads its units anew: it finds the unit as one of its own.
+That is not so where the initrd hands over to a program that is not systemd, as to the stage 2 of
+NixOS: systemd puts its units away then. So `systemd.extra-unit.*` says the same since systemd 256,
+and the script is written once more when the system itself reads `tmpfiles.extra`.
 """
 
 import base64
 from collections.abc import Mapping, Sequence
 
 _UNITS = "/run/systemd/system"
+_WANTED_BY = "multi-user.target"
+_PATH = "export PATH=$PATH:/run/wrappers/bin:/run/current-system/sw/bin\n"
+"""NixOS has programs nowhere else, and tells only its own units so."""
 
 
 def service_credentials(
@@ -22,10 +27,11 @@ def service_credentials(
     units `masked` do not start.
     """
     place = f"/run/{name}"
+    service, wants = f"{unit}ExecStart=/bin/sh {place}\n", f"[Unit]\nWants={name}.service\n"
     files = {
-        place: script,
-        f"{_UNITS}/{name}.service": f"{unit}ExecStart=/bin/sh {place}\n",
-        f"{_UNITS}/multi-user.target.d/{name}.conf": f"[Unit]\nWants={name}.service\n",
+        place: f"{_PATH}{script}",
+        f"{_UNITS}/{name}.service": service,
+        f"{_UNITS}/{_WANTED_BY}.d/{name}.conf": wants,
     }
     # `~`: the content is in base64, where nothing has to be escaped; tmpfiles.d(5).
     lines = [
@@ -33,4 +39,8 @@ def service_credentials(
         for path, text in files.items()
     ]
     lines += [f"L {_UNITS}/{one} - - - - /dev/null\n" for one in masked]
-    return {"tmpfiles.extra": "".join(lines)}
+    return {
+        "tmpfiles.extra": "".join(lines),
+        f"systemd.extra-unit.{name}.service": service,
+        f"systemd.unit-dropin.{_WANTED_BY}": wants,
+    }

@@ -119,11 +119,11 @@ class Blobs:
         if not path.exists():
             with (
                 self.path(digest).open("rb") as source,
-                self._new(f"{path}.", executable=executable) as (file, name),
+                self._new(f"{path}.", executable=executable) as (descriptor, name),
             ):
                 while chunk := source.read(_CHUNK):
-                    file.write(chunk)
-                self._keep(file, name, path)
+                    _write_all(descriptor, chunk)
+                self._keep(descriptor, name, os.fspath(path))
         return path
 
     def open(self, digest: Digest) -> BinaryIO:
@@ -158,9 +158,9 @@ class Blobs:
         text = to_hex(digest)
         place = f"{self._root}/{text[:2]}/{text[2:]}{'.x' if executable else ''}"
         if not self._is_there(place):
-            with self._new(f"{place}.", executable=executable) as (file, name):
-                file.write(data)
-                self._keep(file, name, place)
+            with self._new(f"{place}.", executable=executable) as (descriptor, name):
+                _write_all(descriptor, data)
+                self._keep(descriptor, name, place)
         return digest
 
     def _is_there(self, place: str) -> bool:
@@ -169,10 +169,12 @@ class Blobs:
     @contextlib.contextmanager
     def writer(self, *, executable: bool = False) -> Iterator[BlobWriter]:
         """A blob whose content comes piece by piece; kept when the block ends well."""
-        with self._new(f"{self.temporary}/", executable=executable) as (file, name):
-            writer = BlobWriter(file)
-            yield writer
-            self._keep(file, name, self._place(writer.finish(), executable=executable))
+        with self._new(f"{self.temporary}/", executable=executable) as (descriptor, name):
+            with os.fdopen(descriptor, "wb", closefd=False) as file:
+                writer = BlobWriter(file)
+                yield writer
+            place = self._place(writer.finish(), executable=executable)
+            self._keep(descriptor, name, os.fspath(place))
 
     def add_chunks(self, chunks: Iterable[bytes], *, executable: bool = False) -> Digest:
         with self.writer(executable=executable) as writer:
@@ -190,7 +192,7 @@ class Blobs:
         return digest
 
     @contextlib.contextmanager
-    def _new(self, prefix: str, *, executable: bool) -> Iterator[tuple[BinaryIO, str]]:
+    def _new(self, prefix: str, *, executable: bool) -> Iterator[tuple[int, str]]:
         """A file and its name, which is gone after the block unless it got another one."""
         name = f"{prefix}{self._token}-{next(self._numbers)}"
         mode = 0o755 if executable else 0o644
@@ -199,20 +201,26 @@ class Blobs:
         except OSError as error:
             raise store_error("write to", self.root.parent, error) from error
         try:
-            with os.fdopen(descriptor, "wb") as file:
-                os.fchmod(descriptor, mode)  # whatever the umask
-                yield file, name
+            os.fchmod(descriptor, mode)  # whatever the umask
+            yield descriptor, name
         except BaseException as error:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(name)  # noqa: PTH108
             if isinstance(error, OSError) and error.errno in _FULL:
                 raise store_error("write to", self.root.parent, error) from error
             raise
+        finally:
+            os.close(descriptor)
 
-    def _keep(self, file: BinaryIO, name: str, place: Path | str) -> None:
-        file.flush()
-        os.utime(file.fileno(), (MTIME, MTIME))
-        self._rename(name, os.fspath(place))
+    def _keep(self, descriptor: int, name: str, place: str) -> None:
+        os.utime(descriptor, (MTIME, MTIME))
+        self._rename(name, place)
 
     def _rename(self, name: str, place: str) -> None:
         os.rename(name, place)  # noqa: PTH104  (hot path)
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]

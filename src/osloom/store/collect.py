@@ -5,8 +5,9 @@ import fcntl
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from osloom.base.digest import Digest, from_hex
 from osloom.base.errors import StoreError
@@ -17,8 +18,7 @@ from osloom.store.store import Store
 _DAY = 86400
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Usage:
+class Usage(msgspec.Struct, frozen=True, kw_only=True):
     """Bytes on disk, hard links counted once."""
 
     blobs: int
@@ -28,8 +28,7 @@ class Usage:
     partial_bytes: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pruned:
+class Pruned(msgspec.Struct, frozen=True, kw_only=True):
     results: int
     blobs: int
     freed: int

@@ -1,11 +1,11 @@
 """Locking against a real signed repository that can lie."""
 
 import datetime as dt
-from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from osloom.base.errors import FetchError, LockError
 from osloom.base.progress import silent

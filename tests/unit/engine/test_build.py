@@ -1,10 +1,10 @@
 """Steps are run once, in order, and not again for the same inputs."""
 
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from osloom.base.errors import BuildError
 from osloom.base.progress import silent

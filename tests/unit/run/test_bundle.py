@@ -1,6 +1,6 @@
 """Bundles as data; whether crun takes them, `tests/integration/test_run.py` sees."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from osloom.model.user import Identity
 from osloom.run.bundle import Bundle, Mount, configuration

@@ -4,15 +4,19 @@ import base64
 
 from osloom.run.service import service_credentials
 
+PATH = "export PATH=$PATH:/run/wrappers/bin:/run/current-system/sw/bin\n"
 
-def test_one_credential_writes_the_script_the_unit_and_what_wants_it() -> None:
-    ((name, lines),) = service_credentials(
-        "greet", unit="[Service]\n", script="echo 100 %\n", masked=("getty.target",)
-    ).items()
-    assert name == "tmpfiles.extra"
+
+def test_credentials_write_the_script_the_unit_and_what_wants_it() -> None:
+    made = dict(
+        service_credentials(
+            "greet", unit="[Service]\n", script="echo 100 %\n", masked=("getty.target",)
+        )
+    )
+    lines = made.pop("tmpfiles.extra")
     *files, masked = (line.split(" ") for line in lines.splitlines())
     assert [[*row[:6], base64.b64decode(row[6], validate=True).decode()] for row in files] == [
-        ["f~", "/run/greet", "0644", "root", "root", "-", "echo 100 %\n"],
+        ["f~", "/run/greet", "0644", "root", "root", "-", f"{PATH}echo 100 %\n"],
         [
             *("f~", "/run/systemd/system/greet.service", "0644", "root", "root", "-"),
             "[Service]\nExecStart=/bin/sh /run/greet\n",
@@ -24,3 +28,7 @@ def test_one_credential_writes_the_script_the_unit_and_what_wants_it() -> None:
         ],
     ]
     assert masked == ["L", "/run/systemd/system/getty.target", *"----", "/dev/null"]
+    assert made == {
+        "systemd.extra-unit.greet.service": "[Service]\nExecStart=/bin/sh /run/greet\n",
+        "systemd.unit-dropin.multi-user.target": "[Unit]\nWants=greet.service\n",
+    }

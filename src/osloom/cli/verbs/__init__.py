@@ -1,41 +1,40 @@
-"""The verbs, in the order of the help: one module each."""
+"""The verbs: one module each, of the same name, imported when it is needed."""
 
-from osloom.cli.verbs import (
-    build,
-    cache,
-    completions,
-    doctor,
-    init,
-    inspect,
-    load,
-    lock,
-    outdated,
-    pull,
-    push,
-    run,
-    schema,
-    shell,
-    test,
-    verify,
-    why,
-)
+import argparse
+import importlib
+from typing import Protocol, cast
 
-VERBS = (
-    init,
-    lock,
-    outdated,
-    build,
-    run,
-    shell,
-    test,
-    verify,
-    push,
-    pull,
-    load,
-    inspect,
-    why,
-    cache,
-    schema,
-    doctor,
-    completions,
+NAMES = (
+    "init",
+    "lock",
+    "outdated",
+    "build",
+    "run",
+    "shell",
+    "test",
+    "verify",
+    "push",
+    "pull",
+    "load",
+    "inspect",
+    "why",
+    "cache",
+    "schema",
+    "doctor",
+    "completions",
 )
+"""In the order of the help."""
+
+
+class Verb(Protocol):
+    """What the module of a verb has; its docstring is the help."""
+
+    __doc__: str | None
+
+    def add_arguments(self, parser: argparse.ArgumentParser, /) -> None: ...
+
+    def run(self, arguments: argparse.Namespace, /) -> int: ...
+
+
+def find_verb(name: str) -> Verb:
+    return cast("Verb", importlib.import_module(f"{__name__}.{name}"))

@@ -8,8 +8,6 @@ from osloom.cli.context import lock_of, project_of, store_of
 from osloom.cli.output import in_bytes, in_seconds, print_json, print_table
 from osloom.cli.progress import make_progress
 
-NAME = "build"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("images", nargs="*", metavar="IMAGE", help="all with outputs by default")

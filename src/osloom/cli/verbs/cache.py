@@ -8,8 +8,6 @@ import argparse
 from osloom.cli.context import store_of
 from osloom.cli.output import in_bytes, print_json
 
-NAME = "cache"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("action", choices=("info", "prune", "verify"))

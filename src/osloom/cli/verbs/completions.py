@@ -2,8 +2,6 @@
 
 import argparse
 
-NAME = "completions"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("shell", choices=("bash", "zsh", "tcsh"))
@@ -12,5 +10,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     import shtab
 
-    print(shtab.complete(arguments.parser, shell=arguments.shell))
+    from osloom.cli.main import parser
+
+    print(shtab.complete(parser(), shell=arguments.shell))
     return 0

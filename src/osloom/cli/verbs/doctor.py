@@ -4,8 +4,6 @@ import argparse
 
 from osloom.cli.output import print_json
 
-NAME = "doctor"
-
 
 def add_arguments(_parser: argparse.ArgumentParser) -> None:
     pass

@@ -5,8 +5,6 @@ from pathlib import Path
 
 from osloom.cli.output import print_json
 
-NAME = "init"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     from osloom.definition.init import DEFAULT, TEMPLATES

@@ -1,4 +1,4 @@
-"""Show what an image is made of: packages with their sizes, layers, files."""
+"""Show what an image is made of: packages and store paths with their sizes, layers, files."""
 
 import argparse
 import json
@@ -8,10 +8,9 @@ from osloom.cli.context import project_of, session_of
 from osloom.cli.output import in_bytes, print_json, print_table
 
 if TYPE_CHECKING:
+    from osloom.model.lock import Lock
     from osloom.model.tree import Tree
     from osloom.store.store import Store
-
-NAME = "inspect"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     from osloom.api.plan import plan
-    from osloom.api.requests import architecture_of
+    from osloom.api.requests import architecture_of, variant_for_host
 
     project = project_of(arguments)
     image = project.image(arguments.image)
@@ -53,6 +52,9 @@ def run(arguments: argparse.Namespace) -> int:
         "packages": sorted(packages, key=lambda one: -int(one["size"])),
         "layers": layers,
     }
+    closure = _closure(session.lock, variant_for_host(arguments.image, image)[0])
+    if closure:
+        result["nix"] = closure
     if arguments.files:
         result["files"] = tree.dump()
     if arguments.json:
@@ -77,13 +79,64 @@ def _layers(layout: "Tree", store: "Store", architecture: str) -> list[dict[str,
     ]
 
 
+def _closure(lock: "Lock", image: str) -> dict[str, Any]:
+    """What is from Nix: sizes are bytes of NARs, `closure` with all that a path refers to, `saved`
+    what would not be needed without it."""
+    from osloom.model.closure import weigh
+
+    asked = lock.images[image].installables
+    if not asked:
+        return {}
+    paths = {path.name: path for path in lock.closure_of(image)}
+    whole, each = weigh(asked, paths)
+    return {
+        "installables": [
+            {
+                "name": name,
+                "paths": list(asked[name]),
+                "closure": part.size,
+                "saved": part.saved,
+            }
+            for name, part in whole.items()
+        ],
+        "paths": [
+            {
+                "name": name,
+                "size": paths[name].nar_size,
+                "closure": part.size,
+                "saved": part.saved,
+                "references": list(paths[name].references),
+            }
+            for name, part in sorted(each.items(), key=lambda one: (-one[1].saved, one[0]))
+        ],
+    }
+
+
+def _print_closure(closure: dict[str, Any]) -> None:
+    rows = [
+        [in_bytes(one["closure"]), in_bytes(one["saved"]), one["name"]]
+        for one in closure["installables"]
+    ]
+    print_table(["closure", "less without it", "from nix"], rows)
+    print()
+    rows = [
+        [in_bytes(one["size"]), in_bytes(one["closure"]), in_bytes(one["saved"]), one["name"]]
+        for one in closure["paths"]
+    ]
+    print_table(["size", "closure", "less without it", "store path"], rows)
+
+
 def _print(result: dict[str, Any]) -> None:
     print(f"{result['image']}: {result['paths']} paths, {in_bytes(result['size'])}\n")
     rows = [
         [one["name"], one["version"], in_bytes(one["download"]), in_bytes(one["size"])]
         for one in result["packages"]
     ]
-    print_table(["package", "version", "download", "unpacked"], rows)
+    if rows:
+        print_table(["package", "version", "download", "unpacked"], rows)
+    if "nix" in result:
+        print("\n" if rows else "", end="")
+        _print_closure(result["nix"])
     if result["layers"]:
         print()
         rows = [

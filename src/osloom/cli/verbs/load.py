@@ -8,8 +8,6 @@ import argparse
 from osloom.cli.context import project_of, session_of
 from osloom.cli.output import print_json, print_table
 
-NAME = "load"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(

@@ -16,7 +16,6 @@ from osloom.cli.progress import make_progress
 if TYPE_CHECKING:
     from osloom.model.lock import Lock, LockedImage
 
-NAME = "lock"
 _NAMED = 3
 
 

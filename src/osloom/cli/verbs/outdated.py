@@ -5,12 +5,9 @@ Exit status 0 whether or not something is newer.
 
 import argparse
 
-from osloom.base.digest import is_digest
 from osloom.cli.context import now, project_of, store_of
 from osloom.cli.output import print_json, print_table
 from osloom.cli.progress import make_progress
-
-NAME = "outdated"
 
 
 def add_arguments(_parser: argparse.ArgumentParser) -> None:
@@ -44,4 +41,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _short(version: str) -> str:
     """Enough of a digest to tell it from others; versions whole."""
+    from osloom.base.digest import is_digest
+
     return version[:19] if is_digest(version) else version

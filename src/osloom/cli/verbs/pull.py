@@ -11,8 +11,6 @@ from osloom.cli.output import in_bytes, print_json
 from osloom.cli.progress import make_progress
 from osloom.cli.verbs.push import add_registry_arguments
 
-NAME = "pull"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("reference", metavar="REFERENCE", help="registry.example.com/team/app:7")

@@ -25,8 +25,6 @@ from osloom.cli.progress import make_progress
 if TYPE_CHECKING:
     from osloom.api.container import ContainerOptions
 
-NAME = "run"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("image", metavar="IMAGE")

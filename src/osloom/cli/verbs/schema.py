@@ -2,8 +2,6 @@
 
 import argparse
 
-NAME = "schema"
-
 
 def add_arguments(_parser: argparse.ArgumentParser) -> None:
     pass

@@ -13,8 +13,6 @@ from osloom.cli.context import lock_of, project_of, store_of
 from osloom.cli.progress import make_progress
 from osloom.cli.verbs.run import add_container_arguments, container_options
 
-NAME = "shell"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_container_arguments(parser)

@@ -11,8 +11,6 @@ from pathlib import Path
 from osloom.cli.context import project_of, session_of
 from osloom.cli.output import in_seconds, print_json, print_table
 
-NAME = "test"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("images", nargs="*", metavar="IMAGE", help="all with outputs by default")

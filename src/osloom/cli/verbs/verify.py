@@ -10,8 +10,6 @@ import argparse
 from osloom.cli.context import project_of, session_of
 from osloom.cli.output import print_json
 
-NAME = "verify"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("images", nargs="*", metavar="IMAGE", help="all with outputs by default")

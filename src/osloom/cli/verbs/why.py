@@ -1,15 +1,13 @@
-"""Say why a package is in an image: the shortest chain from what was asked for."""
+"""Say why a package or store path is in an image: the shortest chain from what was asked for."""
 
 import argparse
 
 from osloom.cli.context import project_of
-from osloom.cli.output import print_json
-
-NAME = "why"
+from osloom.cli.output import in_bytes, print_json
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("package", metavar="PACKAGE")
+    parser.add_argument("package", metavar="PACKAGE", help="or a store path, or its name")
     parser.add_argument("images", nargs="*", metavar="IMAGE", help="all that hold it by default")
 
 
@@ -23,4 +21,6 @@ def run(arguments: argparse.Namespace) -> int:
     for reason in reasons:
         source = "asked for" if reason.requested else "essential"
         print(f"{reason.image} ({source}): {' -> '.join(reason.chain)}")
+        if reason.saved is not None:
+            print(f"  without it: {in_bytes(reason.saved)} less")
     return 0

@@ -53,6 +53,8 @@ class _Links:
     files: Mapping[str, Node]
     children: Mapping[str, Sequence[str]]
     made: dict[str, tuple[str, int] | None] = field(default_factory=dict)
+    files_alone: list[str] = field(default_factory=list)
+    """Packages that are one file, of which there is nothing to link to."""
     hidden: dict[tuple[str, str], int] = field(default_factory=dict)
     """How many files of one store path give way to those of another."""
 
@@ -80,10 +82,10 @@ class _Links:
                 self._open(place, there, source)
             self.add(source, place, priority)
         elif there is None:
-            raise _conflict(source, f"a directory of {self._someone(place)}", place)
+            raise _conflict(source, self._someone(place), place)
         elif there[1] == priority:
             if self.find(there[0]) != found:
-                raise _conflict(source, _package(there[0]), place)
+                raise _conflict(source, there[0], place)
         else:
             # Those of higher priority came first.
             pair = _package(source), _package(there[0])
@@ -93,13 +95,14 @@ class _Links:
         """Make a directory of links of what was one link to a directory."""
         below = self.find(there[0])
         if below is None or below.kind != "dir":
-            raise _conflict(source, _package(there[0]), place)
+            raise _conflict(source, there[0], place)
         self.made[place] = None
         self.add(there[0], place, there[1])
 
     def _someone(self, place: str) -> str:
+        """What is linked to in the directory `place`, for one."""
         inside = (one for path, one in self.made.items() if path.startswith(f"{place}/") and one)
-        return _package(next(inside)[0])
+        return next(inside)[0]
 
 
 def make_profile(
@@ -150,6 +153,9 @@ def _add_package(
         return set()
     done.add(name)
     source = f"{STORE}/{name}"
+    whole = links.find(source)
+    if whole is not None and whole.kind == "file":
+        links.files_alone.append(source)
     links.add(source, "", priority)
     wanted = links.find(f"{source}/nix-support/propagated-user-env-packages")
     text = read(wanted.digest).decode(errors="replace") if wanted and wanted.digest else ""
@@ -206,14 +212,16 @@ def _package(path: str) -> str:
 
 def _conflict(source: str, other: str, place: str) -> BuildError:
     return BuildError(
-        f"cannot make a profile of `{_package(source)}` and {other}: both have `{place}`",
+        f"cannot make a profile of `{_package(other)}` and `{_package(source)}`: both have "
+        f"`{place}`, and not the same",
         hint="leave one of the packages out",
     )
 
 
 def _notes(links: _Links) -> tuple[str, ...]:
-    return tuple(
-        f"{count} {'file' if count == 1 else 'files'} of `{package}` give way to those of "
-        f"`{other}`, which `nix` names first"
+    alone = [f"`{_package(one)}` is a file: it is at {one} alone" for one in links.files_alone]
+    hidden = [
+        f"{count} of the files of `{package}` give way to those of `{other}`, which `nix` names first"
         for (package, other), count in links.hidden.items()
-    )
+    ]
+    return (*alone, *hidden)

@@ -8,7 +8,6 @@ over plain HTTP, except to this machine or to a host that the user declared inse
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import urlsplit
 
@@ -45,8 +44,7 @@ class _Answer(msgspec.Struct, frozen=True):
     expires_in: float = _LIFETIME
 
 
-@dataclass(frozen=True, slots=True)
-class _Token:
+class _Token(msgspec.Struct, frozen=True):
     text: str
     until: float
     """By the monotonic clock."""

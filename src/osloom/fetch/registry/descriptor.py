@@ -4,7 +4,6 @@ https://github.com/opencontainers/image-spec: descriptor.md, manifest.md, image-
 older https://distribution.github.io/distribution/spec/manifest-v2-2/, which registries still hold.
 """
 
-from dataclasses import dataclass
 from typing import TypeVar
 
 import msgspec
@@ -70,8 +69,7 @@ class ImageIndex(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 _Document = TypeVar("_Document", ImageManifest, ImageIndex)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Manifest:
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """A manifest or an index, with the very bytes that its digest is of."""
 
     data: bytes

@@ -3,7 +3,6 @@
 import contextlib
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -17,8 +16,7 @@ SMALL = 64 << 10
 """Bytes of an answer that is read for what it says; the rest is of no interest."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class Request(msgspec.Struct, frozen=True, kw_only=True):
     """One request, which can be sent any number of times."""
 
     method: str
@@ -26,14 +24,13 @@ class Request:
     """A path of the registry, or a whole address."""
     scopes: tuple[str, ...] = ()
     """What it takes to be allowed, as in the token specification: `repository:app:pull`."""
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = {}
     content: bytes | Callable[[], Iterable[bytes]] | None = None
     """A function gives the body from its start, each time; then `headers` have the length."""
     patience: float = _PATIENCE
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
     status: int
     headers: "httpx.Headers"
     body: bytes

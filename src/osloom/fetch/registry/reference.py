@@ -7,7 +7,8 @@ without a registry: `debian:13` is `docker.io/library/debian:13`.
 """
 
 import re
-from dataclasses import dataclass
+
+import msgspec
 
 from osloom.base.digest import Digest, is_digest
 from osloom.base.errors import UsageError
@@ -24,8 +25,7 @@ _LONGEST = 255
 """Characters of a repository's name."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reference:
+class Reference(msgspec.Struct, frozen=True, kw_only=True):
     """An image in a registry; with neither tag nor digest it is a repository."""
 
     registry: str

@@ -6,10 +6,11 @@ distribution-spec 1.1, Push. Nothing counts as there before the registry says so
 import re
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlencode, urljoin
+
+import msgspec
 
 from osloom.base.errors import FetchError
 from osloom.base.progress import Event, Reporter
@@ -30,8 +31,7 @@ _UPLOAD_TRIES = 4
 """Times that one blob is begun."""
 
 
-@dataclass(slots=True, kw_only=True)
-class _Session:
+class _Session(msgspec.Struct, kw_only=True):
     """An upload that has begun."""
 
     url: str

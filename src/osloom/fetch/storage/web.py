@@ -139,7 +139,7 @@ class Web:
         if status == 200 or status in more:
             return True
         if status not in AGAIN:
-            hint = None
+            hint = "check its address, and whether you may read it"
             if status == 401:
                 hint = "put a name and password for it into a netrc file, and name that in nix.conf"
             raise FetchError(f"cannot use {self._base}: it answers with status {status}", hint=hint)
@@ -186,7 +186,8 @@ class Web:
             answer.close()
             url = urljoin(url, place)
         raise FetchError(
-            f"cannot use {self._base}: it sends from one place to the next without end"
+            f"cannot use {self._base}: it sends from one place to the next without end",
+            hint="check its address",
         )
 
     def _send(

@@ -10,8 +10,9 @@ import io
 import lzma
 import tarfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import BinaryIO, cast
+
+import msgspec
 
 from osloom.base.errors import BuildError
 from osloom.model.tar import read_xattrs
@@ -21,8 +22,7 @@ from osloom.store.blobs import Blobs
 _MAGIC = b"!<arch>\n"
 
 
-@dataclass(frozen=True, slots=True)
-class Package:
+class Package(msgspec.Struct, frozen=True):
     """What one .deb holds."""
 
     data: Tree

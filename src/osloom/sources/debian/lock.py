@@ -1,7 +1,6 @@
 """Make a lock: resolve every request against verified indexes."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -17,8 +16,7 @@ from osloom.sources.debian.universe import Choice, Ranked, Universe
 from osloom.store.store import Store
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Previous:
+class Previous(msgspec.Struct, frozen=True, kw_only=True):
     """The lock there is, whose versions stay where they can, less those that may change."""
 
     lock: Lock

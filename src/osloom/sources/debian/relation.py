@@ -2,7 +2,8 @@
 
 import functools
 import re
-from dataclasses import dataclass
+
+import msgspec
 
 _RELATION = re.compile(
     r"^\s*(?P<name>[A-Za-z0-9][A-Za-z0-9+.\-]*)(?::(?P<arch>[a-z0-9\-]+))?"
@@ -10,8 +11,7 @@ _RELATION = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Relation:
+class Relation(msgspec.Struct, frozen=True):
     """One alternative."""
 
     name: str

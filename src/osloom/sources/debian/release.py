@@ -3,9 +3,10 @@
 import datetime as dt
 import email.utils
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+
+import msgspec
 
 from osloom.base.digest import Digest, digest_bytes, from_hex
 from osloom.base.errors import FetchError, LockError
@@ -19,16 +20,14 @@ _SLACK = 3600
 """Seconds that clocks may differ."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class File:
+class File(msgspec.Struct, frozen=True, kw_only=True):
     """One file a Release names."""
 
     digest: Digest
     size: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Release:
+class Release(msgspec.Struct, frozen=True, kw_only=True):
     """A verified Release file."""
 
     digest: Digest

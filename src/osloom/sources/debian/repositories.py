@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from osloom.base.digest import digest_json
 from osloom.base.errors import FetchError, LockError
@@ -32,8 +33,7 @@ _ROLLING = ("sid", "unstable", "experimental")
 """Suites that have no security or updates suite beside them."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Suite:
+class Suite(msgspec.Struct, frozen=True, kw_only=True):
     """One suite of one archive, to be looked at."""
 
     source: str
@@ -49,8 +49,7 @@ class Suite:
         return f"{self.source}/{self.suite}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Opened:
+class Opened(msgspec.Struct, frozen=True, kw_only=True):
     """A suite whose indexes are at hand."""
 
     locked: LockedRepository

@@ -1,12 +1,11 @@
 """What one image asks of the repositories: data only, so that a build needs no more of them."""
 
-from dataclasses import dataclass
+import msgspec
 
 from osloom.base.digest import Digest, digest_json
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class Request(msgspec.Struct, frozen=True, kw_only=True):
     """What one image asks for."""
 
     names: tuple[str, ...]

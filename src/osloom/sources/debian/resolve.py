@@ -8,15 +8,15 @@ tried.
 
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+
+import msgspec
 
 from osloom.base.errors import LockError, nearest
 from osloom.sources.debian.relation import Group, Relation, describe, parse_relations
 from osloom.sources.debian.universe import Choice, Universe, meets
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Solution:
+class Solution(msgspec.Struct, frozen=True, kw_only=True):
     """The chosen packages."""
 
     chosen: tuple[Choice, ...]
@@ -34,18 +34,17 @@ class ConflictError(Exception):
         """The chosen package that is in the way, if one is."""
 
 
-@dataclass(slots=True)
-class _State:
+class _State(msgspec.Struct):
     universe: Universe
     recommends: bool
     without: frozenset[str] = frozenset()
     """`Request.without`."""
     avoid: frozenset[str] = frozenset()
     """Alternatives that turned out to be in the way of something else."""
-    chosen: dict[str, Choice] = field(default_factory=dict)
-    providers: dict[str, list[Choice]] = field(default_factory=dict)
-    done: set[str] = field(default_factory=set)
-    trail: list[str] = field(default_factory=list)
+    chosen: dict[str, Choice] = {}
+    providers: dict[str, list[Choice]] = {}
+    done: set[str] = set()
+    trail: list[str] = []
     """Names in the order they were chosen, to take back a failed alternative."""
 
     def add(self, choice: Choice) -> None:

@@ -2,15 +2,15 @@
 
 import functools
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from osloom.sources.debian.index import Candidate, ParsedIndex, candidates
 from osloom.sources.debian.relation import Relation, parse_relations
 from osloom.sources.debian.version import parse, satisfies
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ranked:
+class Ranked(msgspec.Struct, frozen=True, kw_only=True):
     """An index with the pin priority of its repository, apt_preferences(5)."""
 
     repository: str
@@ -18,8 +18,7 @@ class Ranked:
     priority: int = 500
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(msgspec.Struct, frozen=True):
     """A candidate and the repository it is in."""
 
     candidate: Candidate

@@ -77,7 +77,7 @@ class BinaryCache:
             raise GoneError(f"{self.source.url} has no {path.path}")
         where = f"{self.source.url}/{name}"
         info = parse_narinfo(text, where=where, wanted=path.name)
-        _compare(info, path, where)
+        compare(info, path, where)
         if not self.source.trusted:
             said = to_store_path(info)
             address = path.content_address or said.content_address
@@ -91,7 +91,11 @@ class BinaryCache:
         has to be. None when it has not got it; raises FetchError."""
         self._check()
         file = f"{hash_part(name)}.narinfo"
-        text = self.storage.read(file, limit=MOST)
+        try:
+            text = self.storage.read(file, limit=MOST)
+        except FetchError as error:
+            self._problem = error
+            raise
         if text is None:
             return None
         info = parse_narinfo(text, where=f"{self.source.url}/{file}", wanted=name)
@@ -148,7 +152,7 @@ def store_directory(text: bytes) -> str | None:
     return None
 
 
-def _compare(info: NarInfo, path: StorePath, where: str) -> None:
+def compare(info: NarInfo, path: StorePath, where: str) -> None:
     """Raises FetchError with the first field that the lock has otherwise."""
     fields: tuple[tuple[str, object, object], ...] = (
         ("StorePath", info.name, path.name),

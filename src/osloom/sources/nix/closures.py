@@ -4,14 +4,14 @@ What a cache has is taken as it has it, so that the lock is the same whether it 
 without.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 
 from osloom.base.errors import FetchError, LockError
 from osloom.base.progress import Event, Reporter
-from osloom.model.closure import STORE, StorePath
+from osloom.model.closure import STORE, StorePath, closure_of
 from osloom.sources.nix.cache import BinaryCache
 
 _THREADS = 16
@@ -29,7 +29,9 @@ class Closures:
         self._problems: dict[str, FetchError] = {}
         """The first of each cache."""
 
-    def find(self, roots: Iterable[str], local: Mapping[str, StorePath]) -> Mapping[str, StorePath]:
+    def find(
+        self, roots: Collection[str], local: Mapping[str, StorePath]
+    ) -> Mapping[str, StorePath]:
         """`roots` and all that they refer to, by base name; `local` is what Nix said of them.
 
         Raises LockError for what is nowhere, or the FetchError of a cache that may have it.
@@ -45,7 +47,8 @@ class Closures:
                 todo = {name for one in names for name in found[one].references} - found.keys()
         for problem in self._problems.values():
             self._report(Event(kind="note", id="caches", title=problem.message))
-        return found
+        # Nix may have built it with other references than the caches have.
+        return {name: found[name] for name in closure_of(tuple(roots), found)}
 
     def _one(self, name: str, local: StorePath | None) -> StorePath:
         known = self._known.get(name)

@@ -11,7 +11,7 @@ from typing import BinaryIO, NoReturn, Protocol, cast
 
 from osloom.base.errors import FetchError
 
-_CHUNK = 256 << 10
+_CHUNK = 1 << 20
 _PIECE = 2 << 10
 """Compressed bytes that zstd takes at a time: it gives all that they unpack to, of a bomb 64 MiB."""
 _MEMORY = 256 << 20

@@ -6,19 +6,19 @@ seen that the address gives the path its name; here it is seen that it is of thi
 
 import hashlib
 from collections.abc import Iterable, Iterator
+from typing import NoReturn
 
 from osloom.base.errors import FetchError
 from osloom.model.closure import StorePath
-from osloom.model.nar import Read, write_nar
+from osloom.model.nar import Chunks, write_nar
 from osloom.model.store_path import check_content_address, hash_part, parse_content_address
 from osloom.model.tree import Tree
 
 
-def check_content(path: StorePath, tree: Tree, read: Read) -> None:
+def check_content(path: StorePath, tree: Tree, chunks: Chunks) -> None:
     """Whether the content address of `path`, if it has one, is of its node in `tree`.
 
-    `read` gives the content of a file in pieces. What the NAR hash has settled is not read again.
-    Raises FetchError.
+    What the NAR hash has settled is not read again. Raises FetchError.
     """
     if path.content_address is None:
         return
@@ -28,32 +28,26 @@ def check_content(path: StorePath, tree: Tree, read: Read) -> None:
     if method == "r" and algorithm == "sha256" and not itself:
         return  # The NAR hash is the address.
     place = path.path.lstrip("/")
-    if method == "r":
-        pieces: Iterable[bytes] = write_nar(tree, place, read)
-        found = (
-            digest_modulo(pieces, hash_part(path.name), algorithm)
-            if itself
-            else _digest(pieces, algorithm)
+    if method == "r" and itself:
+        found: tuple[str, ...] = digests_modulo(
+            write_nar(tree, place, chunks), hash_part(path.name)
         )
+    elif method == "r":
+        found = (_digest(write_nar(tree, place, chunks), algorithm),)
     else:
         node = tree[place]
-        if node.kind != "file" or node.mode & 0o111:
-            raise FetchError(
-                f"cannot trust {path.path}: its content address `{path.content_address}` is of a "
-                "plain file, and it is none",
-                hint=_HINT,
-            )
-        assert node.digest is not None
-        found = _digest(read(node.digest) if node.size else (), algorithm)
-    if found != digest:
-        raise FetchError(
-            f"cannot trust {path.path}: its content address `{path.content_address}` is of another "
-            f"content, {algorithm}:{found}",
-            hint=_HINT,
-        )
+        if node.digest is None or node.mode & 0o111:
+            _fail(path, "of a plain file, and it is none")
+        found = (_digest(chunks(node.digest), algorithm),)
+    if digest not in found:
+        _fail(path, f"of another content, {algorithm}:{found[0]}")
 
 
-_HINT = "the cache that says so is broken or lies: do not use it"
+def _fail(path: StorePath, cause: str) -> NoReturn:
+    raise FetchError(
+        f"cannot trust {path.path}: its content address `{path.content_address}` is {cause}",
+        hint="what says so is broken or lies: do not use it",
+    )
 
 
 def _digest(pieces: Iterable[bytes], algorithm: str) -> str:
@@ -63,19 +57,20 @@ def _digest(pieces: Iterable[bytes], algorithm: str) -> str:
     return found.hexdigest()
 
 
-def digest_modulo(pieces: Iterable[bytes], part: str, algorithm: str = "sha256") -> str:
-    """The digest, in hexadecimal, of `pieces` with the hash part `part` left out.
+def digests_modulo(pieces: Iterable[bytes], part: str) -> tuple[str, str]:
+    """The SHA-256, in hexadecimal, of `pieces` with the hash part `part` left out, in both ways.
 
     So a path can refer to itself and have a name that depends on its content: each occurrence
-    counts as zeros, and the places of all are hashed at the end.
+    counts as zeros. Most versions of Nix hash the places of all of them at the end, some (2.26 for
+    one) do not, by mistake; paths of both kinds are in caches.
     """
-    found = hashlib.new(algorithm, usedforsecurity=False)
+    found = hashlib.sha256()
     places: list[int] = []
     for piece in _without(pieces, part.encode(), places):
         found.update(piece)
-    for place in places:
-        found.update(f"|{place}".encode())
-    return found.hexdigest()
+    plain = found.hexdigest()
+    found.update("".join(f"|{place}" for place in places).encode())
+    return found.hexdigest(), plain
 
 
 def _without(pieces: Iterable[bytes], part: bytes, places: list[int]) -> Iterator[bytes]:

@@ -1,7 +1,7 @@
 """Ask Nix what installables are: it evaluates and builds them, and says what they refer to."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,8 +50,16 @@ class Evaluator:
         if (name := name_of(installable)) in self._named:
             return {name}
         flake, _ = resolve_installable(installable, {}, self._directory)
+        # With others in their place, so that those they replace need not be there.
+        words = [
+            "flake",
+            "metadata",
+            "--json",
+            "--no-write-lock-file",
+            *self._replaced(self._named),
+        ]
         try:
-            said = self._run(["flake", "metadata", "--json", flake.reference], flake)
+            said = self._run([*words, flake.reference], flake)
         except CommandError as error:
             raise _cannot(installable, error) from error
         nodes = json.loads(said)["locks"]
@@ -68,8 +76,8 @@ class Evaluator:
         """
         flake, attribute = resolve_installable(installable, self._named, self._directory)
         words = ["build", "--no-link", "--json", "--no-write-lock-file", *self._caches]
-        for name in overridden if name_of(installable) not in self._named else ():
-            words += ["--override-input", name, self._overrides[name].reference]
+        if name_of(installable) not in self._named:
+            words += self._replaced(overridden)
         first: CommandError | None = None
         for one in attributes(attribute, system=system, nixos=nixos):
             try:
@@ -98,6 +106,10 @@ class Evaluator:
                 f"cannot tell what {names[0]} refers to: {error.message}", detail=error.detail
             ) from error
         return {one.name: one for one in parse_path_info(said)}
+
+    def _replaced(self, names: Iterable[str]) -> Iterator[str]:
+        for name in names:
+            yield from ("--override-input", name, self._overrides[name].reference)
 
     def _run(self, words: Sequence[str], flake: Flake | None) -> bytes:
         flakes = [flake, *self._overrides.values()] if flake else []

@@ -4,10 +4,12 @@ https://nix.dev/manual/nix/stable/command-ref/new-cli/nix3-flake#flake-reference
 """
 
 import hashlib
+import json
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from osloom.base.digest import Digest, digest_json, from_hex
 from osloom.base.errors import LockError
@@ -39,8 +41,7 @@ def evaluation_of(image: Image, nix: Nix) -> Digest | None:
     return digest_json([system_of(image, nix), sorted(nix.overrides.items()), image.nixos])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Flake:
+class Flake(msgspec.Struct, frozen=True, kw_only=True):
     """A flake, as Nix finds it from anywhere."""
 
     reference: str
@@ -56,6 +57,10 @@ def resolve_flake(reference: str, directory: Path) -> Flake:
         text, mark, query = plain.partition("?")
         place = Path(os.path.normpath(directory / text))
         prefix = "path:" if plain != reference else ""
+        if not prefix:
+            # As for Nix, a path without scheme may be one below the flake.
+            found = (one for one in (place, *place.parents) if (one / "flake.nix").is_file())
+            place = next(found, place)
         return Flake(reference=f"{prefix}{place}{mark}{query}", directory=place)
     if reference.startswith("git+file://"):
         text = reference.removeprefix("git+file://").partition("?")[0]
@@ -107,6 +112,7 @@ def visible(flake: Flake) -> Iterator[Path]:
         return
     top = repository_of(flake.directory)
     yield top or flake.directory
+    yield from _inputs_here(flake.directory / "flake.lock")
     if top is not None and (top / ".git").is_file():
         # A work tree of its own: what it belongs to is named in it, gitrepository-layout(5).
         named = (top / ".git").read_text().removeprefix("gitdir:").strip()
@@ -115,6 +121,19 @@ def visible(flake: Flake) -> Iterator[Path]:
         common = own / "commondir"
         if common.is_file():
             yield Path(os.path.normpath(own / common.read_text().strip()))
+
+
+def _inputs_here(lock: Path) -> Iterator[Path]:
+    """Where inputs are that a flake.lock has from this machine."""
+    try:
+        nodes = json.loads(lock.read_bytes())["nodes"].values()
+        inputs = [one["locked"] for one in nodes if "locked" in one]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return  # Nix says what is wrong with it.
+    for one in inputs:
+        place = one.get("path") or str(one.get("url", "")).removeprefix("file://")
+        if str(place).startswith("/") and Path(place).exists():
+            yield Path(place)
 
 
 def digest_of_files(flake: Flake) -> Digest | None:
@@ -136,7 +155,8 @@ def digest_of_files(flake: Flake) -> Digest | None:
             digest.update(os.fsencode(name) + b"\0" + _content(base / name) + b"\n")
     except OSError as error:
         raise LockError(
-            f"cannot read the flake `{flake.reference}`: {error.filename}: {error.strerror}"
+            f"cannot read the flake `{flake.reference}`: {error.filename}: {error.strerror}",
+            hint="paths of flakes start beside the definition",
         ) from error
     return from_hex(digest.hexdigest())
 

@@ -34,7 +34,7 @@ def tracked(top: Path) -> list[str]:
 def parse_index(data: bytes) -> list[str]:
     """The names in an index. Raises ValueError or IndexError for what is none."""
     version = int.from_bytes(data[4:8])
-    if data[:4] != b"DIRC" or version not in (2, 3, 4):
+    if data[:4] != b"DIRC" or version not in (2, 3, 4) or len(data) < _HEAD:
         raise ValueError("no index")
     names: list[str] = []
     at, before, cut = _HEAD, b"", 0

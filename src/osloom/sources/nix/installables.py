@@ -5,8 +5,9 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from osloom.base.errors import LockError
 from osloom.base.progress import Event, Reporter
@@ -21,8 +22,7 @@ _AT_ONCE = 4
 """Evaluations, each of which may build by itself."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class Question(msgspec.Struct, frozen=True, kw_only=True):
     """What an installable is, for one system."""
 
     installable: str

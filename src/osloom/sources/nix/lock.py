@@ -56,6 +56,7 @@ def lock_closures(
     if not variants:
         return lock
     files = _Files(definition.nix, directory)
+    flakes = {name: files.of(image) for name, image in variants.items()}
     kept = _kept(variants, definition.nix, files, previous)
     questions = {
         (name, one): Question(
@@ -84,7 +85,7 @@ def lock_closures(
             images[name],
             installables={one: roots[name, one] for one in image.installables},
             evaluation=evaluation_of(image, definition.nix),
-            flakes=files.of(image),
+            flakes=flakes[name],
         )
     return msgspec.structs.replace(
         lock, images=images, store_paths=tuple(found[name] for name in sorted(found))

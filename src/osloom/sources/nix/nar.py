@@ -11,8 +11,9 @@ macOS are refused: they come from a store whose NARs are not what their paths sa
 
 import hashlib
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import BinaryIO, NoReturn, Protocol
+
+import msgspec
 
 from osloom.base.digest import Digest, from_hex
 from osloom.base.errors import FetchError
@@ -32,13 +33,14 @@ from osloom.store.blobs import BlobWriter
 
 MTIME = 1
 """Of every path in a Nix store."""
-_CHUNK = 256 << 10
+_CHUNK = 1 << 20
 """Bytes that are read, hashed twice and written while they are in the processor's cache."""
 _SMALL = 1 << 20
 """Bytes of a file that is taken as a whole, and so not written when its blob is there."""
 _NAME_MAX = 255
 _PATH_MAX = 4096
 _MOST_NESTED = 256
+"""Nix itself takes 64 levels since 2.34, and any number before."""
 _MOST_TEXT = 128 << 20
 """Bytes of all paths and link targets: some hundred times what the largest packages have."""
 _CASE_HACK = b"~nix~case~hack~"
@@ -54,8 +56,7 @@ class Keeper(Protocol):
     def writer(self, *, executable: bool = False) -> AbstractContextManager[BlobWriter]: ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Read:
+class Read(msgspec.Struct, frozen=True, kw_only=True):
     """What one NAR was."""
 
     tree: Tree
@@ -80,8 +81,7 @@ def read_nar(source: BinaryIO, blobs: Keeper, name: str, *, limit: int) -> Read:
     )
 
 
-@dataclass(slots=True)
-class _Directory:
+class _Directory(msgspec.Struct):
     """One that is being read."""
 
     path: str
@@ -108,7 +108,7 @@ class _Reader:
         self._stack: list[_Directory] = []
 
     def read(self) -> dict[str, Node]:
-        self._expect(MAGIC, "nix-archive-1")
+        self._expect(MAGIC, "`nix-archive-1`")
         self._node(f"nix/store/{self._name}")
         while self._stack:
             self._entry(self._stack[-1])
@@ -122,9 +122,10 @@ class _Reader:
         if self._starts(CLOSE):
             self._stack.pop()
             if self._stack:
-                self._expect(CLOSE, ")")
+                self._expect(CLOSE, "`)`")
             return
-        self._expect(ENTRY, "entry", "(", "name")
+        if not self._starts(ENTRY):
+            self._unknown((ENTRY, CLOSE), "`entry` or `)`")
         name = self._string(_NAME_MAX, "a name")
         if name in (b"", b".", b"..") or b"/" in name or b"\0" in name:
             self._fail(f"`{_shown(name)}` is the name of a file in it")
@@ -138,15 +139,15 @@ class _Reader:
                 "in order, each once"
             )
         directory.last = name
-        self._expect(NODE, "node")
+        self._expect(NODE, "`node`")
         depth = len(self._stack)
         self._node(f"{directory.path}/{name.decode(errors='surrogateescape')}")
         if len(self._stack) == depth:
-            self._expect(CLOSE, ")")
+            self._expect(CLOSE, "`)`")
 
     def _node(self, path: str) -> None:
         """One node with its end; of a directory the beginning, which is then on the stack."""
-        self._text -= len(path)
+        self._keep_short(path)
         if len(path) >= _PATH_MAX // 4 and len(path.encode(errors="surrogateescape")) >= _PATH_MAX:
             self._fail(f"the path `{path[:60]}…` is too long for Linux")
         if self._starts(FILE):
@@ -162,20 +163,23 @@ class _Reader:
         elif self._starts(SYMLINK):
             self._nodes[path] = self._symlink()
         else:
-            self._unknown((FILE, EXECUTABLE, DIRECTORY, SYMLINK), "a file, directory or link")
+            self._unknown((FILE, EXECUTABLE, DIRECTORY, SYMLINK), "file, directory or link")
+        self._expect(CLOSE, "`)`")
+
+    def _keep_short(self, text: str) -> None:
+        self._text -= len(text)
         if self._text < 0:
             self._fail(f"its paths and links have more than {_MOST_TEXT} characters")
-        self._expect(CLOSE, ")")
 
     def _symlink(self) -> Node:
         target = self._string(_PATH_MAX - 1, "a link's target")
         if not target or b"\0" in target:
             self._fail(f"`{_shown(target)}` is the target of a link in it")
-        self._text -= len(target)
         try:
             text = target.decode()
         except UnicodeDecodeError:
             self._fail(f"the target of a link, `{_shown(target)}`, is not UTF-8")
+        self._keep_short(text)
         return Node("symlink", 0o777, mtime=MTIME, target=text)
 
     def _file(self, *, executable: bool) -> Node:
@@ -219,9 +223,9 @@ class _Reader:
         if size % 8 and any(self._take(-size % 8)):
             self._fail("what fills it up between its parts is not zero")
 
-    def _expect(self, words: bytes, *said: str) -> None:
+    def _expect(self, words: bytes, said: str) -> None:
         if not self._starts(words):
-            self._unknown((words,), f"`{' '.join(said)}`")
+            self._unknown((words,), said)
 
     def _starts(self, words: bytes) -> bool:
         """Whether `words` come next; if so they are done with."""

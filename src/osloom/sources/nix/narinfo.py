@@ -32,7 +32,8 @@ _ONCE = (
     "System",
     "CA",
 )
-_NEEDED = ("StorePath", "URL", "NarHash", "NarSize", "References")
+_NEEDED = ("StorePath", "URL", "NarHash", "NarSize")
+"""Some servers leave `References` out where there are none; a signature covers that too."""
 
 
 class NarInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,17 +77,19 @@ class _Parser:
         if wanted is not None and hash_part(name) != hash_part(wanted):
             self._fail(f"it is of {STORE}/{name}, and `{wanted}` was asked for")
         references = [
-            self._name(reference, "References") for reference in fields["References"].split()
+            self._name(reference, "References")
+            for reference in fields.get("References", "").split()
         ]
         if len(set(references)) != len(references):
             self._fail("`References` names a path twice")
-        file_size = fields.get("FileSize")
+        # Nix takes a size of 0 for one that is not known.
+        file_size = fields.get("FileSize", "0")
         return NarInfo(
             name=name,
             url=self._url(fields["URL"]),
             compression=fields.get("Compression") or "bzip2",
             file_hash=self._hash(fields, "FileHash") if "FileHash" in fields else None,
-            file_size=None if file_size is None else self._size(file_size, "FileSize"),
+            file_size=None if file_size == "0" else self._size(file_size, "FileSize"),
             nar_hash=self._hash(fields, "NarHash"),
             nar_size=self._size(fields["NarSize"], "NarSize"),
             references=tuple(sorted(references)),

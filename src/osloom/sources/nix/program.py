@@ -8,9 +8,10 @@ sandboxes of their own, which a user namespace with one id has no room for: bubb
 import os
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
+
+import msgspec
 
 from osloom.base.command import run
 from osloom.base.errors import CommandError
@@ -37,8 +38,7 @@ class Nix(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True)
-class HostNix:
+class HostNix(msgspec.Struct, frozen=True):
     """The Nix of this host, with its settings."""
 
     program: str
@@ -53,14 +53,13 @@ def find_host_nix() -> HostNix | None:
     return HostNix(found) if found else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OwnNix:
+class OwnNix(msgspec.Struct, frozen=True, kw_only=True):
     """The Nix of the unpacked image `root`, with what it builds below `state`."""
 
     root: Path
     state: Path
     settings: Settings
-    environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    environment: Mapping[str, str] = msgspec.field(default_factory=lambda: os.environ)
 
     def __call__(self, words: Sequence[str], *, visible: Sequence[Path] = ()) -> bytes:
         return _said([*self._argv(visible), "nix", *_FEATURES, *words], {})
@@ -103,7 +102,6 @@ class OwnNix:
             "build-users-group": "",
             "substituters": " ".join(self.settings.substituters),
             "trusted-public-keys": " ".join(self.settings.keys),
-            "accept-flake-config": "false",
         }
         return "".join(f"{name} = {value}\n" for name, value in lines.items())
 

@@ -7,22 +7,26 @@ signature is `NAME:` and 64 bytes, where NAME says which key to look for.
 
 import base64
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
-from osloom.base.errors import Error, FetchError
+import msgspec
+
+from osloom.base.errors import FetchError
 from osloom.model.closure import STORE, StorePath
 from osloom.model.nix32 import format_hash
-from osloom.model.store_path import check_content_address
+from osloom.model.store_path import check_content_address, parse_content_address
 
 _KEY_BYTES = 32
+_BROKEN = ("md5", "sha1")
 
 
-@dataclass(frozen=True, slots=True)
-class SecretKey:
+class SecretKey(msgspec.Struct, frozen=True):
     """What `nix key generate-secret` writes."""
 
     name: str
-    seed: bytes = field(repr=False)
+    seed: bytes
+
+    def __repr__(self) -> str:
+        return f"SecretKey({self.name!r})"
 
 
 def fingerprint(path: StorePath) -> str:
@@ -34,13 +38,15 @@ def fingerprint(path: StorePath) -> str:
 def check_trusted(path: StorePath, keys: Sequence[str]) -> str | None:
     """The name of the key of `keys` that signed `path`; None for one that needs no signature.
 
-    One good signature is enough. A path with a content address needs none, but has to have the
-    name and the NAR hash that it gives (`model.store_path.check_content_address`), and its content
-    is to be looked at when it is there (`sources.nix.content.check_content`). Raises FetchError.
+    One good signature is enough. A path with a content address needs none, unless that is of MD5 or
+    SHA-1, which somebody can make two contents for; but it has to have the name and the NAR hash
+    that the address gives (`model.store_path.check_content_address`), and its content is to be
+    looked at when it is there (`sources.nix.content.check_content`). Raises FetchError.
     """
     if path.content_address is not None:
         check_content_address(path)
-        return None
+        if parse_content_address(path.content_address)[1] not in _BROKEN:
+            return None
     text = fingerprint(path).encode()
     known = [_parse(key, _KEY_BYTES, "the public key") for key in keys]
     wrong: list[str] = []
@@ -96,11 +102,11 @@ def sign(path: StorePath, secret: SecretKey) -> str:
 
 
 def parse_secret_key(text: str) -> SecretKey:
-    """The key in the text of a file. Raises Error, which says nothing of what is in it."""
+    """The key in the text of a file. Raises FetchError, which says nothing of what is in it."""
     name, data = _parse(text.strip(), 2 * _KEY_BYTES, "the secret key", secret=True)
     secret = SecretKey(name, data[:_KEY_BYTES])
     if _public_bytes(secret) != data[_KEY_BYTES:]:
-        raise Error("cannot use the secret key: its two halves do not belong together")
+        raise FetchError("cannot use the secret key: its two halves do not belong together")
     return secret
 
 

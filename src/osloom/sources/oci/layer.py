@@ -12,7 +12,6 @@ import hashlib
 import io
 import tarfile
 import zlib
-from dataclasses import dataclass, field
 from typing import BinaryIO, cast
 
 import msgspec
@@ -140,13 +139,12 @@ class _Member(tarfile.TarInfo):
         return super().frombuf(buf, encoding, errors)
 
 
-@dataclass(slots=True)
-class _Reading:
+class _Reading(msgspec.Struct):
     blobs: Blobs
     left: int
     """Bytes that files may still have."""
-    nodes: dict[str, Node] = field(default_factory=dict)
-    directories: set[str] = field(default_factory=set)
+    nodes: dict[str, Node] = {}
+    directories: set[str] = set()
     """What has something below it."""
 
 

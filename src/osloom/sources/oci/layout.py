@@ -3,8 +3,9 @@
 https://github.com/opencontainers/image-spec/blob/main/image-layout.md
 """
 
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from osloom.base.digest import Digest, digest_json, to_hex
 from osloom.base.errors import FetchError
@@ -21,8 +22,7 @@ from osloom.store.store import Store
 _CHUNK = 1 << 20
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Layout:
+class Layout(msgspec.Struct, frozen=True, kw_only=True):
     """See the module."""
 
     path: Path

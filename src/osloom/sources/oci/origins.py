@@ -3,9 +3,10 @@
 import contextlib
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+
+import msgspec
 
 from osloom.base.progress import Reporter
 from osloom.fetch.registry.descriptor import Descriptor, Manifest
@@ -28,8 +29,7 @@ class Origin(Protocol):
         """Bring a blob into the store, unless it is there. Raises FetchError."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Registered:
+class _Registered(msgspec.Struct, frozen=True, kw_only=True):
     registry: Registry
     repository: str
     wanted: str

@@ -1,0 +1,166 @@
+"""Fuzz the readers of NARs, narinfo and what is compressed, by hand: atheris is no dependency.
+
+    python -m venv FUZZ && FUZZ/bin/pip install atheris msgspec zstandard cryptography
+    PYTHONPATH=src:tests FUZZ/bin/python tests/fuzz/fuzz_nix.py nar CORPUS -max_total_time=600
+
+The first word is `nar`, `narinfo` or `compressed`; the others are libFuzzer's. What an input may
+do: be refused in a FetchError, or be read and written again as the same. Anything else is found.
+"""
+
+import io
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import atheris
+
+with atheris.instrument_imports(include=["osloom.sources.nix", "osloom.model"]):
+    from osloom.base.digest import Digest, digest_bytes
+    from osloom.base.errors import FetchError
+    from osloom.model.nar import write_nar
+    from osloom.sources.nix import nar as reader
+    from osloom.sources.nix.compression import decompressed
+    from osloom.sources.nix.narinfo import format_narinfo, parse_narinfo
+    from osloom.store.blobs import BlobWriter
+
+from support import nar
+
+
+class Memory:
+    """Blobs that are gone after the input."""
+
+    def __init__(self) -> None:
+        self.contents: dict[Digest, bytes] = {}
+
+    def add(self, data: bytes, *, executable: bool = False) -> Digest:  # noqa: ARG002
+        digest = digest_bytes(data)
+        self.contents[digest] = data
+        return digest
+
+    @contextmanager
+    def writer(self, *, executable: bool = False) -> Iterator[BlobWriter]:  # noqa: ARG002
+        file = io.BytesIO()
+        writer = BlobWriter(file)
+        yield writer
+        self.contents[writer.finish()] = file.getvalue()
+
+
+LIMIT = 64 << 10
+# So small that short inputs have large files in them, and parts that come in several pieces.
+reader._SMALL = 16
+reader._CHUNK = 50
+NODES = [
+    nar.regular(b"x"),
+    nar.regular(b"12345678", executable=True),
+    nar.regular(b"large" * 20),
+    nar.symlink(b"target"),
+    nar.directory(),
+    nar.directory((b"a", nar.regular(b"")), (b"b", nar.symlink(b"a"))),
+    nar.directory((b"a", nar.directory((b"..", nar.regular(b""))))),
+]
+INFO = f"""\
+StorePath: /nix/store/{nar.NAME}
+URL: nar/x.nar.xz
+Compression: xz
+FileHash: sha256:{"0" * 52}
+FileSize: 1
+NarHash: sha256:{"0" * 52}
+NarSize: 1
+References: {nar.NAME}
+Deriver: {nar.NAME}.drv
+System: x86_64-linux
+Sig: key-1:AAAA
+CA: fixed:r:sha256:{"0" * 52}
+"""
+
+
+def try_nar(data: bytes) -> None:
+    blobs = Memory()
+    with suppress(FetchError):
+        found = reader.read_nar(io.BytesIO(data), blobs, nar.NAME, limit=LIMIT)  # type: ignore[arg-type]
+        assert found.nar_hash == digest_bytes(data)
+        assert found.nar_size == len(data)
+        pieces = write_nar(
+            found.tree, f"nix/store/{nar.NAME}", lambda digest: [blobs.contents[digest]]
+        )
+        assert b"".join(pieces) == data
+
+
+def try_narinfo(data: bytes) -> None:
+    with suppress(FetchError):
+        info = parse_narinfo(data, where="it")
+        assert parse_narinfo(format_narinfo(info).encode(), where="it") == info
+
+
+def try_compressed(data: bytes) -> None:
+    method = ("xz", "zstd", "bzip2", "gzip", "none")[data[0] % 5] if data else "none"
+    count = 0
+    with suppress(FetchError):
+        source = decompressed(io.BytesIO(data[1:]), method, limit=LIMIT)
+        while piece := source.read(1000):
+            count += len(piece)
+    assert count <= LIMIT
+
+
+def seeds(target: str) -> list[bytes]:
+    import bz2
+    import gzip
+    import lzma
+
+    import zstandard
+
+    if target == "nar":
+        return [nar.nar(node) for node in NODES]
+    if target == "narinfo":
+        return [INFO.encode()]
+    packed = [lzma.compress, zstandard.compress, bz2.compress, gzip.compress, bytes]
+    return [bytes([place]) + pack(b"some text") for place, pack in enumerate(packed)]
+
+
+WORDS = {
+    "nar": [
+        *(b"nix-archive-1", b"(", b")", b"type", b"regular", b"executable", b"contents"),
+        *(b"symlink", b"target", b"directory", b"entry", b"name", b"node", b"..", b".", b""),
+    ],
+    "narinfo": [
+        *(b"StorePath: ", b"URL: ", b"NarHash: ", b"NarSize: ", b"References: ", b"Sig: "),
+        *(b"Deriver: ", b"CA: ", b"FileHash: ", b"sha256:", b"sha256-", b"fixed:", b"text:"),
+    ],
+    "compressed": [],
+}
+
+
+def dictionary(target: str, place: Path) -> None:
+    """Words for libFuzzer, https://llvm.org/docs/LibFuzzer.html#dictionaries."""
+    words = [nar.word(one) if target == "nar" else one for one in WORDS[target]]
+    lines = ['"' + "".join(f"\\x{byte:02x}" for byte in one) + '"' for one in words]
+    place.write_text("\n".join(lines) + "\n")
+
+
+def main() -> None:
+    targets: dict[str, Callable[[bytes], None]] = {
+        "nar": try_nar,
+        "narinfo": try_narinfo,
+        "compressed": try_compressed,
+    }
+    target, *arguments = sys.argv[1:]
+    place = Path(tempfile.mkdtemp(prefix="osloom-fuzz-"))
+    try:
+        (place / "seeds").mkdir()
+        for number, data in enumerate(seeds(target)):
+            (place / "seeds" / str(number)).write_bytes(data)
+        dictionary(target, place / "words")
+        found = [argument for argument in arguments if not argument.startswith("-")]
+        options = [argument for argument in arguments if argument.startswith("-")]
+        words = [sys.argv[0], *found, str(place / "seeds"), f"-dict={place / 'words'}"]
+        atheris.Setup([*words, "-max_len=4096", *options], targets[target])
+        atheris.Fuzz()
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()

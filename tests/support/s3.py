@@ -1,0 +1,96 @@
+"""An S3 server on loopback that keeps objects in memory and looks at every signature.
+
+It computes them from what it received, by the description of AWS Signature Version 4 and with no
+code of osloom's: https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html
+"""
+
+import hashlib
+import hmac
+import http.server
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+KEY = "AKIAEXAMPLE"
+SECRET = "a/secret+key"
+_FORM = re.compile(
+    r"AWS4-HMAC-SHA256 Credential=([^/]+)/([0-9]{8})/([^/]+)/s3/aws4_request, ?"
+    r"SignedHeaders=([a-z0-9;-]+), ?Signature=([0-9a-f]{64})"
+)
+
+
+class S3(http.server.ThreadingHTTPServer):
+    """`objects` by `/BUCKET/KEY`; `refused` counts requests that were not signed right."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.objects: dict[str, bytes] = {}
+        self.refused = 0
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.server_address[1]}"
+
+
+@contextmanager
+def s3() -> Iterator[S3]:
+    server = S3()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: S3
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+    def _answer(self, status: int, data: bytes = b"") -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(data)
+
+    def _any(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        if not self._is_signed(body):
+            self.server.refused += 1
+            self._answer(403, b"<Error><Code>SignatureDoesNotMatch</Code></Error>")
+        elif self.command == "PUT":
+            self.server.objects[self.path] = body
+            self._answer(200)
+        elif self.path in self.server.objects:
+            self._answer(200, self.server.objects[self.path])
+        else:
+            self._answer(404, b"<Error><Code>NoSuchKey</Code></Error>")
+
+    do_GET = do_HEAD = do_PUT = _any  # noqa: N815
+
+    def _is_signed(self, body: bytes) -> bool:
+        found = _FORM.fullmatch(self.headers.get("Authorization", ""))
+        digest = hashlib.sha256(body).hexdigest()
+        if found is None or self.headers["x-amz-content-sha256"] != digest or found[1] != KEY:
+            return False
+        _, day, region, names, signature = found.groups()
+        path, _, query = self.path.partition("?")
+        lines = [self.command, path, "&".join(sorted(query.split("&")))]
+        lines += [f"{name}:{self.headers[name].strip()}" for name in names.split(";")]
+        lines += ["", names, digest]
+        request = hashlib.sha256("\n".join(lines).encode()).hexdigest()
+        stamp = self.headers["x-amz-date"]
+        text = f"AWS4-HMAC-SHA256\n{stamp}\n{day}/{region}/s3/aws4_request\n{request}"
+        key = b"AWS4" + SECRET.encode()
+        for part in (day, region, "s3", "aws4_request"):
+            key = hmac.new(key, part.encode(), hashlib.sha256).digest()
+        wanted = hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
+        return signature == wanted and {"host", "x-amz-date"} <= set(names.split(";"))
