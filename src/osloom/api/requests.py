@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 
-from osloom.compose.nix.writable import PACKAGES as WRITABLE
 from osloom.engine import toolset
 from osloom.model.definition import Definition, Image
 from osloom.run.machine import PACKAGES as MACHINE_PACKAGES
@@ -27,6 +26,9 @@ APPLICATION = ("base-files", "ca-certificates", "tzdata")
 """What every application of Debian packages has beside its own, unless its `without` says
 otherwise: os-release, the licences that others refer to, certificates, time zones. One of Nix
 packages alone has nothing of Debian: what it needs of these its closure has."""
+
+WRITABLE = ("nix-bin", "sqlite3")
+"""What is in an image with `nix.writable`: Nix, and what reads its databases at the boot."""
 
 SCRIPTS_ONLY = (
     "adduser",

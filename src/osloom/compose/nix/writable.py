@@ -5,16 +5,14 @@ Nix's database of both at every boot.
 """
 
 from collections.abc import Mapping
-from importlib.resources import files
+from pathlib import Path
 
 from osloom.base.digest import Digest
 from osloom.compose.customise import Root
 from osloom.engine.step import Job, Output, Step, action
 from osloom.model.tree import Node, Tree
 
-PACKAGES = ("nix-bin", "sqlite3")
-"""What the image needs beside its own packages: Nix, and what the boot reads databases with."""
-
+_DATA = Path(__file__).parent / "data"
 _UNITS = "usr/lib/systemd/system"
 _PROGRAM = "nix-writable"
 _PLACES = {
@@ -50,11 +48,11 @@ def make_writable(job: Job) -> Mapping[str, Digest]:
 
 def plan_writable(name: str, tree: Output, *, epoch: int) -> Output:
     """`tree`, of the image `name` with its closure and Nix's database, for a machine's own paths."""
-    texts = {one: (files(__package__) / "data" / one).read_text() for one in _PLACES}
+    texts = {one: (_DATA / one).read_text() for one in _PLACES}
     return Step(
         action=make_writable,
         title=f"let users of {name} add to the Nix store",
         group=name,
-        parameters={"name": name, "epoch": epoch, "files": texts},
+        parameters={"epoch": epoch, "files": texts},
         inputs={"tree": tree},
     ).output()
