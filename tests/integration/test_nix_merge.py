@@ -181,6 +181,15 @@ def test_a_path_that_the_next_release_brings_too_stays_the_machines(
     assert host.boot(1, machine, both).check() == "libc-1\nown\nlibc-2\ncommon\n"
 
 
+def test_a_root_at_a_path_of_the_image_keeps_it(host: NixHost, machine: Path) -> None:
+    root = "nix-store --add-root /nix/var/nix/gcroots/app --realise /nix/store/*-app-1"
+    host.boot(1, machine, f"{root}; {_KEEP}").check()
+    assert host.boot(2, machine, f"/nix/var/nix/gcroots/app/bin/say; {_VERIFY}").check() == (
+        "libc-1\ncommon\n"
+    )
+    assert "app-1" in named(known(machine))
+
+
 def _wipe_upper(machine: Path) -> None:
     shutil.rmtree(machine / "upper")
 

@@ -96,7 +96,8 @@ def test_two_releases_and_back(edge: Workshop) -> None:
         own = machine.check("readlink -f /nix/var/nix/profiles/default/bin/say")
         root = "nix-store --add-root /nix/var/nix/gcroots/say --realise"
         machine.check(f"{root} {own.removesuffix('/bin/say')}")
-        machine.check("until ls -d /var/lib/nix/shelf/*-app-2; do sleep 1; done")
+        kept = "sqlite3 /var/lib/nix/added.sqlite 'SELECT path FROM Path'"
+        machine.check(f"until {kept} | grep -- -app-2; do sleep 1; done")
     with starting(edge.directory, edge.store, "one", disk) as running:
         while "nix-writable.service" not in running.console():
             assert running.is_alive()
