@@ -53,7 +53,7 @@ def disk_of(path: Path) -> Drive:
             f"cannot use `{path}` as a disk: {(error.strerror or '').lower()}",
             hint=f"make an empty one: `truncate --size=8G {path}`",
         ) from error
-    return Drive(path=path, format="qcow2" if magic == _QCOW2 else "raw", keep=True)
+    return Drive(path=path.absolute(), format="qcow2" if magic == _QCOW2 else "raw", keep=True)
 
 
 class Machine(msgspec.Struct, frozen=True, kw_only=True):
