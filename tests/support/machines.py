@@ -61,7 +61,8 @@ def starting(directory: Path, store: Path, image: str, disk: Path) -> Iterator[R
     project = open_project(directory / "osloom.toml")
     with (
         tempfile.TemporaryDirectory(dir=directory) as work,
-        Session(project, project.lock(), open_store(store), silent) as session,
+        contextlib.closing(open_store(store)) as opened,
+        Session(project, project.lock(), opened, silent) as session,
     ):
         tools = machine_tools(session, "amd64")
         machine = machine_for(
