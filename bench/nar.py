@@ -25,7 +25,7 @@ from osloom.store.store import Store
 
 NAME = "00bgd045z0d4icpbc2yyz4gx48ak44la-bench"
 ROOT = f"nix/store/{NAME}"
-LARGE = 1 << 30
+LARGE = 512 << 20
 """Bytes of the one large file."""
 SMALL = 20_000
 """Files of 4 KiB on average, a hundred in each directory."""
@@ -123,7 +123,7 @@ def compare_nars(place: Path, runs: int) -> list[Measured]:
     """All rows; `place` is a directory to be made and removed."""
     large = Nar(place / "large", [LARGE])
     target = "at least 300 MB/s on one core"
-    what = "NAR of one file of 1 GiB"
+    what = "NAR of one file of 512 MiB"
     rows = [
         _row(f"{what}, packed and hashed", large, large.packing, runs, target=target),
         _row(f"{what}, unpacked into the store", large, large.unpacking, runs, target=target),

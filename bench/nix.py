@@ -1,6 +1,6 @@
 """How long a closure of Nix takes from a binary cache on this machine, beside `nix copy`.
 
-200 store paths of 500 MB, of files of Debian, in a cache that nginx serves on loopback. Both sides
+Some 200 store paths of 500 MB, of files of Debian, in a cache that nginx serves on loopback. Both sides
 verify what comes: signatures, hashes and sizes. Both start with an empty store.
 """
 

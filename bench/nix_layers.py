@@ -27,6 +27,12 @@ from support.programs import Programs
 from support.registry import running
 
 STREAM = Path(__file__).parent / "layered_stream.py"
+BUILDS = {
+    "none": "uncompressed",
+    "gzip": "both through pigz",
+    "zstd": "zstd, beside pigz: the defaults",
+}
+"""How osloom compresses, and beside what that is measured."""
 MOST = 100
 """Layers: dockerTools' default, and osloom's."""
 DEFINITION = """
@@ -56,9 +62,9 @@ builtins.derivation {
 class Image:
     """The closure as an image of osloom."""
 
-    def __init__(self, place: Path, store: Path, closure: Closure) -> None:
+    def __init__(self, place: Path, closure: Closure) -> None:
         self.closure = closure
-        self.osloom = Osloom(place / "project", store)
+        self.osloom = Osloom(place / "project", place / "store")
         self.place = place
 
     def define(self, path: str, compression: str) -> None:
@@ -117,8 +123,9 @@ class Stream:
         return timed(run, *(self.paths / name for name in self.names))
 
 
-def changed(image: Image, registry: Path, runs: int) -> list[float]:
-    """Seconds of `osloom push` of each of `runs` versions of the closure's uppermost path."""
+def changed(image: Image, registry: Path, runs: int) -> tuple[list[float], list[float]]:
+    """Seconds of `osloom push` of each of `runs` versions of the closure's uppermost path, and how
+    many of them a processor worked for it: who else uses this machine does not show in those."""
     closure, osloom = image.closure, image.osloom
     versions = [
         closure.world.build(TOP.replace("ROOT", closure.root).replace("NUMBER", str(number)))
@@ -126,14 +133,18 @@ def changed(image: Image, registry: Path, runs: int) -> list[float]:
     ]
     for path in versions:
         closure.world.copy(closure.cache("none"), path, compression="none")
-    times = []
-    with running(registry, image.place / "registry") as server:
+    times, worked = [], []
+    with running(registry, image.place / "served") as server:
         for number, path in enumerate(versions):
             image.define(path, "zstd")
             osloom("lock")
+            before = os.times()
             seconds = timed(lambda: osloom("push", "--to", f"{server.address}/team"))
-            times += [seconds] if number else []
-    return times
+            after = os.times()
+            if number:
+                times.append(seconds)
+                worked.append(sum(after[2:4]) - sum(before[2:4]))
+    return times, worked
 
 
 def report(work: str, ours: Callable[[], float], theirs: Callable[[], float], runs: int) -> None:
@@ -145,28 +156,31 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--store", type=Path, default=Path.home() / ".cache/osloom")
+    parser.add_argument("--row", action="append", choices=(*BUILDS, "changed"))
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(dir="/var/tmp", ignore_cleanup_errors=True) as name:
         place = Path(name)
         closure = Closure(place / "closure", arguments.store)
         size = sum(path.nar_size for path in closure.paths)
         print(f"{len(closure.paths)} paths, {size / 1e6:.0f} MB of NARs, {MOST} layers at most")
+        rows = arguments.row or [*BUILDS, "changed"]
         stream = Stream(place, arguments.store, closure)
-        for compression, title in (("none", "uncompressed"), ("gzip", "gzip")):
-            image = Image(place / compression, arguments.store, closure)
+        for compression in [row for row in rows if row in BUILDS]:
+            image = Image(place / compression, closure)
             seeded = image.seeded(compression)
             report(
-                title,
+                BUILDS[compression],
                 lambda image=image, seeded=seeded: image.build(seeded),  # type: ignore[misc]
-                lambda compression=compression: stream.build(compressed=compression == "gzip"),  # type: ignore[misc]
+                lambda compression=compression: stream.build(compressed=compression != "none"),  # type: ignore[misc]
                 arguments.runs,
             )
             shutil.rmtree(image.place)
-        image = Image(place / "changed", arguments.store, closure)
-        registry = Programs(place / "closure/seeds", arguments.store, "docker-registry").root
-        print(
-            f"one leaf changed, build and push: {spread(changed(image, registry, arguments.runs))}"
-        )
+        if "changed" in rows:
+            image = Image(place / "changed", closure)
+            (place / "registry").mkdir()
+            registry = Programs(place / "registry", arguments.store, "docker-registry").root
+            times, worked = changed(image, registry, arguments.runs)
+            print(f"one leaf changed: {spread(times)}, of a processor {spread(worked)}")
 
 
 if __name__ == "__main__":

@@ -3,14 +3,12 @@
     python -m venv FUZZ && FUZZ/bin/pip install atheris msgspec zstandard cryptography
     PYTHONPATH=src:tests FUZZ/bin/python tests/fuzz/fuzz_nix.py nar CORPUS -max_total_time=600
 
-The first word is `nar`, `narinfo` or `compressed`; the others are libFuzzer's. What an input may
-do: be refused in a FetchError, or be read and written again as the same. Anything else is found.
+The first word is `nar`, `narinfo` or `compressed`, CORPUS a directory where what is interesting is
+kept, and the rest is libFuzzer's. What an input may do: be refused in a FetchError, or be read and written again as the same. Anything else is found.
 """
 
 import io
-import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -146,20 +144,15 @@ def main() -> None:
         "narinfo": try_narinfo,
         "compressed": try_compressed,
     }
-    target, *arguments = sys.argv[1:]
-    place = Path(tempfile.mkdtemp(prefix="osloom-fuzz-"))
-    try:
-        (place / "seeds").mkdir()
-        for number, data in enumerate(seeds(target)):
-            (place / "seeds" / str(number)).write_bytes(data)
-        dictionary(target, place / "words")
-        found = [argument for argument in arguments if not argument.startswith("-")]
-        options = [argument for argument in arguments if argument.startswith("-")]
-        words = [sys.argv[0], *found, str(place / "seeds"), f"-dict={place / 'words'}"]
-        atheris.Setup([*words, "-max_len=4096", *options], targets[target])
-        atheris.Fuzz()
-    finally:
-        shutil.rmtree(place, ignore_errors=True)
+    target, corpus, *options = sys.argv[1:]
+    place = Path(corpus)
+    place.mkdir(parents=True, exist_ok=True)
+    for number, data in enumerate(seeds(target)):
+        (place / f"seed-{number}").write_bytes(data)
+    dictionary(target, place / "words")
+    words = [sys.argv[0], corpus, f"-dict={place / 'words'}", "-max_len=4096", *options]
+    atheris.Setup(words, targets[target])
+    atheris.Fuzz()
 
 
 if __name__ == "__main__":

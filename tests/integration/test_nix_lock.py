@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import shutil
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,6 +102,13 @@ def test_the_lock_and_the_image_are_the_same_with_nix_and_without(
         assert evaluated.store_paths == named.store_paths
         assert evaluated.images["app"].installables == {f"path:{made.flake}#app": (made.app,)}
         assert project("build", "--json").check().digests == built
+
+        # Another machine: its store is empty, and neither Nix nor the flake is there.
+        other = Project(tmp_path / "other", tmp_path / "store", "", nix=cache)
+        for name in ("osloom.toml", "osloom.lock"):
+            shutil.copy(project.directory / name, other.directory / name)
+        assert other("build", "--json").check().digests == built
+        assert not (tmp_path / "store/nix").exists()
         info = nix_world.path_info(f"/nix/store/{made.app}")
     assert {path.path for path in named.store_paths} == set(info)
     for path in named.store_paths:

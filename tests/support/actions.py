@@ -36,3 +36,15 @@ def fail(job: Job) -> Mapping[str, Digest]:
 def where(job: Job) -> Mapping[str, Digest]:
     """The number of the process that this ran in."""
     return {"file": job.store.blobs.add(str(os.getpid()).encode())}
+
+
+@action(version=1, light=True)
+def meet(job: Job) -> Mapping[str, Digest]:
+    """As `where`, once another step that does this has begun, too."""
+    place = Path(job.parameters["place"])
+    (place / job.parameters["name"]).touch()
+    for _ in range(3000):
+        if len(list(place.iterdir())) == 2:
+            return where.run(job)
+        time.sleep(0.01)
+    raise BuildError("cannot meet: nobody came")

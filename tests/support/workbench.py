@@ -1,6 +1,6 @@
 """Formats made of a small image, in this process and without programs: nothing is compressed."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from osloom.assemble.request import Part, Product, Request
@@ -30,6 +30,9 @@ class Here:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+
+    def prepare(self, steps: Sequence[Step]) -> None:
+        pass
 
     def run(self, step: Step, given: Mapping[str, Given], *, report: Reporter = silent) -> Made:
         request = {

@@ -8,7 +8,6 @@ from osloom.api.session import Session
 from osloom.assemble.nix_archive import plan_archive
 from osloom.base.errors import UsageError, nearest
 from osloom.compose.plan import plan_merge, plan_packages
-from osloom.fetch.storage.access import Access
 from osloom.fetch.storage.location import Location, parse_location
 from osloom.fetch.storage.storage import open_storage
 from osloom.model.closure import StorePath
@@ -30,7 +29,7 @@ def push_closures(
     location = parse_location(url, session.project.directory)
     method, level = _compression(location)
     secret = None if key is None else _secret(key)
-    with open_storage(location, _access()) as storage:
+    with open_storage(location, load_settings().access()) as storage:
         cache = NixCache(location.text, storage, session.report)
         missing = cache.missing(paths)
         archives = _archives(session, missing, method, level)
@@ -90,16 +89,6 @@ def _secret(path: Path) -> SecretKey:
     except (OSError, UnicodeDecodeError) as error:
         said = error.strerror if isinstance(error, OSError) else "it is no text"
         raise UsageError(f"cannot read the secret key in {path}: {said}") from error
-
-
-def _access() -> Access:
-    host = load_settings()
-    return Access(
-        netrc=Path(host.netrc) if host.netrc else None,
-        certificates=Path(host.certificates) if host.certificates else None,
-        patience=host.patience,
-        service="cache",
-    )
 
 
 def _archives(

@@ -3,6 +3,7 @@
 The host needs neither root nor systemd for that: the machine has both.
 """
 
+import shlex
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,6 +23,7 @@ from osloom.run import agent
 from osloom.run.machine import Drive
 from osloom.run.qemu import Running, started
 from osloom.run.report import Case
+from osloom.run.service import PATH
 
 BOOT_TIMEOUT = 300
 _ROOM = 16 << 30
@@ -38,10 +40,15 @@ _PLAIN = {"zstd": "zstd --decompress --stdout"}
 _INSIDE = "systemd-run --machine=image --quiet --wait --pipe --service-type=exec"
 _READY = f"""
 # The container counts as started before its bus can be reached.
-until {_INSIDE} true 2>/dev/null; do sleep 1; done
-{_INSIDE} systemctl is-system-running --wait
+until {_INSIDE} /bin/sh -c : 2>/dev/null; do sleep 1; done
+{_INSIDE} /bin/sh -c {shlex.quote(f"{PATH}systemctl is-system-running --wait")}
 """
-_WHY = "journalctl --unit=systemd-nspawn@image --no-pager | tail --lines=60; machinectl --no-pager"
+_FAILED = f"{PATH}systemctl --failed --no-pager --no-legend"
+_WHY = f"""
+journalctl --unit=systemd-nspawn@image --no-pager | tail --lines=60
+machinectl --no-pager
+{_INSIDE} /bin/sh -c {shlex.quote(_FAILED)}
+"""
 
 
 class Host(msgspec.Struct, frozen=True, kw_only=True):
@@ -127,9 +134,8 @@ def _run(
 
     def inside(command: str, *, timeout: int) -> agent.Answer:
         # The command travels through a shell of the machine into one of the container.
-        import shlex
-
-        return reached.run(f"{_INSIDE} sh -ec {shlex.quote(command)}", timeout=timeout)
+        quoted = shlex.quote(f"{PATH}{command}")
+        return reached.run(f"{_INSIDE} /bin/sh -ec {quoted}", timeout=timeout)
 
     cases = [make_case(name, "nspawn", "boot", "passed", seconds, ("", ""))]
     for one in wanted:

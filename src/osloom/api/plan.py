@@ -1,7 +1,6 @@
 """The whole build of images as data: their steps, and the files that come of them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -42,8 +41,7 @@ from osloom.sources.nix.steps import plan_store_path
 from osloom.store.store import Store
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Planned:
+class Planned(msgspec.Struct, frozen=True, kw_only=True):
     """One file or directory that the build will make."""
 
     image: str
@@ -51,8 +49,7 @@ class Planned:
     product: Product
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """The whole build as data."""
 
     images: Mapping[str, ImagePlan]
@@ -186,7 +183,7 @@ def _debug_request(
     request, own = _request(session, of, originals[original_locked], base, original_locked)
     tools = plan_trimmed(f"the tools of {name}", session.lock.packages_of(locked))
     settings = msgspec.structs.replace(request.image, oci=image.oci)
-    return replace(request, name=_plain(name), image=settings, debug=tools), own
+    return msgspec.structs.replace(request, name=_plain(name), image=settings, debug=tools), own
 
 
 def _plain(name: str) -> str:

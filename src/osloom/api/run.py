@@ -108,6 +108,12 @@ def _nspawn(session: Session, name: str, options: Options, work: Path) -> Start:
 
 def _container(session: Session, name: str, options: Options, work: Path) -> Start:
     _refuse(name, "oci", disk=options.disks, **_sizes(options))
+    if session.project.image(name).nixos is not None and options.entrypoint is None:
+        raise UsageError(
+            f"cannot run `{name}` as `oci`: it is a whole system, whose systemd has to be the "
+            "container's first process and to have control groups",
+            hint="run its output `nspawn` or `disk`, or the container with podman",
+        )
     made = built_container(session, name, session.project.image(name))
     words = made.settings.program(options.arguments, entrypoint=options.entrypoint)
     wishes = wishes_for(session, made, options.container, words)

@@ -56,6 +56,8 @@ def _test_output(
     match output:
         case "disk":
             return _test_machine(session, name, wanted, place)
+        case "oci" if image.nixos is not None:
+            return _test_system_in_container(session, name, image, wanted)
         case "oci":
             return test_container(session, name, image, wanted)
         case "nspawn":
@@ -70,6 +72,17 @@ def _test_output(
                     message=_UNTESTED.get(output, "nothing can run it"),
                 )
             ]
+
+
+def _test_system_in_container(
+    session: Session, name: str, image: Image, wanted: Sequence[Test]
+) -> list[Case]:
+    """Only what starts nothing of it: its first process is systemd."""
+    said = "its first process is systemd: the output `nspawn` is tested with it running"
+    return [
+        *test_container(session, name, image, [one for one in wanted if one.file is not None]),
+        make_case(name, "oci", "boot", "skipped", 0, (said, "")),
+    ]
 
 
 def _test_machine(session: Session, name: str, wanted: Sequence[Test], place: Place) -> list[Case]:

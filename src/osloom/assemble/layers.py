@@ -20,7 +20,7 @@ from osloom.base.digest import Digest, from_hex
 from osloom.engine.step import Job, action
 from osloom.model.origin import origin, owner
 from osloom.model.tar import write_tar
-from osloom.model.tree import Node, Tree, links_last, parents
+from osloom.model.tree import Node, Tree, directories, links_last
 
 MEDIA_TYPES = {
     "zstd": "application/vnd.oci.image.layer.v1.tar+zstd",
@@ -168,11 +168,8 @@ def title_of(names: Sequence[str]) -> str:
 
 def with_parents_of(nodes: Mapping[str, Node], tree: Mapping[str, Node]) -> Tree:
     """`nodes` and the directories they are in, of `tree` or else plain ones."""
-    full = dict(nodes)
-    for path in nodes:
-        for parent in parents(path):
-            full.setdefault(parent, tree.get(parent) or _PLAIN)
-    return Tree(full)
+    above = {path: tree.get(path) or _PLAIN for path in directories(nodes)}
+    return Tree(above | dict(nodes))
 
 
 @action(version=3, light=True)

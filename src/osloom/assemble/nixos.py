@@ -7,7 +7,8 @@ twice). So the disk has to be the one that the configuration names, which is che
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+
+import msgspec
 
 from osloom.assemble import disk, oci, tar
 from osloom.assemble.request import Product, Request
@@ -15,11 +16,10 @@ from osloom.assemble.uki import run_ukify
 from osloom.base.digest import Digest
 from osloom.base.errors import BuildError
 from osloom.engine.step import Job, Step, action
-from osloom.model.bootspec import Bootspec, Entry, parse_bootspec
+from osloom.model.bootspec import FIRST, Bootspec, Entry, parse_bootspec
 from osloom.model.closure import STORE
 from osloom.model.tree import Node, Tree
 
-_SYSTEM = "nix/var/nix/profiles/system-1-link"
 _DEVICES = re.compile(r"/dev/disk/by-|/dev/root$|[A-Z]+=")
 """Devices of fstab(5) that name something on a disk by what is written on it."""
 _ROOTS = ("/dev/disk/by-partlabel/root", "/dev/disk/by-label/root", "PARTLABEL=root", "LABEL=root")
@@ -30,10 +30,10 @@ Read = Callable[[Digest], bytes]
 
 def read_bootspec(tree: Tree, read: Read, architecture: str) -> Bootspec:
     """The bootspec of the NixOS system that `tree` is. Raises BuildError."""
-    node = tree.get(tree.resolve(f"{_SYSTEM}/boot.json"))
+    node = tree.get(tree.resolve(f"{FIRST}/boot.json"))
     if node is None or node.digest is None:
         raise BuildError(
-            f"cannot make the NixOS system {tree[_SYSTEM].target} boot: it has no boot.json",
+            f"cannot make the NixOS system {tree[FIRST].target} boot: it has no boot.json",
             hint="a system with `boot.isContainer = true` has no kernel: give it the outputs "
             "`nspawn`, `oci` or `tar`, or take that out of its configuration",
         )
@@ -114,7 +114,7 @@ def take_initrd(job: Job) -> Mapping[str, Digest]:
 def check_disk(job: Job) -> Mapping[str, Digest]:
     """The system `tree` unchanged, when a disk with `filesystem` has what its fstab mounts."""
     tree = job.tree()
-    node = tree.get(tree.resolve(f"{_SYSTEM}/etc/fstab"))
+    node = tree.get(tree.resolve(f"{FIRST}/etc/fstab"))
     text = (
         job.store.blobs.read(node.digest).decode(errors="replace") if node and node.digest else ""
     )
@@ -129,7 +129,7 @@ def check_container(job: Job) -> Mapping[str, Digest]:
     tree = job.tree()
     # Where the initrd is systemd's, it activates the system with this program, and `init` is no
     # more than systemd, nixos/modules/system/activation/top-level.nix.
-    if tree.resolve(f"{_SYSTEM}/prepare-root") in tree:
+    if tree.resolve(f"{FIRST}/prepare-root") in tree:
         raise BuildError(
             "cannot make a container of the NixOS system: only its initrd can start it",
             hint="set `boot.isContainer = true` in its configuration: a container has no initrd",
@@ -205,7 +205,7 @@ def _in_container(request: Request) -> Request:
         group=request.name,
         inputs={"tree": request.tree},
     )
-    return replace(request, tree=checked.output())
+    return msgspec.structs.replace(request, tree=checked.output())
 
 
 def plan_disk(request: Request) -> tuple[Product, ...]:

@@ -1,16 +1,16 @@
 """What an output format is given, and what it promises: data only."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from osloom.engine.step import Output
 from osloom.model.definition import Image, Project
 from osloom.model.lock import Base
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class Part(msgspec.Struct, frozen=True, kw_only=True):
     """One package of an image, for formats that keep packages apart."""
 
     name: str
@@ -23,8 +23,7 @@ class Part:
     """The package tree."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StorePart:
+class StorePart(msgspec.Struct, frozen=True, kw_only=True):
     """One path of a Nix store in an image; the image has it exactly as it is in its tree."""
 
     name: str
@@ -37,8 +36,7 @@ class StorePart:
     """Its nodes, at `nix/store/NAME`."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class Request(msgspec.Struct, frozen=True, kw_only=True):
     """One image to be written in some format."""
 
     name: str
@@ -75,8 +73,7 @@ class Request:
     """The tree of the initrd image, without kernel modules; None when the image has no kernel."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Product:
+class Product(msgspec.Struct, frozen=True, kw_only=True):
     """One file or directory that a format makes of an image."""
 
     path: str

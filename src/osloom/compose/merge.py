@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from osloom.base.errors import BuildError
-from osloom.model.tree import Node, Tree, parents, resolve_links
+from osloom.model.tree import Node, Tree, directories, resolve_links
 
 _MERGED_USR = ("bin", "sbin", "lib", "lib64")
 """Links to the same name below /usr, https://wiki.debian.org/UsrMerge."""
@@ -166,6 +166,5 @@ def _conflict(place: str, claimant: Claimant, other: str) -> BuildError:
 
 
 def _add_parents(nodes: dict[str, Node]) -> None:
-    for path in list(nodes):
-        for parent in parents(path):
-            nodes.setdefault(parent, Node("dir", 0o755))
+    for path in directories(nodes):
+        nodes.setdefault(path, Node("dir", 0o755))

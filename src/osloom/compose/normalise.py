@@ -41,19 +41,32 @@ REMOVED = {
     "var/tmp/*": "temporary",
 }
 """Pattern to reason."""
+_WILD = frozenset("*?[")
 
 
 def matching(tree: Iterable[str], patterns: Iterable[str]) -> list[str]:
     """The paths that a pattern names; `*` and `?` do not cross a slash."""
     plain = {pattern.strip("/") for pattern in patterns}
-    exact = {pattern for pattern in plain if not set(pattern) & set("*?[")}
-    globs = [(pattern, pattern.count("/")) for pattern in plain - exact]
-    return [
-        path
-        for path in tree
-        if path in exact
-        or any(path.count("/") == depth and _matches(path, pattern) for pattern, depth in globs)
-    ]
+    exact = {pattern for pattern in plain if not _WILD & set(pattern)}
+    # Most have their wild part in the last name: the rest of such a pattern is looked up.
+    names: dict[str, list[str]] = {}
+    wild = []
+    for pattern in plain - exact:
+        directory, _, name = pattern.rpartition("/")
+        if _WILD & set(directory):
+            wild.append((pattern, pattern.count("/")))
+        else:
+            names.setdefault(directory, []).append(name)
+
+    def is_named(path: str) -> bool:
+        directory, _, name = path.rpartition("/")
+        return (
+            path in exact
+            or any(fnmatch.fnmatchcase(name, one) for one in names.get(directory, ()))
+            or any(path.count("/") == depth and _matches(path, one) for one, depth in wild)
+        )
+
+    return [path for path in tree if is_named(path)]
 
 
 def _matches(path: str, pattern: str) -> bool:
@@ -75,8 +88,10 @@ def normalised(tree: Tree, *, epoch: int, add: Callable[[bytes], Node]) -> Tree:
         for path, node in kept.items()
     }
     for path, node in nodes.items():
+        if node.mtime != epoch:
+            continue
         source = node.target if node.kind == "hardlink" else origin(path)
-        if source in nodes and node.mtime == epoch:
+        if source in nodes:
             nodes[path] = msgspec.structs.replace(node, mtime=nodes[source].mtime)
     if "usr/lib/systemd/systemd" in nodes:
         # Not an id but the word for "none yet": the first boot makes one, machine-id(5).

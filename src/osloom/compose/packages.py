@@ -11,8 +11,11 @@ from osloom.engine.step import Job, action
 from osloom.model.tree import Node, Tree
 from osloom.sources.debian.deb822 import package_names
 
+_FEW = 40
+"""Packages."""
 
-@action(version=4)
+
+@action(version=4, light=lambda job: len(job.digests("trees")) <= _FEW)
 def merge_packages(job: Job) -> Mapping[str, Digest]:
     """`trees` and `controls` of packages as one tree; with dpkg's database if `dpkg` is set.
 

@@ -1,7 +1,6 @@
 """The steps from locked packages to an image tree."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import msgspec
 
@@ -25,8 +24,7 @@ from osloom.model.lock import Package
 from osloom.sources.debian.unpack import unpack_step
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unpacked:
+class Unpacked(msgspec.Struct, frozen=True, kw_only=True):
     """A package and the steps' outputs that hold it."""
 
     package: Package
@@ -34,8 +32,7 @@ class Unpacked:
     control: Output
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Programs:
+class Programs(msgspec.Struct, frozen=True, kw_only=True):
     """What steps in the sandbox need beside the image."""
 
     tools: Output
@@ -52,8 +49,7 @@ class Programs:
         return {"tools": self.tools, "fakeroot": self.fakeroot, **emulator}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImagePlan:
+class ImagePlan(msgspec.Struct, frozen=True, kw_only=True):
     """How an image tree comes about."""
 
     programs: Programs

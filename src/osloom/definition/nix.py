@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from osloom.base.errors import Error, nearest
 from osloom.definition.check import Mistake, Path
-from osloom.model.closure import STORE
+from osloom.model.closure import STORE, is_flake
 from osloom.model.definition import Definition, Image
 from osloom.model.providers import Nix
 from osloom.model.store_path import parse_store_path
@@ -56,10 +56,6 @@ def _check_overrides(definition: Definition) -> Iterator[Mistake]:
         yield Mistake(("nix", "overrides"), said, "leave it out")
 
 
-def is_flake(installable: str) -> bool:
-    return not installable.startswith("/nix/")
-
-
 def _check_image(image: Image, nix: Nix, path: Path) -> Iterator[Mistake]:
     for number, one in enumerate(image.nix.packages):
         yield from _check_installable(one, image, (*path, "nix", "packages", number))
@@ -79,13 +75,17 @@ def _check_image(image: Image, nix: Nix, path: Path) -> Iterator[Mistake]:
         said = "`writable` is for a machine, and the image is only a container"
         hint = "leave it out: what a container writes is above its layers anyway"
         yield Mistake((*path, "nix", "writable"), said, hint)
+    for number, one in enumerate(image.remove if image.nix.packages else ()):
+        if f"{one}/".startswith(f"{STORE}/"):
+            said = f"`{one}` is in the store of Nix, where each path is whole or not there"
+            yield Mistake((*path, "remove", number), said, "leave a package out of `nix` instead")
     if image.debug_of is not None and image.nix.packages:
         said = "the tools of a debug variant are packages of Debian"
         yield Mistake((*path, "nix"), said, "name them in `packages`")
 
 
 def _check_installable(text: str, image: Image, path: Path) -> Iterator[Mistake]:
-    if text.startswith("/nix/"):
+    if not is_flake(text):
         yield from _check_store_path(text, path)
         if image.architectures:
             said = f"`{text}` is for one machine, and the image is for several"
@@ -99,6 +99,8 @@ def _check_installable(text: str, image: Image, path: Path) -> Iterator[Mistake]
         if flake.replace("-", "").replace("_", "").isalnum():
             hint = f"did you mean `nixpkgs#{flake}`?"
         yield Mistake(path, said, hint)
+    elif flake.startswith("-"):
+        yield Mistake(path, f"`{flake}` is no flake", "write `FLAKE#ATTRIBUTE`")
     elif not attribute or not flake:
         missing = "attribute" if flake else "flake"
         example = f"{flake or '.'}#{attribute or 'default'}"

@@ -5,7 +5,6 @@ most hosts have. What comes out is the same; where it does not fit, the host's d
 """
 
 import contextlib
-import ctypes
 import os
 from pathlib import Path
 
@@ -17,6 +16,8 @@ def find_decoder(root: Path) -> Path | None:
 
 def load_decoder(path: Path) -> None:
     """Take `path` for liblzma; has to come before Python's own module asks for it, dlopen(3)."""
+    import ctypes
+
     # A static Python, or another libc than the tools have.
     with contextlib.suppress(OSError):
         ctypes.CDLL(os.fspath(path))

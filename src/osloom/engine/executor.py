@@ -1,16 +1,15 @@
 """Executors: what runs a step. This machine is one; a remote execution service would be another."""
 
-import base64
 import contextlib
+import functools
 import json
 import os
-import pickle
-import queue
+import select
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -38,6 +37,9 @@ class Executor(Protocol):
     slots: int
     """How many steps it takes at a time."""
 
+    def prepare(self, steps: Sequence[Step]) -> None:
+        """Begin with what has to be there before `steps` can be run, soon and at once."""
+
     def run(self, step: Step, given: Mapping[str, Given], *, report: Reporter = silent) -> Made:
         """`report` hears what the step's action says while it runs."""
 
@@ -46,9 +48,10 @@ class Executor(Protocol):
 
 
 class _Worker:
-    def __init__(self, store: Store, decoder: Path | None) -> None:
+    def __init__(self, store: Store, decoder: Path | None, modules: Sequence[str]) -> None:
         self._guard = threading.Lock()
         self._dead = False
+        self._ready = False
         alive, self._alive = os.pipe()
         words = [sys.executable, "-m", "osloom.engine.worker", os.fspath(store.root), str(alive)]
         self._process = subprocess.Popen(
@@ -60,23 +63,29 @@ class _Worker:
             text=True,
         )
         os.close(alive)
+        self._write(modules)
+
+    def is_ready(self) -> bool:
+        """Whether it has started: what it is asked then it does at once."""
+        if not self._ready:
+            assert self._process.stdout is not None
+            poll = select.poll()
+            poll.register(self._process.stdout, select.POLLIN)
+            if poll.poll(0):
+                self._read()
+                self._ready = True
+        return self._ready
 
     def ask(self, request: Mapping[str, Any], report: Reporter) -> dict[str, Any]:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        with contextlib.suppress(BrokenPipeError):
-            self._process.stdin.write(json.dumps(request) + "\n")
-            self._process.stdin.flush()
-        while line := self._process.stdout.readline():
-            answer: dict[str, Any] = json.loads(line)
+        if not self._ready:
+            self._read()
+            self._ready = True
+        self._write(request)
+        while True:
+            answer: dict[str, Any] = json.loads(self._read())
             if "event" not in answer:
                 return answer
             report(Event(**answer["event"]))
-        status = self._process.wait()
-        raise BuildError(
-            f"cannot finish the step: its worker process ended with status {status}",
-            hint="out of memory is the usual cause; the next run continues",
-        )
 
     def kill(self) -> None:
         """End it, once: the thread that waits for its answer and the one that stops all may both."""
@@ -89,12 +98,29 @@ class _Worker:
         self._process.wait()
         os.close(self._alive)
 
+    def _write(self, value: Mapping[str, Any] | Sequence[str]) -> None:
+        assert self._process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.write(json.dumps(value) + "\n")
+            self._process.stdin.flush()
+
+    def _read(self) -> str:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            status = self._process.wait()
+            raise BuildError(
+                f"cannot finish the step: its worker process ended with status {status}",
+                hint="out of memory is the usual cause; the next run continues",
+            )
+        return line
+
 
 class LocalExecutor:
     """Runs steps in processes of this machine, one for each slot, started when first needed.
 
-    As long as there is none, light steps are run in this process: when one file has changed, what
-    is left to do takes less time than a process takes to start.
+    A light step runs in this process, one at a time; several as long as no other process is ready:
+    when one file has changed, what is left to do takes less time than a process takes to start.
 
     `decoder` finds what `engine.decoder` is about.
     """
@@ -108,10 +134,19 @@ class LocalExecutor:
     ) -> None:
         self.slots = slots or len(os.sched_getaffinity(0))
         self._store = store
-        self._decoder = decoder
-        self._idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
+        self._decoder = functools.cache(decoder)
+        self._guard = threading.Lock()
+        self._here = threading.Lock()
+        self._idle: list[_Worker] = []
         self._workers: list[_Worker] = []
         self._stopped = False
+
+    def prepare(self, steps: Sequence[Step]) -> None:
+        """Start a process for each of `steps`, with the modules of all of them loaded."""
+        modules = sorted({step.action.name.partition(":")[0] for step in steps})
+        with self._guard:
+            for _ in range(len(self._workers), min(self.slots, len(steps))):
+                self._idle.append(self._start(modules))
 
     def run(self, step: Step, given: Mapping[str, Given], *, report: Reporter = silent) -> Made:
         request = {
@@ -119,49 +154,79 @@ class LocalExecutor:
             "parameters": dict(step.parameters),
             "inputs": dict(given),
         }
-        if self._is_quiet() and step.action.is_light(self._job(step, given)):
-            return _made(answer(self._store, json.dumps(request), report))
-        worker = self._take()
+        if not self._is_light(step, given):
+            return self._run_there(self._take(), request, report)
+        if self._here.acquire(blocking=False):
+            try:
+                return self._run_here(request, report)
+            finally:
+                self._here.release()
+        worker = self._take_ready()
+        if worker is None:
+            return self._run_here(request, report)
+        return self._run_there(worker, request, report)
+
+    def stop(self) -> None:
+        with self._guard:
+            self._stopped = True
+            workers = list(self._workers)
+            self._workers.clear()
+        for worker in workers:
+            worker.kill()
+
+    def _is_light(self, step: Step, given: Mapping[str, Given]) -> bool:
+        # Of another clock only processes of their own are told.
+        if self._stopped or clock.VARIABLE in os.environ:
+            return False
+        # To look at only: it has no directory to work in.
+        job = Job(store=self._store, parameters=step.parameters, inputs=given, work=Path())
+        return step.action.is_light(job)
+
+    def _run_here(self, request: Mapping[str, Any], report: Reporter) -> Made:
+        return _made(answer(self._store, json.dumps(request), report))
+
+    def _run_there(self, worker: _Worker, request: Mapping[str, Any], report: Reporter) -> Made:
         try:
             said = worker.ask(request, report)
         except BaseException:
             worker.kill()
-            with contextlib.suppress(ValueError):  # stopped meanwhile
+            with self._guard, contextlib.suppress(ValueError):  # stopped meanwhile
                 self._workers.remove(worker)
             raise
-        self._idle.put(worker)
+        with self._guard:
+            self._idle.append(worker)
         return _made(said)
 
-    def _job(self, step: Step, given: Mapping[str, Given]) -> Job:
-        # To look at only: it has no directory to work in.
-        return Job(store=self._store, parameters=step.parameters, inputs=given, work=Path())
-
-    def _is_quiet(self) -> bool:
-        """Whether a light step is done sooner here than a process is there for it.
-
-        Not where the clock is another: only processes of their own are told.
-        """
-        return not (self._workers or self._stopped or clock.VARIABLE in os.environ)
-
-    def stop(self) -> None:
-        self._stopped = True
-        for worker in list(self._workers):
-            worker.kill()
-        self._workers.clear()
+    def _take_ready(self) -> _Worker | None:
+        with self._guard:
+            for worker in self._idle:
+                if worker.is_ready():
+                    self._idle.remove(worker)
+                    return worker
+        return None
 
     def _take(self) -> _Worker:
+        worker = self._take_ready()
+        if worker is not None:
+            return worker
+        with self._guard:
+            if self._idle:
+                return self._idle.pop()
+            return self._start(())
+
+    def _start(self, modules: Sequence[str]) -> _Worker:
         if self._stopped:
             raise BuildError("cannot start a step: the build was stopped")
-        try:
-            return self._idle.get_nowait()
-        except queue.Empty:
-            worker = _Worker(self._store, self._decoder())
-            self._workers.append(worker)
-            return worker
+        worker = _Worker(self._store, self._decoder(), modules)
+        self._workers.append(worker)
+        return worker
 
 
 def _made(answer: Mapping[str, Any]) -> Made:
     if "error" in answer:
+        import base64
+        import pickle
+
         # Written by a worker of our own, down a pipe that no one else holds.
         error = pickle.loads(base64.b64decode(answer["error"]))
         assert isinstance(error, Error)

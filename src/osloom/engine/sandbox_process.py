@@ -41,7 +41,7 @@ CAPABILITIES = [
 
 
 def _serve(request: Request) -> Response:
-    store = Store(Path(request.store))
+    store = Store(Path(request.store), share=False)
     base = store.load_tree(request.base)
     who = identity.find_identity()
     if who != "single" or request.emulator is not None:

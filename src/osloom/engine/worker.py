@@ -1,14 +1,14 @@
 """A process that runs steps for another: one JSON line in, one JSON line out.
 
-Before its answer it may say how it gets on, in lines of their own, `{"event": …}`. What crosses the pipe is what a remote executor would be sent: the name and version of an action,
+The first line lists the modules that it will need, and is answered when they are loaded. Before
+its answer to another it may say how it gets on, in lines of their own, `{"event": …}`.
+What crosses the pipe is what a remote executor would be sent: the name and version of an action,
 its parameters, and digests. The process ends with its parent, and takes what it started along.
 """
 
-import base64
 import importlib
 import json
 import os
-import pickle
 import signal
 import sys
 import threading
@@ -54,6 +54,9 @@ def answer(store: Store, line: str, report: Reporter = silent) -> dict[str, Any]
     try:
         return run_action(store, json.loads(line), report)
     except Error as error:
+        import base64
+        import pickle
+
         return {"error": base64.b64encode(pickle.dumps(error)).decode()}
     except Exception:  # noqa: BLE001  (a bug of ours: its traceback is raised in the parent)
         import traceback
@@ -62,7 +65,7 @@ def answer(store: Store, line: str, report: Reporter = silent) -> dict[str, Any]
 
 
 def _serve(requests: int, answers: int, root: Path) -> None:
-    store = Store(root)
+    store = Store(root, share=False)
     guard = threading.Lock()
     with os.fdopen(requests) as source, os.fdopen(answers, "w") as sink:
 
@@ -71,6 +74,9 @@ def _serve(requests: int, answers: int, root: Path) -> None:
                 sink.write(json.dumps(what) + "\n")
                 sink.flush()
 
+        for name in json.loads(source.readline()):
+            importlib.import_module(name)
+        say({})
         for line in source:
             say(answer(store, line, lambda event: say({"event": msgspec.structs.asdict(event)})))
 

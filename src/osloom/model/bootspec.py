@@ -15,6 +15,10 @@ from osloom.model.closure import STORE
 from osloom.model.values import SYSTEMS
 
 V1 = "org.nixos.bootspec.v1"
+PROFILE = "nix/var/nix/profiles/system"
+"""In the root of a NixOS system, the link to its newest generation."""
+FIRST = f"{PROFILE}-1-link"
+"""The generation that an image has, a link to its toplevel."""
 _SPECIALISATIONS = "org.nixos.specialisation.v1"
 _FAMILY = "org.nixos.bootspec."
 _PATHS = ("init", "initrd", "initrdSecrets", "kernel", "toplevel")

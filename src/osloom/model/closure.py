@@ -39,6 +39,11 @@ class StorePath(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return f"{STORE}/{self.name}"
 
 
+def is_flake(installable: str) -> bool:
+    """Whether it is an attribute of a flake, and not a store path."""
+    return not installable.startswith("/nix/")
+
+
 def closure_of(roots: tuple[str, ...], paths: Mapping[str, StorePath]) -> frozenset[str]:
     """The base names of `roots` and all that they refer to, at any distance."""
     todo, found = list(roots), set[str]()
@@ -93,10 +98,18 @@ def weigh(
         return groups[node] if node in groups else paths[node].references
 
     saved = retained(start, edges, lambda node: paths[node].nar_size if node in paths else 0)
+    reached: dict[str, frozenset[str]] = {}
+    # What a node refers to comes before it, but for circles, which Nix does not make.
+    for node in saved:
+        others = [name for name in edges(node) if name != node]
+        if all(name in reached for name in others):
+            reached[node] = frozenset({node}).union(*(reached[name] for name in others))
+        else:
+            reached[node] = closure_of((node,), paths)
 
-    def part(node: str, roots: tuple[str, ...]) -> Part:
-        size = sum(paths[name].nar_size for name in closure_of(roots, paths))
+    def part(node: str) -> Part:
+        size = sum(paths[name].nar_size for name in reached[node] if name in paths)
         return Part(size=size, saved=saved[node])
 
-    whole = {name: part(f"/{name}", roots) for name, roots in asked.items()}
-    return whole, {node: part(node, (node,)) for node in sorted(saved) if node in paths}
+    whole = {name: part(f"/{name}") for name in asked}
+    return whole, {node: part(node) for node in sorted(saved) if node in paths}

@@ -1,6 +1,6 @@
 """What the name of a store path says: package, version, output."""
 
-from dataclasses import dataclass
+import msgspec
 
 from osloom.model.store_path import name_part
 
@@ -10,8 +10,7 @@ _OUTPUTS = frozenset(
 """Outputs that derivations of nixpkgs have; the name of one ends its path's, but for `out`."""
 
 
-@dataclass(frozen=True, slots=True)
-class PackageName:
+class PackageName(msgspec.Struct, frozen=True):
     """`curl-8.9.1-bin` is the output `bin` of `curl`, version `8.9.1`."""
 
     package: str

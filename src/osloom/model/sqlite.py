@@ -5,7 +5,8 @@ it, and its pages lie as that version puts them.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+
+import msgspec
 
 Value = int | str | None
 Row = Sequence[Value]
@@ -22,8 +23,7 @@ _WRITER = 3_040_000
 """The version of SQLite that is said to have written the file; nothing depends on it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Table:
+class Table(msgspec.Struct, frozen=True, kw_only=True):
     """A table; the rows by row id. An `integer primary key` is the row id, and None in the row."""
 
     name: str
@@ -31,8 +31,7 @@ class Table:
     rows: Sequence[tuple[int, Row]] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Index:
+class Index(msgspec.Struct, frozen=True, kw_only=True):
     """An index: sorted rows of the indexed columns and the row id, without None among them.
 
     One that a constraint asks for has no text of its own.
@@ -44,8 +43,7 @@ class Index:
     rows: Sequence[Row] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trigger:
+class Trigger(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     table: str
     sql: str
@@ -90,11 +88,10 @@ def _header(count: int) -> bytes:
     )
 
 
-@dataclass(slots=True)
-class _Pages:
+class _Pages(msgspec.Struct):
     """The pages after the first."""
 
-    made: list[bytes] = field(default_factory=list)
+    made: list[bytes] = []
 
     def add(self, page: bytes) -> int:
         self.made.append(page)

@@ -5,7 +5,7 @@ be left out. Names that are not UTF-8 travel as surrogate escapes (PEP 383). Sor
 puts every directory before what is in it.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, ItemsView, Iterable, Iterator, Mapping
 from typing import Literal
 
 import msgspec
@@ -64,6 +64,10 @@ class Tree(Mapping[str, Node]):
     def __len__(self) -> int:
         return len(self._nodes)
 
+    # Mapping's own looks every path up; this is asked of every tree of every step.
+    def items(self) -> ItemsView[str, Node]:
+        return self._nodes.items()
+
     def __hash__(self) -> int:
         return hash(self.digest)
 
@@ -93,14 +97,14 @@ class Tree(Mapping[str, Node]):
 
     def without(self, paths: Iterable[str]) -> "Tree":
         """This tree less `paths` and all that is below them."""
-        gone = tuple(paths)
-        if not gone:
+        gone = set(paths)
+        above = gone & directories(self._nodes)
+        if not above and gone.isdisjoint(self._nodes):
             return self
-        exact = set(gone)
         kept = {
             path: node
             for path, node in self._nodes.items()
-            if path not in exact and exact.isdisjoint(parents(path))
+            if path not in gone and (not above or above.isdisjoint(parents(path)))
         }
         return Tree(relinked(kept, self._nodes))
 
@@ -227,10 +231,17 @@ def parents(path: str) -> list[str]:
     return ["/".join(parts[: count + 1]) for count in range(len(parts))]
 
 
+def directories(paths: Iterable[str]) -> set[str]:
+    """The directories above all of `paths`, without the root."""
+    found: set[str] = set()
+    for path in paths:
+        directory = path.rpartition("/")[0]
+        while directory and directory not in found:
+            found.add(directory)
+            directory = directory.rpartition("/")[0]
+    return found
+
+
 def with_parents(nodes: Mapping[str, Node], *, mtime: int) -> Tree:
     """A tree of `nodes` with a plain directory for every parent that is missing."""
-    full = dict(nodes)
-    for path in nodes:
-        for parent in parents(path):
-            full.setdefault(parent, Node("dir", 0o755, mtime=mtime))
-    return Tree(full)
+    return Tree(dict.fromkeys(directories(nodes), Node("dir", 0o755, mtime=mtime)) | dict(nodes))

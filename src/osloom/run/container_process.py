@@ -40,7 +40,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def _serve(request: Request) -> int:
-    store = Store(Path(request.store))
+    store = Store(Path(request.store), share=False)
     programs = store.checkout(request.programs)
     who = identity.find_identity()
     identity.enter(who)

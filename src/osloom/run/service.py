@@ -14,8 +14,9 @@ from collections.abc import Mapping, Sequence
 
 _UNITS = "/run/systemd/system"
 _WANTED_BY = "multi-user.target"
-_PATH = "export PATH=$PATH:/run/wrappers/bin:/run/current-system/sw/bin\n"
-"""NixOS has programs nowhere else, and tells only its own units so."""
+PATH = "export PATH=$PATH:/run/wrappers/bin:/run/current-system/sw/bin\n"
+"""Shell text for a service that is not the system's own: NixOS has programs nowhere else, and tells
+only its own services so."""
 
 
 def service_credentials(
@@ -29,7 +30,7 @@ def service_credentials(
     place = f"/run/{name}"
     service, wants = f"{unit}ExecStart=/bin/sh {place}\n", f"[Unit]\nWants={name}.service\n"
     files = {
-        place: f"{_PATH}{script}",
+        place: f"{PATH}{script}",
         f"{_UNITS}/{name}.service": service,
         f"{_UNITS}/{_WANTED_BY}.d/{name}.conf": wants,
     }

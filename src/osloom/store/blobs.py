@@ -15,7 +15,6 @@ import errno
 import hashlib
 import itertools
 import os
-import secrets
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -89,7 +88,7 @@ class Blobs:
         self.temporary = temporary
         self._root = os.fspath(root)
         # Names that no other process writes to, and no other thread: next() of a count is atomic.
-        self._token = secrets.token_hex(8)
+        self._token = os.urandom(8).hex()
         self._numbers = itertools.count()
 
     def _place(self, digest: Digest, *, executable: bool) -> Path:
@@ -130,7 +129,8 @@ class Blobs:
         return self.path(digest).open("rb")
 
     def read(self, digest: Digest) -> bytes:
-        return self.path(digest).read_bytes()
+        with os.fdopen(self._descriptor(digest), "rb", buffering=0) as file:
+            return file.read()
 
     def chunks(self, digest: Digest) -> Iterator[bytes]:
         # Once a file of every layer: text instead of paths, and the fewest system calls.

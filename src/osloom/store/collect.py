@@ -26,6 +26,8 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
     results: int
     roots: int
     partial_bytes: int
+    nix_bytes: int
+    """Of the Nix that evaluates flakes; see `Store.nix`."""
 
 
 class Pruned(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,6 +45,7 @@ def usage(store: Store) -> Usage:
         results=sum(1 for _ in store.results.all()),
         roots=sum(1 for _ in (store.root / "roots").iterdir()),
         partial_bytes=sum(_disk_size(path) for path in (store.root / "partial").iterdir()),
+        nix_bytes=_bytes_below(store.nix),
     )
 
 
@@ -64,6 +67,9 @@ def prune(store: Store, *, days: float) -> Pruned:
         _follow_trees(store, wanted)
         blobs, freed = _sweep(store, wanted)
         _clear(store, wanted)
+        if store.nix.exists() and store.nix.stat().st_mtime < limit:
+            freed += _bytes_below(store.nix)
+            remove_tree(store.nix)
         return Pruned(results=gone, blobs=blobs, freed=freed)
 
 
@@ -135,6 +141,15 @@ def _clear(store: Store, wanted: set[Digest]) -> None:
     for path in (store.root / "roots").iterdir():
         if from_hex(path.name) not in wanted:
             remove_tree(path)
+
+
+def _bytes_below(directory: Path) -> int:
+    found = {}
+    for place, _, names in os.walk(directory):
+        for name in names:
+            status = (Path(place) / name).lstat()
+            found[status.st_ino] = status.st_blocks * 512
+    return sum(found.values())
 
 
 def _disk_size(path: Path) -> int:

@@ -6,6 +6,7 @@
     partial/    downloads that were cut off, to be resumed
     work/       what running steps use; what no one holds a lock on is rubbish
     locks/      one empty file for every key that is being worked on
+    nix/        the root of the Nix that evaluates flakes, where the host has none: `nix/nix/store`
 
 Everything in it may be deleted at any time without loss. Any number of processes may use it at
 once: files appear by rename, a key is worked on under its lock (flock(2), so that a killed process
@@ -30,15 +31,21 @@ _LAYOUT = "1"
 
 
 class Store:
-    """See the module. Opening makes the directories and takes part in the readers' lock."""
+    """See the module. Opening makes the directories and takes a share of the readers' lock.
 
-    def __init__(self, root: Path) -> None:
+    A process that ends with its parent opens it without a `share`: its parent has one, and when
+    that is gone nothing holds the lock, however long the process takes to end.
+    """
+
+    def __init__(self, root: Path, *, share: bool = True) -> None:
         self.root = root
         self.temporary = root / "tmp"
+        self.nix = root / "nix"
         try:
             self._make()
             self._lock = os.open(root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-            fcntl.flock(self._lock, fcntl.LOCK_SH)
+            if share:
+                fcntl.flock(self._lock, fcntl.LOCK_SH)
         except OSError as error:
             raise store_error("use", root, error) from error
         self.blobs = Blobs(root / "blobs", self.temporary)

@@ -1,7 +1,8 @@
 # A system that has the shape of NixOS, of Debian's programs: what nixpkgs' toplevel holds
 # (nixos/modules/system/activation/top-level.nix), and an `init` and `activate` that do what its
 # stage 2 and its activation do, in essentials. `support.nixos` says what is different.
-{ busybox, debian, configuration, kernel, initrd, kernelParams, fstab, system }:
+# With `isContainer` it has no kernel, no initrd and no bootspec, as with `boot.isContainer`.
+{ busybox, debian, configuration, kernel, initrd, kernelParams, fstab, isContainer, system }:
 let
   run = { name, script, ... }@arguments:
     builtins.derivation (removeAttrs arguments [ "script" ] // {
@@ -52,20 +53,11 @@ let
       });
       names = builtins.attrNames children;
       each = do: builtins.concatStringsSep "\n" (map (name: do name children.${name}) names);
-    in run {
-      name = "nixos-system-${hostName}-25.11";
-      script = ''
-        mkdir -p $out/bin $out/specialisation
-        ln -s ${etcOf hostName}/etc $out/etc
-        ln -s ${debian}/usr $out/sw
-        ln -s ${debian}/usr $out/systemd
+      boot = ''
         ln -s ${kernel}/bzImage $out/kernel
         ln -s ${debian}/usr $out/kernel-modules
         ln -s ${initrd}/initrd $out/initrd
         echo -n "${builtins.concatStringsSep " " params}" > $out/kernel-params
-        echo -n "25.11" > $out/nixos-version
-        echo -n "${system}" > $out/system
-        ${each (name: child: "ln -s ${child} $out/specialisation/${name}")}
         {
           echo -n '{'
           first=1
@@ -79,6 +71,18 @@ let
           echo -n '}'
         } > children
         sed "s|@out@|$out|g; s|\"@children@\"|$(cat children)|" ${json} > $out/boot.json
+      '';
+    in run {
+      name = "nixos-system-${hostName}-25.11";
+      script = ''
+        mkdir -p $out/bin $out/specialisation
+        ln -s ${etcOf hostName}/etc $out/etc
+        ln -s ${debian}/usr $out/sw
+        ln -s ${debian}/usr $out/systemd
+        echo -n "25.11" > $out/nixos-version
+        echo -n "${system}" > $out/system
+        ${each (name: child: "ln -s ${child} $out/specialisation/${name}")}
+        ${if isContainer then "" else boot}
         for file in init activate switch-to-configuration; do
           place=$out/$file
           [ $file != switch-to-configuration ] || place=$out/bin/$file

@@ -3,10 +3,10 @@
 import signal
 import subprocess
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from osloom.assemble import oci
 from osloom.assemble.debug import _STAY, STAY, only_new

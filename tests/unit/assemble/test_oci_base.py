@@ -143,9 +143,9 @@ class Example:
         )
 
     def make(self, workbench: Workbench, settings: Oci) -> dict[str, Any]:
-        import dataclasses
+        import msgspec
 
-        request = dataclasses.replace(
+        request = msgspec.structs.replace(
             workbench.request(Image(oci=settings), self.tree),
             base=self.base,
             base_tree=workbench.output(self.base_tree),

@@ -1,7 +1,8 @@
 """An image for several architectures: one index, and every blob once."""
 
 import json
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from osloom.assemble import oci
 from osloom.assemble.oci_index import plan_index

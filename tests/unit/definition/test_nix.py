@@ -85,6 +85,10 @@ WRONG = {
         '[image.a]\nnix = [".#"]\n',
         "2:8 `.#` names no attribute | write it as in `.#default`",
     ),
+    "an option for Nix": (
+        '[image.a]\nnix = ["--impure#app"]\n',
+        "2:8 `--impure` is no flake | write `FLAKE#ATTRIBUTE`",
+    ),
     "an attribute of no flake": (
         '[image.a]\nnixos = "#gateway"\n',
         "2:1 `#gateway` names no flake | write it as in `.#gateway`",
@@ -192,6 +196,13 @@ WRONG = {
         (
             "2:1 `from` cannot be beside `nixos`, which says all of the image"
             " | say it in the configuration of the system"
+        ),
+    ),
+    "a part of a store path to leave out": (
+        '[image.a]\nnix = [".#app"]\nremove = ["/usr/share/doc", "/nix/store/*/share"]\n',
+        (
+            "3:29 `/nix/store/*/share` is in the store of Nix, where each path is whole or not there"
+            " | leave a package out of `nix` instead"
         ),
     ),
     "tools of a debug variant": (

@@ -1,6 +1,5 @@
 """Steps are run once, in order, and not again for the same inputs."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -12,13 +11,7 @@ from osloom.engine.build import Builder
 from osloom.engine.executor import LocalExecutor
 from osloom.engine.step import Step
 from osloom.store.store import Store
-from support.actions import fail, join, late, where
-
-
-@pytest.fixture(autouse=True)
-def support_in_workers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Workers are other processes: they find the actions as any module."""
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+from support.actions import fail, join, late
 
 
 def step(log: Path, text: str, *parts: Step) -> Step:
@@ -117,29 +110,3 @@ def test_nothing_is_guessed_where_nothing_is_slow(tmp_path: Path) -> None:
     other = replace(step(log, "3"), ahead=(step(log, "never").output("file"),))
     assert make(store, other) == b"3"
     assert "never" not in log.read_text().split()
-
-
-def test_a_light_step_runs_here_until_there_is_a_process_for_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def ran(executor: LocalExecutor, name: str, *, light: bool) -> bool:
-        """Whether a step ran in this process."""
-        one = Step(action=where, title=name, parameters={"light": light, "name": name})
-        (digest,) = Builder(store, executor, silent).make([one.output("file")])
-        return int(store.blobs.read(digest)) == os.getpid()
-
-    store = Store(tmp_path / "store")
-    executor = LocalExecutor(store, slots=2)
-    try:
-        # Only processes of their own are told of another clock.
-        assert ran(executor, "first", light=True)
-        assert not ran(executor, "heavy", light=False)
-        assert not ran(executor, "second", light=True)
-    finally:
-        executor.stop()
-    monkeypatch.setenv("OSLOOM_CLOCK", "400")
-    moved = LocalExecutor(store, slots=2)
-    try:
-        assert not ran(moved, "third", light=True)
-    finally:
-        moved.stop()

@@ -111,3 +111,12 @@ def test_a_chain_is_as_short_as_can_be(graph: dict[str, tuple[str, ...]], number
         steps += 1
     assert (len(chain) if chain else None) == (steps if goal in level else None)
     assert not chain or all(b in graph[a] for a, b in pairwise(chain))
+
+
+@given(graphs())
+def test_a_size_is_that_of_the_closure(graph: dict[str, tuple[str, ...]]) -> None:
+    known = paths(graph)
+    whole, each = weigh({"all": ("0",)}, known)
+    sizes = {name: len(closure_of((name,), known)) for name in each}
+    assert {name: part.size for name, part in each.items()} == sizes
+    assert whole == {"all": Part(size=len(each), saved=len(each))}

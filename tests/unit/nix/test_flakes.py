@@ -154,8 +154,11 @@ def test_nix_sees_the_repository_of_a_work_tree(tmp_path: Path) -> None:
     (own / "commondir").write_text("../..\n")
     (tmp_path / "other/flake").mkdir(parents=True)
     (tmp_path / "other/.git").write_text(f"gitdir: {own}\n")
-    flake = resolve_flake("path:.", tmp_path / "other/flake")
+    flake = resolve_flake(".", tmp_path / "other/flake")
     assert list(visible(flake)) == [tmp_path / "other", own, tmp_path / "main/.git"]
+    # With `path:`, git has no part in it.
+    flake = resolve_flake("path:.", tmp_path / "other/flake")
+    assert list(visible(flake)) == [tmp_path / "other/flake"]
 
 
 def index(version: int, names: list[bytes], *, extended: bool = False) -> bytes:

@@ -173,3 +173,19 @@ def test_a_killed_process_holds_no_lock_and_leaves_no_half_blob(store: Store) ->
     assert store.blobs.find(digest_bytes(b"half")) is None
     collect.prune(store, days=0)
     assert list(store.temporary.iterdir()) == []
+
+
+def test_the_nix_of_a_store_goes_when_it_was_not_used(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    path = store.nix / "nix/store/0-app"
+    path.mkdir(parents=True)
+    (path / "file").write_bytes(bytes(5000))
+    path.chmod(0o555)
+    assert collect.usage(store).nix_bytes >= 5000
+    collect.prune(store, days=1)
+    assert (path / "file").exists()
+    os.utime(store.nix, (0, 0))
+    assert collect.prune(store, days=1).freed >= 5000
+    assert not store.nix.exists()
+    assert collect.usage(store).nix_bytes == 0
+    store.close()

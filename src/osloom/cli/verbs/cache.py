@@ -35,6 +35,8 @@ def run(arguments: argparse.Namespace) -> int:
                 print(f"results  {found.results}")
                 print(f"roots    {found.roots}")
                 print(f"partial  {in_bytes(found.partial_bytes)}")
+                if found.nix_bytes:
+                    print(f"nix      {in_bytes(found.nix_bytes)}")
         case "prune":
             gone = collect.prune(store, days=arguments.days)
             if arguments.json:

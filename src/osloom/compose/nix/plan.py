@@ -1,7 +1,6 @@
 """The step that puts packages of Nix into an image."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import msgspec
 
@@ -11,8 +10,7 @@ from osloom.model.closure import StorePath
 from osloom.sources.nix.steps import plan_store_path
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NixPackages:
+class NixPackages(msgspec.Struct, frozen=True, kw_only=True):
     """What an image takes from Nix, as its lock has it."""
 
     packages: tuple[tuple[str, ...], ...]

@@ -7,7 +7,8 @@ first: each package has a lower priority than those before it.
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+
+import msgspec
 
 from osloom.base.digest import Digest, digest_bytes
 from osloom.base.errors import BuildError
@@ -35,8 +36,7 @@ _LEFT_OUT = (
 _MTIME = 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Profile:
+class Profile(msgspec.Struct, frozen=True, kw_only=True):
     """A profile as a store path."""
 
     path: StorePath
@@ -46,16 +46,15 @@ class Profile:
     """Which packages give way to others: a sentence each."""
 
 
-@dataclass(slots=True)
-class _Links:
+class _Links(msgspec.Struct):
     """The links while they are made: for each path its target and priority, None of a directory."""
 
     files: Mapping[str, Node]
     children: Mapping[str, Sequence[str]]
-    made: dict[str, tuple[str, int] | None] = field(default_factory=dict)
-    files_alone: list[str] = field(default_factory=list)
+    made: dict[str, tuple[str, int] | None] = {}
+    files_alone: list[str] = []
     """Packages that are one file, of which there is nothing to link to."""
-    hidden: dict[tuple[str, str], int] = field(default_factory=dict)
+    hidden: dict[tuple[str, str], int] = {}
     """How many files of one store path give way to those of another."""
 
     def find(self, path: str) -> Node | None:

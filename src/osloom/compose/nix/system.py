@@ -15,12 +15,12 @@ from osloom.base.errors import BuildError
 from osloom.compose.nix.database import SCHEMA, write_nix_database
 from osloom.engine.step import Job, Step, action
 from osloom.model.application import Derived
+from osloom.model.bootspec import FIRST, PROFILE
 from osloom.model.closure import STORE, StorePath
 from osloom.model.tree import Node, Tree
 from osloom.model.values import SYSTEMS
 from osloom.sources.nix.steps import plan_store_path
 
-PROFILE = "nix/var/nix/profiles/system"
 _DIRECTORIES = {
     **dict.fromkeys(("boot", "dev", "etc", "home", "nix", "proc", "run", "sbin", "sys"), 0o755),
     # Without it systemd-nspawn takes the tree for no system.
@@ -93,8 +93,8 @@ def system_tree(
         "nix/store": Node("dir", 0o1775, gid=_BUILDERS, mtime=epoch),
         "nix/var/nix/db/db.sqlite": file(write_nix_database(paths)),
         "nix/var/nix/db/schema": file(SCHEMA.encode()),
-        PROFILE: link("system-1-link"),
-        f"{PROFILE}-1-link": link(f"{STORE}/{toplevel}"),
+        PROFILE: link(FIRST.rpartition("/")[2]),
+        FIRST: link(f"{STORE}/{toplevel}"),
         # As Nix itself makes it: profiles are roots of its garbage collector.
         "nix/var/nix/gcroots/profiles": link("/nix/var/nix/profiles"),
     }

@@ -6,8 +6,15 @@ from osloom.base.digest import Digest
 from osloom.engine.step import Job, Step, action
 from osloom.model.lock import Package
 
+_LIGHT = 256 << 10
+"""Bytes."""
 
-@action(version=1)
+
+def _is_light(job: Job) -> bool:
+    return job.store.blobs.path(job.digest("package")).stat().st_size < _LIGHT
+
+
+@action(version=1, light=_is_light)
 def unpack(job: Job) -> Mapping[str, Digest]:
     """The .deb `package` as `tree` (its files) and `control` (its control files)."""
     from osloom.sources.debian.archive import read_package

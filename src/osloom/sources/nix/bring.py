@@ -17,7 +17,6 @@ from osloom.base.errors import FetchError
 from osloom.base.progress import Event, Reporter
 from osloom.engine.step import Job, action
 from osloom.fetch.download import GoneError
-from osloom.fetch.storage.access import Access
 from osloom.fetch.storage.location import parse_location
 from osloom.fetch.storage.storage import make_storage
 from osloom.model.closure import StorePath
@@ -25,6 +24,7 @@ from osloom.sources.nix.cache import BinaryCache, CacheSource
 from osloom.sources.nix.content import check_content
 from osloom.sources.nix.local import read_local
 from osloom.sources.nix.nar import Read
+from osloom.sources.nix.settings import Settings
 from osloom.sources.nix.steps import plan_store_path
 from osloom.store.staged import Staged, staged
 from osloom.store.store import Store
@@ -45,9 +45,7 @@ class Origins(msgspec.Struct, frozen=True, kw_only=True):
     """In the order in which they are tried; those that had the path when it was locked first."""
     directory: str
     """Which relative addresses are below."""
-    netrc: str | None = None
-    certificates: str | None = None
-    patience: float
+    settings: Settings
 
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,12 +76,7 @@ def bring_paths(job: Job) -> Mapping[str, Digest]:
 @contextlib.contextmanager
 def open_caches(origins: Origins) -> Iterator[list[BinaryCache]]:
     """The caches of `origins`; they are stopped when the block is left by an error."""
-    access = Access(
-        netrc=Path(origins.netrc) if origins.netrc else None,
-        certificates=Path(origins.certificates) if origins.certificates else None,
-        patience=origins.patience,
-        service="cache",
-    )
+    access = origins.settings.access()
     caches = [
         BinaryCache(
             source, make_storage(parse_location(source.url, Path(origins.directory)), access)

@@ -51,15 +51,9 @@ class Evaluator:
             return {name}
         flake, _ = resolve_installable(installable, {}, self._directory)
         # With others in their place, so that those they replace need not be there.
-        words = [
-            "flake",
-            "metadata",
-            "--json",
-            "--no-write-lock-file",
-            *self._replaced(self._named),
-        ]
+        words = ["flake", "metadata", "--json", "--no-write-lock-file", flake.reference]
         try:
-            said = self._run([*words, flake.reference], flake)
+            said = self._run([*words, *self._replaced(self._named)], flake)
         except CommandError as error:
             raise _cannot(installable, error) from error
         nodes = json.loads(said)["locks"]

@@ -77,9 +77,7 @@ def find_origins(
         stores=(*host.stores, *([str(own)] if own.is_dir() else [])),
         caches=tuple(caches),
         directory=str(directory),
-        netrc=host.netrc,
-        certificates=host.certificates,
-        patience=host.patience,
+        settings=host,
     )
 
 

@@ -13,6 +13,7 @@ import msgspec
 
 from osloom.base.digest import Digest, digest_json, from_hex
 from osloom.base.errors import LockError
+from osloom.model.closure import is_flake
 from osloom.model.definition import Image
 from osloom.model.providers import Nix
 from osloom.model.values import SYSTEMS
@@ -23,10 +24,6 @@ _BY_SYSTEM = ("packages", "legacyPackages", "checks", "devShells", "apps", "form
 _WHOLE = ("nixosConfigurations", *_BY_SYSTEM)
 _NOT_OF_IT = ("osloom.lock", "dist", "result", ".git")
 """What osloom and Nix write beside a flake."""
-
-
-def is_flake(installable: str) -> bool:
-    return not installable.startswith("/nix/")
 
 
 def system_of(image: Image, nix: Nix) -> str:
@@ -98,19 +95,19 @@ def attributes(attribute: str, *, system: str, nixos: bool) -> tuple[str, ...]:
     return (*kinds, attribute)
 
 
-def repository_of(directory: Path) -> Path | None:
-    """The work tree of git that a directory is in."""
-    for place in (directory, *directory.parents):
-        if (place / ".git").exists():
-            return place
-    return None
+def repository_of(flake: Flake) -> Path | None:
+    """The work tree of git that a local flake is read from; none for one with `path:`."""
+    if flake.directory is None or flake.reference.startswith("path:"):
+        return None
+    places = (flake.directory, *flake.directory.parents)
+    return next((place for place in places if (place / ".git").exists()), None)
 
 
 def visible(flake: Flake) -> Iterator[Path]:
     """What Nix has to read of this machine for a flake."""
     if flake.directory is None:
         return
-    top = repository_of(flake.directory)
+    top = repository_of(flake)
     yield top or flake.directory
     yield from _inputs_here(flake.directory / "flake.lock")
     if top is not None and (top / ".git").is_file():
@@ -144,7 +141,7 @@ def digest_of_files(flake: Flake) -> Digest | None:
     """
     if flake.directory is None:
         return None
-    top = repository_of(flake.directory)
+    top = repository_of(flake)
     base = top or flake.directory
     try:
         names = tracked(base) if top is not None else sorted(_files(base, ""))

@@ -11,11 +11,10 @@ import msgspec
 
 from osloom.base.errors import LockError
 from osloom.base.progress import Event, Reporter
-from osloom.model.closure import STORE, StorePath
+from osloom.model.closure import STORE, StorePath, is_flake
 from osloom.model.providers import Nix as Settings
 from osloom.sources.nix.bring import Origins
 from osloom.sources.nix.evaluate import Evaluator, check_overrides
-from osloom.sources.nix.flakes import is_flake
 from osloom.sources.nix.program import Nix
 
 _AT_ONCE = 4

@@ -12,7 +12,7 @@ import msgspec
 
 from osloom.base.digest import Digest
 from osloom.base.progress import Reporter
-from osloom.model.closure import closure_of
+from osloom.model.closure import StorePath, closure_of, is_flake
 from osloom.model.definition import Definition, Image
 from osloom.model.lock import Lock
 from osloom.model.providers import Nix as Settings
@@ -23,7 +23,6 @@ from osloom.sources.nix.fetch import find_origins
 from osloom.sources.nix.flakes import (
     digest_of_files,
     evaluation_of,
-    is_flake,
     resolve_flake,
     system_of,
 )
@@ -57,12 +56,10 @@ def lock_closures(
         return lock
     files = _Files(definition.nix, directory)
     flakes = {name: files.of(image) for name, image in variants.items()}
-    kept = _kept(variants, definition.nix, files, previous)
+    kept = _kept(variants, definition.nix, flakes, previous)
     questions = {
         (name, one): Question(
-            installable=one,
-            system=system_of(image, definition.nix),
-            nixos=one == image.nixos,
+            installable=one, system=system_of(image, definition.nix), nixos=one == image.nixos
         )
         for name, image in variants.items()
         for one in image.installables
@@ -73,23 +70,20 @@ def lock_closures(
         list(asked), definition.nix, origins, directory=directory, find_nix=find_nix, report=report
     )
     roots = {key: kept.get(key) or answers[one] for key, one in questions.items()}
-    before = {path.name: path for path in previous.lock.store_paths} if previous else {}
-    staying = closure_of(tuple(name for names in kept.values() for name in names), before)
     with open_caches(origins) as caches:
-        found = Closures(caches, {name: before[name] for name in staying}, report).find(
-            dict.fromkeys(name for names in roots.values() for name in names), local
-        )
-    images = dict(lock.images)
-    for name, image in variants.items():
-        images[name] = msgspec.structs.replace(
-            images[name],
+        closures = Closures(caches, _staying(kept, previous), report)
+        found = closures.find({name for names in roots.values() for name in names}, local)
+    images = {
+        name: msgspec.structs.replace(
+            lock.images[name],
             installables={one: roots[name, one] for one in image.installables},
             evaluation=evaluation_of(image, definition.nix),
             flakes=flakes[name],
         )
-    return msgspec.structs.replace(
-        lock, images=images, store_paths=tuple(found[name] for name in sorted(found))
-    )
+        for name, image in variants.items()
+    }
+    paths = tuple(found[name] for name in sorted(found))
+    return msgspec.structs.replace(lock, images={**lock.images, **images}, store_paths=paths)
 
 
 class _Files:
@@ -115,10 +109,16 @@ class _Files:
         return self._known[reference]
 
 
+_Kept = Mapping[tuple[str, str], tuple[str, ...]]
+"""What installables were and still are, by image and installable."""
+
+
 def _kept(
-    variants: Mapping[str, Image], nix: Settings, files: _Files, previous: Previous | None
-) -> dict[tuple[str, str], tuple[str, ...]]:
-    """What installables were and still are, by image and installable."""
+    variants: Mapping[str, Image],
+    nix: Settings,
+    flakes: Mapping[str, Mapping[str, Digest]],
+    previous: Previous | None,
+) -> _Kept:
     if previous is None or previous.upgrade_all:
         return {}
     kept: dict[tuple[str, str], tuple[str, ...]] = {}
@@ -126,15 +126,22 @@ def _kept(
         before = previous.lock.images.get(name)
         if before is None:
             continue
-        same = before.evaluation == evaluation_of(image, nix)
-        now = files.of(image)
-        others = {nix.overrides[one] for one in nix.overrides}
-        same_inputs = all(before.flakes.get(one) == now.get(one) for one in others)
+        now = flakes[name]
+        same = before.evaluation == evaluation_of(image, nix) and all(
+            before.flakes.get(one) == now.get(one) for one in nix.overrides.values()
+        )
         for one in image.installables:
             flake = one.partition("#")[0]
-            stays = not is_flake(one) or (
-                same and same_inputs and before.flakes.get(flake) == now.get(flake)
-            )
+            stays = not is_flake(one) or (same and before.flakes.get(flake) == now.get(flake))
             if one in before.installables and stays and one not in previous.upgrade:
                 kept[name, one] = before.installables[one]
     return kept
+
+
+def _staying(kept: _Kept, previous: Previous | None) -> dict[str, StorePath]:
+    """The store paths that stay as they are in the lock."""
+    if previous is None:
+        return {}
+    before = {path.name: path for path in previous.lock.store_paths}
+    roots = tuple(name for names in kept.values() for name in names)
+    return {name: before[name] for name in closure_of(roots, before)}

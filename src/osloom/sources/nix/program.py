@@ -15,6 +15,7 @@ import msgspec
 
 from osloom.base.command import run
 from osloom.base.errors import CommandError
+from osloom.base.files import write_atomic
 from osloom.engine.tools import start_from
 from osloom.sources.nix.settings import Settings
 from osloom.store.store import Store
@@ -107,17 +108,26 @@ class OwnNix(msgspec.Struct, frozen=True, kw_only=True):
 
     def _make(self) -> None:
         (self.state / "nix/home").mkdir(parents=True, exist_ok=True)
-        (self.state / "passwd").write_text(f"root:x:0:0:root:{_HOME}:/bin/sh\n")
-        (self.state / "group").write_text("root:x:0:\n")
-        if not (self.state / "certificates").exists():
-            found = sorted((self.root / "usr/share/ca-certificates").rglob("*.crt"))
-            text = "".join(path.read_text() for path in found)
-            (self.state / "certificates").write_text(text)
+        # When it was last used is what pruning goes by.
+        os.utime(self.state)
+        files = {
+            "passwd": lambda: f"root:x:0:0:root:{_HOME}:/bin/sh\n",
+            "group": lambda: "root:x:0:\n",
+            "certificates": self._certificates,
+        }
+        for name, text in files.items():
+            if not (self.state / name).exists():
+                # Several evaluate at once.
+                write_atomic(self.state / name, text().encode())
+
+    def _certificates(self) -> str:
+        found = sorted((self.root / "usr/share/ca-certificates").rglob("*.crt"))
+        return "".join(path.read_text() for path in found)
 
 
 def own_nix(root: Path, store: Store, settings: Settings) -> OwnNix:
     """The Nix of the unpacked image `root`; `sources.nix.fetch.OWN` is where its paths are."""
-    return OwnNix(root=root, state=store.root / "nix", settings=settings)
+    return OwnNix(root=root, state=store.nix, settings=settings)
 
 
 def _said(argv: Sequence[str], environment: Mapping[str, str]) -> bytes:

@@ -12,6 +12,7 @@ from urllib.parse import parse_qs
 import msgspec
 
 from osloom.base.errors import FetchError
+from osloom.fetch.storage.access import Access
 from osloom.fetch.storage.location import is_location
 
 _CACHE = "https://cache.nixos.org/"
@@ -39,6 +40,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds that a cache may be silent, or nearly so."""
     stores: tuple[str, ...] = ()
     """Directories with store paths in them, such as `/nix/store`."""
+
+    def access(self) -> Access:
+        return Access(
+            netrc=Path(self.netrc) if self.netrc else None,
+            certificates=Path(self.certificates) if self.certificates else None,
+            patience=self.patience,
+            service="cache",
+        )
 
 
 def load_settings(environment: Mapping[str, str] | None = None) -> Settings:

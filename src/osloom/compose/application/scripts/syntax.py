@@ -76,6 +76,10 @@ class _Token(NamedTuple):
 
 
 _OPERATORS = re.compile(r"&&|\|\||;;&?|;&|<<-?|>>|<&|>&|<>|>\||[;&|()<>]")
+_BLANK = re.compile(r"[^\S\n]+")
+# Nothing in these means anything: they are passed at once.
+_PLAIN = re.compile(r"[^\s\\'\"`$;&|()<>]+")
+_PLAIN_IN_QUOTES = re.compile(r"[^\\\"`$]+")
 _REDIRECTS = {"<", ">", ">>", "<<", "<<-", "<&", ">&", "<>", ">|"}
 _MAX_DEPTH = 60
 
@@ -106,8 +110,8 @@ def _tokens(text: str) -> list[_Token]:
             for last, stripped in awaited:
                 position = _here_document(text, position, last, stripped=stripped)
             awaited.clear()
-        elif character.isspace():
-            position += 1
+        elif blank := _BLANK.match(text, position):
+            position = blank.end()
         elif character == "#":
             position = _line_end(text, position)
         elif operator := _OPERATORS.match(text, position):
@@ -143,7 +147,9 @@ def _here_document(text: str, position: int, last: str, *, stripped: bool) -> in
 def _word_end(text: str, position: int) -> int:
     while position < len(text):
         character = text[position]
-        if character == "\\":
+        if plain := _PLAIN.match(text, position):
+            position = plain.end()
+        elif character == "\\":
             position += 2
         elif character == "'":
             position = _find(text, "'", position + 1)
@@ -169,7 +175,9 @@ def _find(text: str, mark: str, position: int) -> int:
 
 def _quoted_end(text: str, position: int) -> int:
     while position < len(text):
-        if text[position] == "\\":
+        if plain := _PLAIN_IN_QUOTES.match(text, position):
+            position = plain.end()
+        elif text[position] == "\\":
             position += 2
         elif text[position] == '"':
             return position + 1
