@@ -124,7 +124,7 @@ def _request(
         programs=_programs(session, image, base),
         sources=_sources(session.project.directory, image, session.store),
         base=_plan_base(below) if below else None,
-        nix=_nix_packages(session, image, locked) if image.nix.packages else None,
+        nix=_nix_packages(session, image, locked) if image.nix.is_used else None,
         system=_plan_system(session, name, image, locked) if image.nixos else None,
     )
     return _assembly(session, name, image, own, base[1], locked), own
@@ -149,7 +149,7 @@ def _nix_packages(session: Session, image: Image, locked: str) -> NixPackages:
     return NixPackages(
         packages=tuple(installables[one] for one in dict.fromkeys(image.nix.packages)),
         closure=session.lock.closure_of(locked),
-        installed=image.nix.installed,
+        installed=image.nix.installed or image.nix.writable,
     )
 
 

@@ -27,6 +27,9 @@ APPLICATION = ("base-files", "ca-certificates", "tzdata")
 otherwise: os-release, the licences that others refer to, certificates, time zones. One of Nix
 packages alone has nothing of Debian: what it needs of these its closure has."""
 
+WRITABLE = ("nix-bin", "sqlite3")
+"""What is in an image with `nix.writable`: Nix, and what reads its databases at the boot."""
+
 SCRIPTS_ONLY = (
     "adduser",
     "base-files>awk",
@@ -153,6 +156,8 @@ def nspawn_host(architecture: str) -> Image:
 
 def _request(image: Image, suite: str) -> Request:
     names, without = image.packages, image.without
+    if image.nix.writable:
+        names += tuple(name for name in WRITABLE if name not in names)
     if image.debug_of is not None:
         return Request(
             names=names or toolset.DEBUG,

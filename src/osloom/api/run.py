@@ -14,6 +14,7 @@ from osloom.api.session import Session
 from osloom.base.errors import UsageError
 from osloom.model.definition import Image
 from osloom.run import console, container
+from osloom.run.machine import Drive
 from osloom.run.qemu import run_machine
 
 RUNNABLE = ("disk", "nspawn", "oci")
@@ -25,6 +26,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
     memory: int | None = None
     processors: int | None = None
+    disks: tuple[Drive, ...] = ()
+    """More disks of a machine."""
     entrypoint: str | None = None
     """A container's program, in the place of the image's."""
     arguments: tuple[str, ...] = ()
@@ -74,6 +77,7 @@ def _disk(session: Session, name: str, options: Options, work: Path) -> Start:
         built_disk(session, name),
         tools,
         work,
+        more=options.disks,
         architecture=architecture,
         forwards=options.container.forwards or (),
         **_sizes(options),
@@ -84,7 +88,8 @@ def _disk(session: Session, name: str, options: Options, work: Path) -> Start:
 def _nspawn(session: Session, name: str, options: Options, work: Path) -> Start:
     """The container's console in the machine of its tests: hosts rarely let a user start one."""
     refused = options.container.given()
-    _refuse(name, "nspawn", arguments=options.arguments, entrypoint=options.entrypoint, **refused)
+    refused |= {"disk": options.disks, "entrypoint": options.entrypoint}
+    _refuse(name, "nspawn", arguments=options.arguments, **refused)
     architecture = architecture_of(session.project.image(name))
     tools = machine_tools(session, architecture)
     host = nspawn_machine(session, name, work)
@@ -102,7 +107,7 @@ def _nspawn(session: Session, name: str, options: Options, work: Path) -> Start:
 
 
 def _container(session: Session, name: str, options: Options, work: Path) -> Start:
-    _refuse(name, "oci", **_sizes(options))
+    _refuse(name, "oci", disk=options.disks, **_sizes(options))
     if session.project.image(name).nixos is not None and options.entrypoint is None:
         raise UsageError(
             f"cannot run `{name}` as `oci`: it is a whole system, whose systemd has to be the "
@@ -131,6 +136,6 @@ def _refuse(name: str, output: str, **given: object) -> None:
 
 _WHY = {
     "disk": "log in on its console, or give the command to a container",
-    "nspawn": "log in on its console; to reach its ports, run an output `disk`",
-    "oci": "a container has the memory and the processors of this host",
+    "nspawn": "log in on its console; for ports and more disks, run an output `disk`",
+    "oci": "a container has the memory and the processors of this host, and `--volume` for files",
 }

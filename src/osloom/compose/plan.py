@@ -13,6 +13,7 @@ from osloom.compose.configure import configure
 from osloom.compose.customise import Settings, customise
 from osloom.compose.foretell import foretell_modules
 from osloom.compose.nix.plan import NixPackages, plan_packages_of_nix
+from osloom.compose.nix.writable import plan_writable
 from osloom.compose.onto import merge_onto
 from osloom.compose.packages import merge_packages
 from osloom.compose.relocate import relocate
@@ -196,6 +197,8 @@ def plan_image(  # noqa: PLR0913  (what an image is made of)
     if nix is not None:
         last = with_nix(tree)
         tree, derived = last.output(), last.output("derived")
+    if image.nix.writable:
+        tree = plan_writable(name, tree, epoch=epoch)
     return ImagePlan(
         programs=programs,
         tree=tree,

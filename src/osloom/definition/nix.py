@@ -18,7 +18,6 @@ _BESIDE_NIXOS = (
     *("files", "oci", "nspawn", "tar", "disk"),
 )
 """What an image may say though it is a NixOS system, which says all else itself."""
-_NIX = ("nix-bin", "nix-setup-systemd")
 
 
 def check_nix(definition: Definition) -> Iterator[Mistake]:
@@ -68,10 +67,13 @@ def _check_image(image: Image, nix: Nix, path: Path) -> Iterator[Mistake]:
     if image.nix.installed and not image.installables:
         said = "`installed` is for an image that takes packages from Nix"
         yield Mistake((*path, "nix", "installed"), said, "add `packages` to the table `nix`")
-    has_nix = image.installables or any(one.startswith(_NIX) for one in image.packages)
-    if image.nix.writable and not has_nix:
-        said = "`writable` is for an image in which Nix is used"
-        hint = "add `packages` to the table `nix`, or `nix-bin` to the image's own"
+    if image.nix.writable and image.nixos is not None:
+        said = "`writable` cannot be beside `nixos`, which says all of the image"
+        hint = "say in the configuration of the system what is mounted at /nix"
+        yield Mistake((*path, "nix", "writable"), said, hint)
+    elif image.nix.writable and image.outputs == ("oci",):
+        said = "`writable` is for a machine, and the image is only a container"
+        hint = "leave it out: what a container writes is above its layers anyway"
         yield Mistake((*path, "nix", "writable"), said, hint)
     for number, one in enumerate(image.remove if image.nix.packages else ()):
         if f"{one}/".startswith(f"{STORE}/"):

@@ -65,7 +65,13 @@ class NixPackages(Table, frozen=True, kw_only=True):
     installed: bool = False
     """Register the paths in the image's own Nix database, so that Nix inside knows them."""
     writable: bool = False
-    """Let users of the machine add to the store, though the image's own part is read-only."""
+    """Let users of the machine add to the store, though the image's own part is read-only. Nix is
+    installed for that, and the machine needs a disk that stays at /var or /var/lib/nix."""
+
+    @property
+    def is_used(self) -> bool:
+        """Whether the image has a Nix store."""
+        return bool(self.packages) or self.writable
 
 
 class File(Table, frozen=True, kw_only=True):

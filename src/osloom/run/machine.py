@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from osloom.base.errors import BuildError
+from osloom.base.errors import BuildError, UsageError
 
 PACKAGES = {
     "amd64": ("qemu-system-x86", "ovmf"),
@@ -21,6 +21,7 @@ _FIRMWARE = {
 }
 _PROGRAM = {"amd64": "qemu-system-x86_64", "arm64": "qemu-system-aarch64"}
 _NATIVE = {"x86_64": "amd64", "aarch64": "arm64"}
+_QCOW2 = b"QFI\xfb"
 
 TEST_PORT = "org.osloom.test"
 """Name of the virtio port on which a boot test talks to the machine."""
@@ -40,6 +41,19 @@ class Drive(msgspec.Struct, frozen=True, kw_only=True):
     format: str = "raw"
     keep: bool = False
     """Write changes to the file; they are forgotten when the machine ends if not."""
+
+
+def disk_of(path: Path) -> Drive:
+    """A disk that is written to, raw or qcow2. Raises UsageError where there is no such file."""
+    try:
+        with path.open("rb") as file:
+            magic = file.read(4)
+    except OSError as error:
+        raise UsageError(
+            f"cannot use `{path}` as a disk: {(error.strerror or '').lower()}",
+            hint=f"make an empty one: `truncate --size=8G {path}`",
+        ) from error
+    return Drive(path=path.absolute(), format="qcow2" if magic == _QCOW2 else "raw", keep=True)
 
 
 class Machine(msgspec.Struct, frozen=True, kw_only=True):

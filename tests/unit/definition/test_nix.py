@@ -156,11 +156,18 @@ WRONG = {
             " | add `packages` to the table `nix`"
         ),
     ),
-    "a store that nobody can add to": (
-        "[image.a.nix]\nwritable = true\n",
+    "a container that is to be added to": (
+        '[image.a]\noutputs = ["oci"]\n[image.a.nix]\nwritable = true\n',
         (
-            "2:1 `writable` is for an image in which Nix is used"
-            " | add `packages` to the table `nix`, or `nix-bin` to the image's own"
+            "4:1 `writable` is for a machine, and the image is only a container"
+            " | leave it out: what a container writes is above its layers anyway"
+        ),
+    ),
+    "a system that is to be added to": (
+        '[image.a]\nnixos = ".#gateway"\nnix = { writable = true }\n',
+        (
+            "3:9 `writable` cannot be beside `nixos`, which says all of the image"
+            " | say in the configuration of the system what is mounted at /nix"
         ),
     ),
     "packages of Debian beside a system": (
@@ -229,9 +236,6 @@ def test_what_is_inherited_is_told_once() -> None:
     assert caught.value.detail == ""
 
 
-def test_a_directory_as_cache_needs_no_keys_and_debian_s_nix_may_add() -> None:
-    nix = nix_of(
-        '[[nix.cache]]\nurl = "file:///srv/cache"\n'
-        '[image.a]\npackages = ["nix-bin"]\nnix = { writable = true }\n'
-    )
+def test_a_directory_as_cache_needs_no_keys_and_what_is_added_to_needs_no_packages() -> None:
+    nix = nix_of('[[nix.cache]]\nurl = "file:///srv/cache"\n[image.a]\nnix = { writable = true }\n')
     assert nix.writable

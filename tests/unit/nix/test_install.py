@@ -1,5 +1,6 @@
 """Packages of Nix put into an image's tree."""
 
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -155,6 +156,17 @@ def test_nix_inside_gets_a_database_and_the_profile_of_root(bench: Bench) -> Non
     assert caught.value.message == (
         "cannot register packages of Nix in the image: its base has `/nix/var/nix/db/db.sqlite`"
     )
+
+
+def test_a_store_to_add_to_has_a_database_before_anything_is_in_it(bench: Bench) -> None:
+    tree, _ = bench.install(Tree(), trees=(), packages=(), registered=())
+    (profile,) = {path.split("/")[2] for path in tree if path.endswith("-profile")}
+    digest = tree["nix/var/nix/db/db.sqlite"].digest
+    assert digest is not None
+    connection = sqlite3.connect(bench.store.blobs.path(digest))
+    assert connection.execute("SELECT path FROM ValidPaths").fetchall() == [
+        (f"/nix/store/{profile}",)
+    ]
 
 
 def test_sessions_find_the_programs_where_there_are_sessions(bench: Bench) -> None:

@@ -1,7 +1,7 @@
 """Start an image in this terminal: a machine's console, or a container's program.
 
 Of the outputs of the image the first of `disk`, `nspawn`, `oci` is taken; `--format` takes another.
-What it writes is forgotten.
+What it writes is forgotten, but for what goes to `--disk` and `--volume`.
 
 A disk boots in a virtual machine; Ctrl-A X ends it.
 An nspawn archive boots under systemd-nspawn, in a virtual machine that is made for it and ends with
@@ -15,6 +15,7 @@ and no others. Where a container can have no network of its own, it has this hos
 
 import argparse
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from osloom.base.errors import UsageError
@@ -46,6 +47,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_container_arguments(parser)
     parser.add_argument("--memory", type=int, metavar="MIB", help="of a machine (default: 1024)")
     parser.add_argument("--processors", type=int, metavar="COUNT", help="of a machine (default: 2)")
+    parser.add_argument(
+        "--disk",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="FILE",
+        help="give a machine one more disk, raw or qcow2; what is written there is kept; may be "
+        "repeated",
+    )
 
 
 def add_container_arguments(parser: argparse.ArgumentParser) -> None:
@@ -93,10 +103,12 @@ def add_container_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     from osloom.api.run import Options, choose_output, prepare
     from osloom.api.session import Session
+    from osloom.run.machine import disk_of
 
     options = Options(
         memory=arguments.memory,
         processors=arguments.processors,
+        disks=tuple(disk_of(path) for path in arguments.disk),
         entrypoint=arguments.entrypoint,
         arguments=tuple(arguments.arguments),
         container=container_options(arguments),

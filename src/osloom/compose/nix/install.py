@@ -42,15 +42,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     epoch: int
     packages: tuple[tuple[str, ...], ...]
     """The base names of each package's store paths, in the definition's order."""
-    registered: tuple[StorePath, ...] = ()
-    """The closure, where Nix inside is to know it."""
+    registered: tuple[StorePath, ...] | None = None
+    """The closure, where Nix inside is to know it; a store of nothing else is one, too."""
     application: bool = False
     """Whether it is an application of nothing but these packages."""
     entrypoint: bool = False
     """Whether to look for one among the programs of the first package."""
 
 
-@action(version=1, light=True)
+@action(version=2, light=True)
 def install_packages(job: Job) -> Mapping[str, Digest]:
     """The tree `tree` with the store paths `closure` in it; and `derived`, a Derived as JSON.
 
@@ -61,11 +61,11 @@ def install_packages(job: Job) -> Mapping[str, Digest]:
     blobs = job.store.blobs
     closure = dict(pair for tree in job.trees("closure") for pair in tree.items())
     profile = make_profile(settings.packages, closure, read=blobs.read, add=blobs.add)
-    image = job.tree().without(_OF_A_RUNNING_NIX if settings.registered else ())
+    image = job.tree().without(() if settings.registered is None else _OF_A_RUNNING_NIX)
     _check_store(image, closure)
     root = Root({**image, **closure, **profile.tree}, blobs, settings.epoch)
     _add_state(root, image, profile)
-    if settings.registered:
+    if settings.registered is not None:
         _add_database(root, job.tree("base") if "base" in job.inputs else {}, settings, profile)
     environment = add_environment(root, closure, application=settings.application)
     given = blobs.read(job.digest("derived")) if "derived" in job.inputs else b"{}"
@@ -130,7 +130,7 @@ def _add_database(
             f"cannot register packages of Nix in the image: its base has `/{_DATABASE}`",
             hint="leave `installed` out, or start from a base without Nix",
         )
-    data = write_nix_database((*settings.registered, profile.path))
+    data = write_nix_database((*(settings.registered or ()), profile.path))
     digest = root.blobs.add(data)
     root.put(_DATABASE, Node("file", 0o644, size=len(data), digest=digest))
     root.write(f"{_STATE}/db/schema", SCHEMA)

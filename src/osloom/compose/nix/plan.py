@@ -36,7 +36,7 @@ def plan_packages_of_nix(
     settings = Settings(
         epoch=epoch,
         packages=nix.packages,
-        registered=nix.closure if nix.installed else (),
+        registered=nix.closure if nix.installed else None,
         application=application,
         entrypoint=entrypoint,
     )
