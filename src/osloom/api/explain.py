@@ -1,11 +1,10 @@
 """Why a package or a store path is in an image."""
 
-from collections import deque
-
 import msgspec
 
 from osloom.base.errors import UsageError, nearest
-from osloom.model.closure import STORE, shortest_chain, weigh
+from osloom.model.closure import STORE, weigh
+from osloom.model.graph import shortest_chain
 from osloom.model.lock import Lock, Package
 from osloom.model.nix_package import parse_package_name
 from osloom.model.store_path import name_part
@@ -56,6 +55,10 @@ def why(lock: Lock, package: str, images: tuple[str, ...] = ()) -> list[Reason]:
 def _reasons_of_paths(image: str, text: str, lock: Lock) -> list[Reason]:
     """Of every store path that `text` may mean: itself, or a file in it, or its name."""
     closure = {path.name: path for path in lock.closure_of(image)}
+
+    def references(name: str) -> tuple[str, ...]:
+        return closure[name].references
+
     asked = lock.images[image].installables
     found = [name for name in closure if _is_meant(text, name)]
     saved = weigh(asked, closure)[1] if found else {}
@@ -64,7 +67,7 @@ def _reasons_of_paths(image: str, text: str, lock: Lock) -> list[Reason]:
         chains = {
             one: chain
             for one, roots in asked.items()
-            if (chain := shortest_chain(roots, name, closure)) is not None
+            if (chain := shortest_chain(roots, name, references)) is not None
         }
         first = min(chains, key=lambda one: len(chains[one]))
         chain = (first, *chains[first])
@@ -81,28 +84,15 @@ def _is_meant(text: str, name: str) -> bool:
 
 def _reason(image: str, package: str, packages: dict[str, Package], lock: Lock) -> Reason:
     requested = [name.split("=")[0].split(":")[0] for name in lock.images[image].requested]
+
+    def depends(name: str) -> list[str]:
+        return [one for one in packages[name].depends if one in packages]
+
     starts = [name for name in requested if name in packages]
-    chain = _shortest(starts, package, packages)
+    chain = shortest_chain(starts, package, depends)
     if chain is not None:
         return Reason(image=image, chain=chain, requested=True)
     needed = {name for one in packages.values() for name in one.depends}
     roots = sorted(name for name in packages if name not in needed) + sorted(packages)
-    found = _shortest(roots, package, packages) or (package,)
+    found = shortest_chain(roots, package, depends) or (package,)
     return Reason(image=image, chain=found, requested=False)
-
-
-def _shortest(starts: list[str], goal: str, packages: dict[str, Package]) -> tuple[str, ...] | None:
-    before: dict[str, str | None] = dict.fromkeys(starts)
-    todo = deque(starts)
-    while todo:
-        name = todo.popleft()
-        if name == goal:
-            chain = [name]
-            while (previous := before[chain[-1]]) is not None:
-                chain.append(previous)
-            return tuple(reversed(chain))
-        for needed in packages[name].depends:
-            if needed in packages and needed not in before:
-                before[needed] = name
-                todo.append(needed)
-    return None

@@ -3,13 +3,12 @@
 https://nix.dev/manual/nix/stable/store/store-path and store-object
 """
 
-from collections import deque
 from collections.abc import Iterable, Mapping
 
 import msgspec
 
 from osloom.base.digest import Digest
-from osloom.model.dominators import retained
+from osloom.model.graph import retained
 
 STORE = "/nix/store"
 
@@ -53,26 +52,6 @@ def closure_of(roots: tuple[str, ...], paths: Mapping[str, StorePath]) -> frozen
             found.add(name)
             todo.extend(paths[name].references)
     return frozenset(found)
-
-
-def shortest_chain(
-    roots: Iterable[str], goal: str, paths: Mapping[str, StorePath]
-) -> tuple[str, ...] | None:
-    """The base names from one of `roots` to `goal`, each referring to the next; None without."""
-    before: dict[str, str | None] = dict.fromkeys(roots)
-    todo = deque(before)
-    while todo:
-        name = todo.popleft()
-        if name == goal:
-            chain = [name]
-            while (previous := before[chain[-1]]) is not None:
-                chain.append(previous)
-            return tuple(reversed(chain))
-        for reference in paths[name].references:
-            if reference not in before:
-                before[reference] = name
-                todo.append(reference)
-    return None
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from osloom.base.digest import from_hex
-from osloom.model.closure import Part, StorePath, closure_of, shortest_chain, weigh
-from osloom.model.dominators import dominators, retained
+from osloom.model.closure import Part, StorePath, closure_of, weigh
+from osloom.model.graph import dominators, retained, shortest_chain
 
 # app and tool refer to lib, app alone to data and, through it, to text; all of them are known.
 REFERENCES = {
@@ -35,10 +35,17 @@ def paths(references: Mapping[str, tuple[str, ...]]) -> dict[str, StorePath]:
 
 def test_the_shortest_chain_comes_from_what_was_asked_for() -> None:
     known = paths(REFERENCES)
-    assert shortest_chain(["tool", "app"], "text", known) == ("app", "data", "text")
-    assert shortest_chain(["app", "tool"], "lib", known) == ("app", "lib")
-    assert shortest_chain(["app"], "app", known) == ("app",)
-    assert shortest_chain(["tool"], "text", known) is None
+    assert shortest_chain(["tool", "app"], "text", lambda name: known[name].references) == (
+        "app",
+        "data",
+        "text",
+    )
+    assert shortest_chain(["app", "tool"], "lib", lambda name: known[name].references) == (
+        "app",
+        "lib",
+    )
+    assert shortest_chain(["app"], "app", lambda name: known[name].references) == ("app",)
+    assert shortest_chain(["tool"], "text", lambda name: known[name].references) is None
 
 
 def test_what_is_shared_is_saved_by_neither() -> None:
@@ -103,7 +110,7 @@ def test_a_dominator_is_on_every_way(graph: dict[str, tuple[str, ...]]) -> None:
 @given(graphs(), st.integers(0, 8))
 def test_a_chain_is_as_short_as_can_be(graph: dict[str, tuple[str, ...]], number: int) -> None:
     goal, known = str(number), paths(graph)
-    chain = shortest_chain(["0"], goal, known)
+    chain = shortest_chain(["0"], goal, lambda name: known[name].references)
     level, seen, steps = {"0"}, {"0"}, 1
     while level and goal not in level:
         level = {one for name in level for one in graph[name]} - seen

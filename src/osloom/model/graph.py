@@ -1,9 +1,11 @@
-"""What leaving a node of a graph out would take with it: its dominator tree, and sizes over it.
+"""Why a node of a graph is there, and what leaving it out would take with it.
 
+The first is a shortest chain, the second the dominator tree and sizes over it:
 https://www.cs.tufts.edu/comp/150FP/archive/keith-cooper/dom14.pdf (Cooper, Harvey and Kennedy, A
 Simple, Fast Dominance Algorithm)
 """
 
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 
 
@@ -70,3 +72,23 @@ def retained(
         if node != start:
             sizes[dominator] += sizes[node]
     return sizes
+
+
+def shortest_chain(
+    roots: Iterable[str], goal: str, needs: Callable[[str], Iterable[str]]
+) -> tuple[str, ...] | None:
+    """The names from one of `roots` to `goal`, each needing the next; None where none leads there."""
+    before: dict[str, str | None] = dict.fromkeys(roots)
+    todo = deque(before)
+    while todo:
+        name = todo.popleft()
+        if name == goal:
+            chain = [name]
+            while (previous := before[chain[-1]]) is not None:
+                chain.append(previous)
+            return tuple(reversed(chain))
+        for needed in needs(name):
+            if needed not in before:
+                before[needed] = name
+                todo.append(needed)
+    return None
