@@ -12,8 +12,8 @@ from typing import BinaryIO, NoReturn, Protocol, cast
 from osloom.base.errors import FetchError
 
 _CHUNK = 1 << 20
-_PIECE = 2 << 10
-"""Compressed bytes that zstd takes at a time: it gives all that they unpack to, of a bomb 64 MiB."""
+_PIECE = 4 << 10
+"""Compressed bytes that zstd takes at a time: it gives all that they unpack to, of a bomb 128 MiB."""
 _MEMORY = 256 << 20
 """Bytes that xz may take; what `xz -9` writes needs 65 MiB."""
 _WINDOW = 1 << 27
@@ -190,7 +190,20 @@ class _Decompressed(_Plain):
         """What a stream gave, and nobody has read yet."""
 
     def _next(self, most: int) -> bytes:
-        while not self._ready:
+        # Gathered: what reads and hashes them takes as long for a small piece as for a large one.
+        pieces: list[bytes] = []
+        have = 0
+        while have < most and (piece := self._ready or self._unpacked(most - have)):
+            rest = most - have
+            self._ready = piece[rest:] if len(piece) > rest else b""
+            pieces.append(piece[:rest])
+            have += len(pieces[-1])
+        return b"".join(pieces)
+
+    def _unpacked(self, most: int) -> bytes:
+        """More of it; of zstd perhaps more than `most` bytes. Nothing at its end."""
+        found = b""
+        while not found:
             stream = self._stream or self._another()
             if stream is None:
                 return b""
@@ -199,12 +212,11 @@ class _Decompressed(_Plain):
                 if not self._data:
                     self._fail(f"its {self._method} data ends in the middle")
             try:
-                self._ready = stream.decompress(self._data, max(most, 1))
+                found = stream.decompress(self._data, max(most, 1))
                 self._data = stream.unused_data if stream.eof else b""
             except self._damage as error:
                 self._fail(f"its {self._method} data is damaged", detail=str(error))
             self._stream = None if stream.eof else stream
-        found, self._ready = self._ready[:most], self._ready[most:]
         return found
 
     def _another(self) -> _Stream | None:
