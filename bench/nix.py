@@ -181,7 +181,11 @@ def fetch(closure: Closure, url: str) -> float:
     """Seconds of one process of osloom, into a new store."""
     place = fresh(closure)
     words = [sys.executable, "-c", FETCH, place / "store", closure.place / "paths.json"]
-    return timed(lambda: subprocess.run([*words, url, closure.world.key], check=True))
+    # What a person runs has its byte code.
+    environment = dict(os.environ)
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    words += [url, closure.world.key]
+    return timed(lambda: subprocess.run(words, check=True, env=environment))
 
 
 def copy(closure: Closure, url: str) -> float:
