@@ -46,6 +46,7 @@ def test_every_table_has_a_section() -> None:
         "`[nix]`",
         "`[[nix.cache]]`",
         "`[registry]`",
+        "`[release]`",
         "`[image.NAME]`",
         "`[image.NAME.nix]`",
         '`[image.NAME.files."/PATH"]`',
@@ -61,6 +62,7 @@ def test_every_table_has_a_section() -> None:
         "`[image.NAME.disk]`",
         "`[image.NAME.initrd]`",
         "`[image.NAME.uki]`",
+        "`[image.NAME.update]`",
     ]
 
 
