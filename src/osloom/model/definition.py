@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from osloom.model.providers import Debian, Nix, Registry, Table
+from osloom.model.providers import Debian, Keys, Nix, Registry, Table
 from osloom.model.values import (
     BASES,
     AbsolutePath,
@@ -418,5 +418,7 @@ class Definition(Table, frozen=True, kw_only=True):
     """Where Nix packages come from."""
     registry: Registry = Registry()
     """Where images are pushed to."""
+    keys: Keys = Keys()
+    """Who signs releases and images."""
     image: Annotated[dict[Name, Image], Meta(min_length=1)]
     """The images, by name."""
