@@ -63,8 +63,16 @@ _GROUPS = {
 """What udev's rules name; the real system sets devices anew with its own numbers."""
 
 
+_NO_FILES: Mapping[str, str] = {}
+
+
 def initrd_tree(
-    packages: Tree, modules: Tree, blobs: Blobs, *, epoch: int, files: Mapping[str, str]
+    packages: Tree,
+    modules: Tree,
+    blobs: Blobs,
+    *,
+    epoch: int,
+    files: Mapping[str, str] = _NO_FILES,
 ) -> Tree:
     """The tree of an initrd, from files of packages and of a kernel, and texts by path."""
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from osloom.base.digest import derive_uuid
-from osloom.model.definition import Disk
+from osloom.model.disk import Disk
 from osloom.model.size import parse_size, whole_mib
 from osloom.model.update import Health, Update
 from osloom.model.verity import hash_partition_size

@@ -18,8 +18,10 @@ def rows(header: str) -> list[str]:
 
 def test_a_key_is_a_row_with_its_type_its_default_and_what_it_is() -> None:
     assert rows("[image.NAME.nspawn]") == [
-        '| `compression` | `gzip`, `xz` or `zstd` | `"gzip"` |'
-        " Of the archive; importctl of systemd 257 does not take `zstd` yet. |",
+        (
+            '| `compression` | `gzip`, `xz` or `zstd` | `"gzip"` |'
+            " Of the archive; importctl of systemd 257 does not take `zstd` yet. |"
+        ),
         "| `level` | number: 1 to 19 | `3` | Of the compression. |",
     ]
     assert (
