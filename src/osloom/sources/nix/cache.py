@@ -24,7 +24,8 @@ from osloom.sources.nix.narinfo import MOST, NarInfo, parse_narinfo, to_store_pa
 from osloom.sources.nix.signatures import check_trusted
 
 INFO = "nix-cache-info"
-_MOST_INFO = 64 << 10
+MOST_INFO = 64 << 10
+"""Bytes of it."""
 _LIES = "the cache is broken or lies: take the path from another one"
 
 
@@ -117,7 +118,7 @@ class BinaryCache:
                 raise self._problem
             if not self._known:
                 try:
-                    self._check_info(self.storage.read(INFO, limit=_MOST_INFO))
+                    self._check_info(self.storage.read(INFO, limit=MOST_INFO))
                 except FetchError as error:
                     self._problem = error
                     raise
