@@ -17,7 +17,8 @@ import pytest
 from osloom.base.digest import Digest
 from osloom.base.errors import Error, FetchError
 from osloom.base.progress import silent
-from osloom.fetch.registry import retries, uploads
+from osloom.fetch import retries
+from osloom.fetch.registry import uploads
 from osloom.fetch.registry.reference import Reference
 from osloom.fetch.registry.registry import open_registry
 from osloom.release.layout import load_layout
