@@ -80,10 +80,9 @@ class BinaryCache:
         info = parse_narinfo(text, where=where, wanted=path.name)
         compare(info, path, where)
         if not self.source.trusted:
-            said = to_store_path(info)
-            address = path.content_address or said.content_address
-            signatures = tuple(dict.fromkeys(path.signatures + said.signatures))
-            whole = msgspec.structs.replace(path, signatures=signatures, content_address=address)
+            # Signatures of either, but the lock's content address alone: `bring` checks that one.
+            signatures = tuple(dict.fromkeys(path.signatures + info.signatures))
+            whole = msgspec.structs.replace(path, signatures=signatures)
             check_trusted(whole, self.source.keys)
         return info
 
