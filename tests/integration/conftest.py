@@ -105,7 +105,8 @@ def shop(tmp_path_factory: pytest.TempPathFactory, store: Path) -> Workshop:
     workshop = Workshop(tmp_path_factory.mktemp("shop"), store)
     (workshop.directory / "osloom.toml").write_text(SHOP)
     (workshop.directory / "two.bin").write_bytes(os.urandom(SHOP_FILE))
-    workshop("lock").check()
+    for command in ("lock", "build"):
+        workshop(command).check()
     return workshop
 
 
