@@ -29,9 +29,8 @@ from osloom.compose.plan import (
     ImagePlan,
     Programs,
     main_package,
+    plan_files,
     plan_image,
-    plan_merge,
-    plan_packages,
     plan_tools,
     plan_trimmed,
 )
@@ -165,7 +164,7 @@ def _programs(session: Session, image: Image, base: tuple[Output, str]) -> Progr
     tools, suite = base
 
     def merged(title: str, locked: str) -> Output:
-        return plan_merge(title, plan_packages(session.lock.packages_of(locked)), dpkg=False)
+        return plan_files(title, session.lock.packages_of(locked))
 
     return Programs(
         tools=tools,
@@ -213,12 +212,6 @@ def _assembly(
 ) -> Request:
     definition = session.project.definition
     initrd = initrd_name(suite, image)
-    if initrd is not None:
-        packages = plan_packages(session.lock.packages_of(initrd))
-        initrd_tree = plan_merge("initrd", packages, dpkg=False)
-    else:
-        initrd_tree = None
-    compressors = plan_packages(session.lock.packages_of(COMPRESSORS))
     appliance = root = None
     if image.disk.is_appliance:
         appliance = appliance_of(session, name, image, locked)
@@ -257,10 +250,10 @@ def _assembly(
             for path in session.lock.closure_of(locked)
         ),
         tools=planned.programs.tools,
-        compressors=plan_merge("compressors", compressors, dpkg=False),
+        compressors=plan_files("compressors", session.lock.packages_of(COMPRESSORS)),
         base=session.lock.base_of(locked),
         base_tree=planned.base,
-        initrd=initrd_tree,
+        initrd=plan_files("initrd", session.lock.packages_of(initrd)) if initrd else None,
     )
 
 

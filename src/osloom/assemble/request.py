@@ -62,6 +62,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     """A tree that will probably have the same kernel, and is there sooner."""
     parts: tuple[Part, ...]
     closure: tuple[StorePart, ...] = ()
+    """The store paths that it takes from Nix, and all that they refer to."""
     tools: Output
     """The tree of the tools image."""
     compressors: Output
