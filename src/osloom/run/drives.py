@@ -1,0 +1,30 @@
+"""Disks of machines that are written to and kept, from disks that must not change."""
+
+from pathlib import Path
+
+from osloom.engine.tools import Tools
+from osloom.run.machine import Drive
+
+
+def overlay(tools: Tools, disk: Drive, path: Path, *, size: int | None = None) -> Drive:
+    """A disk at `path` that begins as `disk` and holds what differs; of `size` bytes if given.
+
+    What the machine wrote but did not flush is lost when QEMU is killed, as in a power cut: QEMU
+    holds the tables of a qcow2 file in memory. `tools` has qemu-img.
+    """
+    words = ["qemu-img", "create", "-q", "-f", "qcow2", "-F", disk.format, "-b", "/mnt/base"]
+    words += [f"/mnt/work/{path.name}", *([] if size is None else [str(size)])]
+    tools.run(words, work=path.parent, reads={"base": disk.path})
+    return Drive(path=path, format="qcow2", keep=True, base=disk)
+
+
+def copy(tools: Tools, disk: Drive, path: Path, *, size: int | None = None) -> Drive:
+    """A raw disk at `path` with the content of `disk`; of at least `size` bytes if given.
+
+    `tools` has qemu-img.
+    """
+    words = ["qemu-img", "convert", "-f", disk.format, "-O", "raw", "/mnt/base"]
+    tools.run([*words, f"/mnt/work/{path.name}"], work=path.parent, reads={"base": disk.path})
+    with path.open("r+b") as file:
+        file.truncate(max(size or 0, path.stat().st_size))
+    return Drive(path=path, keep=True)
