@@ -1,4 +1,4 @@
-"""What the sources of `model.definition` and `model.providers` say about each key, below it.
+"""What the sources of `model.definition` and its neighbours say about each key, below it.
 
 Python keeps no docstring of a field: so they are read from the source, and there is no second
 place where a key is described.
@@ -9,7 +9,7 @@ import functools
 import inspect
 from collections.abc import Iterator, Mapping
 
-from osloom.model import definition, providers
+from osloom.model import definition, providers, update
 from osloom.model.providers import Table
 
 
@@ -24,7 +24,7 @@ def of_field(table: type[Table], name: str) -> str:
 
 @functools.cache
 def _all() -> Mapping[str, Mapping[str, str]]:
-    trees = [ast.parse(inspect.getsource(module)) for module in (providers, definition)]
+    trees = [ast.parse(inspect.getsource(module)) for module in (providers, update, definition)]
     return {
         one.name: dict(_fields(one))
         for tree in trees

@@ -12,6 +12,7 @@ from osloom.definition.check import Mistake
 from osloom.definition.check import Path as KeyPath
 from osloom.definition.containers import check_container
 from osloom.definition.meaning_of_tests import check_tests
+from osloom.definition.updates import check_update
 from osloom.model.definition import Definition, File, Image, User
 from osloom.model.providers import Debian
 
@@ -29,6 +30,7 @@ def check_meaning(definition: Definition) -> Iterator[Mistake]:
         yield from check_tests(image, path)
         yield from _check_outputs(image, path)
         yield from check_container(image, path)
+        yield from check_update(image, path)
         yield from _check_users(image, (*path, "users"))
         for number, place in enumerate(image.remove):
             yield from _check_place(place, (*path, "remove", number))

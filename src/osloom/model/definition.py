@@ -10,7 +10,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from osloom.model.providers import Debian, Nix, Registry, Table
+from osloom.model.update import Release, Update
+from osloom.model.providers import Debian, Keys, Nix, Registry, Table
 from osloom.model.values import (
     BASES,
     AbsolutePath,
@@ -361,6 +362,8 @@ class Image(Table, frozen=True, kw_only=True):
     """Settings of the output `initrd` and of what boots with it."""
     uki: Uki = Uki()
     """Settings of the output `uki`."""
+    update: Update = Update()
+    """How devices that run the image update themselves."""
 
     @property
     def runs_dpkg(self) -> bool:
@@ -418,5 +421,9 @@ class Definition(Table, frozen=True, kw_only=True):
     """Where Nix packages come from."""
     registry: Registry = Registry()
     """Where images are pushed to."""
+    release: Release = Release()
+    """Where `osloom release` publishes versions."""
+    keys: Keys = Keys()
+    """Who signs releases and images."""
     image: Annotated[dict[Name, Image], Meta(min_length=1)]
     """The images, by name."""

@@ -35,6 +35,32 @@ WRONG = {
             " beginning of the repositories' names behind it, as in `registry.example.com/team`"
         ),
     ),
+    "updates over plain HTTP": (
+        '[image.a]\nupdate.url = "http://updates.example.com/a/"\n',
+        (
+            "2:8 devices must not fetch from `updates.example.com` over plain HTTP | anyone on the"
+            " way could hold back updates: write `https://`"
+        ),
+    ),
+    "updates from no host": (
+        '[image.a]\nupdate.url = "https:///a/"\n',
+        "2:8 `https:///a/` names no host | write `https://updates.example.com/NAME/`",
+    ),
+    "updates from a query": (
+        '[image.a]\nupdate.url = "https://h.example/?a=1"\n',
+        (
+            "2:8 `https://h.example/?a=1` is not the address of a directory | devices put the names"
+            " of files behind it: end it with the directory"
+        ),
+    ),
+    "channel of an unknown kind": (
+        '[image.a]\n[release]\nto = "ftp://h.example/a"\n',
+        (
+            "3:1 `to` cannot be `ftp://h.example/a` | it is a directory, or an address that starts"
+            " with `https://`, `http://`, `file://`, `s3://` or `oci://`, as in"
+            " `s3://releases/gateway?region=eu-central-1`"
+        ),
+    ),
     "key misspelt at the top": (
         "[imag.a]\n[image.b]\n",
         "1:2 unknown key `imag` | did you mean `image`?",

@@ -46,6 +46,11 @@ def test_every_table_has_a_section() -> None:
         "`[nix]`",
         "`[[nix.cache]]`",
         "`[registry]`",
+        "`[release]`",
+        "`[keys]`",
+        "`[keys.release]`",
+        "`[keys.verity]`",
+        "`[keys.secure-boot]`",
         "`[image.NAME]`",
         "`[image.NAME.nix]`",
         '`[image.NAME.files."/PATH"]`',
@@ -61,6 +66,7 @@ def test_every_table_has_a_section() -> None:
         "`[image.NAME.disk]`",
         "`[image.NAME.initrd]`",
         "`[image.NAME.uki]`",
+        "`[image.NAME.update]`",
     ]
 
 
