@@ -33,7 +33,7 @@ while read -r meant number seconds command <&3; do
     echo "$command" | base64 -d >{_COMMAND}
     output=$(timeout --kill-after=5 "$seconds" sh -e {_COMMAND} 2>&1 </dev/null)
     status=$?
-    echo "$boot $number $status $(printf %s "$output" | tail -c 65536 | base64 -w 0)" >&3
+    echo "$boot $number $status $(printf %s "$output" | tail -c 65536 | base64 -w 0) ." >&3
 done
 """
 
@@ -100,8 +100,9 @@ class Agent:
             if self._hear(line):
                 raise RebootError("cannot run a command in the machine: it rebooted meanwhile")
             match line.split(" "):
-                case [self.boot, number, status, *output] if number == str(self._count):
-                    text = base64.b64decode("".join(output)).decode(errors="replace")
+                # The point is not there when the machine was reset while it wrote the line.
+                case [self.boot, number, status, output, "."] if number == str(self._count):
+                    text = base64.b64decode(output).decode(errors="replace")
                     return Answer(status=int(status), output=text)
 
     def reboot(self, timeout: float, command: str = "systemctl --no-block reboot") -> str:
