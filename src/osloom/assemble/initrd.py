@@ -30,6 +30,7 @@ _LEFT_OUT = (
     "usr/lib/python3",
     "usr/lib/systemd/boot",
     "usr/lib/systemd/catalog",
+    "usr/lib/systemd/system/sysinit.target.wants/ldconfig.service",
     "usr/lib/systemd/user",
     "usr/lib/tmpfiles.d/legacy.conf",
     "usr/lib/udev/hwdb.d",
@@ -105,7 +106,7 @@ def initrd_tree(
     return Tree(nodes)
 
 
-@action(version=2)
+@action(version=3)
 def pack_initrd(job: Job) -> Mapping[str, Digest]:
     """The packages of `tree` and the kernel's `modules` as a compressed cpio archive."""
     blobs = job.store.blobs
