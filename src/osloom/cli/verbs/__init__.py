@@ -18,6 +18,7 @@ NAMES = (
     "load",
     "inspect",
     "why",
+    "keys",
     "cache",
     "schema",
     "doctor",
