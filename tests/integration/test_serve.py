@@ -250,7 +250,7 @@ def test_the_command(site: Path, curl: Curl, tmp_path: Path) -> None:
         assert process.returncode == 0
         first, second = log.splitlines()
         assert first == "127.0.0.1  GET  /in  200  5 B"
-        assert second == "127.0.0.1  GET  /?[2J  404  23 B"
+        assert second == "127.0.0.1  GET  /?[2J  404  22 B"
 
 
 def test_it_serves_the_channel_of_the_definition(site: Path, tmp_path: Path, curl: Curl) -> None:
