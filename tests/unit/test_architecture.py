@@ -10,7 +10,7 @@ ROOT = Path(osloom.__file__).parent
 LAYERS = (
     ("base",),
     ("model",),
-    ("definition", "store"),
+    ("definition", "store", "keys"),
     ("fetch",),
     ("engine",),
     ("sources",),

@@ -10,8 +10,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from osloom.model.providers import Debian, Nix, Registry, Table
 from osloom.model.update import Release, Update
+from osloom.model.providers import Debian, Keys, Nix, Registry, Table
 from osloom.model.values import (
     BASES,
     AbsolutePath,
@@ -423,5 +423,7 @@ class Definition(Table, frozen=True, kw_only=True):
     """Where images are pushed to."""
     release: Release = Release()
     """Where `osloom release` publishes versions."""
+    keys: Keys = Keys()
+    """Who signs releases and images."""
     image: Annotated[dict[Name, Image], Meta(min_length=1)]
     """The images, by name."""

@@ -1,8 +1,10 @@
-"""Where what images are made of comes from, and where images go: tables of the definition."""
+"""Where what images are made of comes from, where images go, and who signs them: tables of the
+definition."""
 
 import msgspec
 
 from osloom.model.values import (
+    Arguments,
     CacheUrl,
     Name,
     NixSystem,
@@ -90,3 +92,28 @@ class Registry(Table, frozen=True, kw_only=True):
     """Allow plain HTTP and passwords over it; a registry on this machine needs no leave."""
     ca: str | None = None
     """A file with the certificates of a private authority."""
+
+
+class Key(Table, frozen=True, kw_only=True):
+    """A private key and its public part; one of `key`, `command`. A string is the same as
+    `{ key = … }`."""
+
+    key: str | None = None
+    """Path of the private key, or a PKCS#11 URI (RFC 7512): `pkcs11:token=release;object=verity`."""
+    command: Arguments | None = None
+    """A program that signs: what to sign on its input, the signature on its output."""
+    certificate: str | None = None
+    """Path of the certificate, or of the public OpenPGP key; the one in `directory` by default."""
+
+
+class Keys(Table, frozen=True, kw_only=True):
+    """The keys that sign releases and images. Paths are relative to the definition."""
+
+    directory: str | None = None
+    """Where `osloom keys new` has put them; every key that is not named below is taken from it."""
+    release: str | Key | None = None
+    """The OpenPGP key that signs SHA256SUMS of a release."""
+    verity: str | Key | None = None
+    """The key that signs root hashes of dm-verity."""
+    secure_boot: str | Key | None = None
+    """The key that signs EFI programs."""
