@@ -14,7 +14,7 @@ from osloom.definition.containers import check_container
 from osloom.definition.meaning_of_tests import check_tests
 from osloom.definition.updates import check_update
 from osloom.model.definition import Definition, File, Image, User
-from osloom.model.providers import Debian
+from osloom.model.providers import Debian, Key, Keys
 
 _CONTENT = ("source", "text", "link", "directory")
 _OWN_REPOSITORIES = ("debian", "debian-security")
@@ -23,6 +23,7 @@ _OWN_REPOSITORIES = ("debian", "debian-security")
 def check_meaning(definition: Definition) -> Iterator[Mistake]:
     """Every mistake that the text alone shows."""
     yield from _check_repositories(definition.debian)
+    yield from _check_keys(definition.keys)
     for name, image in definition.image.items():
         path = ("image", name)
         yield from _check_files(image, (*path, "files"))
@@ -43,6 +44,16 @@ def _check_repositories(debian: Debian) -> Iterator[Mistake]:
             path = ("debian", "repository", number, "name")
             yield Mistake(path, f"the name `{one.name}` is taken", "give it a name of its own")
         names.append(one.name)
+
+
+def _check_keys(keys: Keys) -> Iterator[Mistake]:
+    named = {"release": keys.release, "verity": keys.verity, "secure-boot": keys.secure_boot}
+    for name, one in named.items():
+        if isinstance(one, Key) and (one.key is None) == (not one.command):
+            said = (
+                f"`{name}` has {'both `key` and' if one.command else 'neither `key` nor'} `command`"
+            )
+            yield Mistake(("keys", name), said, "give one of the two")
 
 
 def _check_files(image: Image, path: KeyPath) -> Iterator[Mistake]:
