@@ -10,8 +10,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from osloom.model.update import Release, Update
 from osloom.model.providers import Debian, Keys, Nix, Registry, Table
+from osloom.model.update import Release, Update
 from osloom.model.values import (
     BASES,
     AbsolutePath,
