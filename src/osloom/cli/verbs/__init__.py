@@ -14,6 +14,8 @@ NAMES = (
     "test",
     "verify",
     "push",
+    "release",
+    "serve",
     "pull",
     "load",
     "inspect",
