@@ -11,9 +11,8 @@ from osloom.base.digest import derive_uuid
 from osloom.base.errors import Error
 from osloom.base.files import remove_tree
 from osloom.keys.certificate import as_signer
-from osloom.keys.places import VARIABLES
 from osloom.keys.signer import rsa_sha256
-from osloom.model.efi_variable import Variable, signature_list, update
+from osloom.model.efi_variable import VARIABLES, Variable, signature_list, update
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey

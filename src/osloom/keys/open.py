@@ -13,9 +13,10 @@ from osloom.keys.openpgp import (
     ReleaseSigner,
     certificates,
 )
-from osloom.keys.places import ROLES, VARIABLES, Place, find_place
+from osloom.keys.places import ROLES, Place, find_place
 from osloom.keys.signer import CommandSigner, FileSigner, Signer, read_key
 from osloom.keys.token import TokenSigner
+from osloom.model.efi_variable import VARIABLES
 from osloom.model.providers import Keys
 
 
@@ -77,7 +78,7 @@ def open_signer(place: Place, *, now: int) -> Signer:
     if place.command:
         return CommandSigner(place.command, place.base, certificate)
     assert place.uri is not None
-    return TokenSigner(place.uri, certificate)
+    return TokenSigner(place.uri, place.base, certificate)
 
 
 def open_secure_boot(place: Place, *, now: int) -> Signer:

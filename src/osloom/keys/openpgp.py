@@ -98,10 +98,16 @@ def certificates(public: bytes, *, name: str) -> Sequence[Any]:
             f"cannot read {name}: {_first_line(error)}",
             hint="`gpg --export` writes public OpenPGP keys",
         ) from error
-    if not found or any(one.has_secret_keys for one in found):
+    if not found or _holds_secrets(public):
         said = "it holds a private key" if found else "no OpenPGP key is in it"
         raise Error(f"cannot use {name}: {said}", hint="it has to be the public part")
     return found
+
+
+def _holds_secrets(data: bytes) -> bool:
+    from pysequoia.packet import PacketPile, Tag
+
+    return any(one.tag in (Tag.SecretKey, Tag.SecretSubkey) for one in PacketPile.from_bytes(data))
 
 
 def verify(data: bytes, signature: bytes, public: bytes, *, who: str) -> None:

@@ -7,12 +7,11 @@ from typing import Literal
 import msgspec
 
 from osloom.base.errors import Error
-from osloom.model.efi_variable import Variable
+from osloom.model.pkcs11_uri import SCHEME
 from osloom.model.providers import Key, Keys
 
 Role = Literal["release", "verity", "secure-boot"]
 ROLES: tuple[Role, ...] = ("release", "verity", "secure-boot")
-VARIABLES: tuple[Variable, ...] = ("PK", "KEK", "db")
 FILES: Mapping[Role, str] = {
     "release": "release.pub",
     "verity": "verity.crt",
@@ -47,7 +46,7 @@ def find_place(keys: Keys, role: Role, base: Path) -> Place | None:
         public = directory / FILES[role]
         return Place(role=role, key=public.with_suffix(".key"), base=base, public=public)
     one = Key(key=given) if isinstance(given, str) else given
-    uri = one.key if one.key is not None and one.key.startswith("pkcs11:") else None
+    uri = one.key if one.key is not None and one.key.startswith(SCHEME) else None
     path = base / one.key if one.key is not None and uri is None else None
     public = _public(one, path, role, base, directory)
     return Place(role=role, key=path, uri=uri, command=one.command or (), base=base, public=public)

@@ -47,9 +47,10 @@ class FileSigner:
     def sign(self, data: bytes) -> bytes:
         from cryptography.hazmat.primitives.asymmetric import rsa
 
-        if isinstance(self._key, rsa.RSAPrivateKey):
-            return self._key.sign(data, *rsa_sha256())
-        return bytes(self._key.sign(data, _ecdsa()))
+        is_rsa = isinstance(self._key, rsa.RSAPrivateKey)
+        raw: bytes = self._key.sign(data, *(rsa_sha256() if is_rsa else (_ecdsa(),)))
+        check_signature(self.certificate, raw, data, who="the key")
+        return raw
 
 
 class CommandSigner:
@@ -117,7 +118,12 @@ def _load_key(path: Path) -> Any:
     data = read_key(path)
     given = passphrase()
     try:
-        key = load_pem_private_key(data, given.encode() if given and _is_locked(data) else None)
+        # Whether RSA's numbers are primes takes 0.3 s to tell; every signature is verified instead.
+        key = load_pem_private_key(
+            data,
+            given.encode() if given and _is_locked(data) else None,
+            unsafe_skip_rsa_key_validation=True,
+        )
     except TypeError as error:
         raise locked(path) from error
     except (ValueError, UnsupportedAlgorithm) as error:

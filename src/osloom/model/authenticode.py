@@ -44,8 +44,8 @@ def sign(image: bytes, signer: cms.Certificate, sign_raw: cms.Sign) -> bytes:
     """
     layout = _parse(image)
     old = image[layout.end :]
-    old += bytes(-len(old) % 8)
     tuple(_entries(old))
+    old += bytes(-len(old) % 8)
     body = image[: layout.end] + bytes(-layout.end % 8)
     content = _PE_IMAGE_DATA + sequence(cms.SHA256, octets(_hash(body, layout)))
     message = cms.wrapped(cms.enveloped(_INDIRECT_DATA, content, signer, sign_raw))

@@ -8,6 +8,8 @@ from typing import Literal
 from osloom.model import cms
 
 Variable = Literal["PK", "KEK", "db"]
+VARIABLES: tuple[Variable, ...] = ("PK", "KEK", "db")
+"""Each may change the next one."""
 
 _GLOBAL = uuid.UUID("8be4df61-93ca-11d2-aa0d-00e098032b8c")
 _SECURITY_DATABASE = uuid.UUID("d719b2cb-3d3a-4596-a3bc-dad00e67656f")

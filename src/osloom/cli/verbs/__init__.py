@@ -20,6 +20,7 @@ NAMES = (
     "load",
     "inspect",
     "why",
+    "keys",
     "cache",
     "schema",
     "doctor",
