@@ -36,6 +36,7 @@ _SIZE = 4 << 30
 _UP = 400
 
 _LOOK = """
+udevadm settle
 test -c /dev/tpmrm0
 echo "tpm $(cat /sys/class/tpm/tpm0/tpm_version_major)"
 echo "watchdog $(cat /sys/class/watchdog/watchdog0/identity)"

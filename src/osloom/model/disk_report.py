@@ -134,7 +134,7 @@ def _slots(partitions: Sequence[Partition], esp: Esp | None) -> Iterator[Slot]:
     for kind, roots in of_type.items():
         hashes = of_type.get(f"{kind}-verity", [])
         signatures = {one.label: one.number for one in of_type.get(f"{kind}-verity-sig", [])}
-        for letter, root, own in zip(letters, roots, hashes, strict=False):
+        for root, own, letter in zip(roots, hashes, letters, strict=False):
             identity, _, version = root.label.rpartition("_")
             is_empty = EMPTY in (root.label, own.label) or not version
             root_hash = None if is_empty else root.id.hex + own.id.hex

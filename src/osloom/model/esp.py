@@ -18,7 +18,7 @@ _UKIS = "EFI/Linux"
 _ENTRIES = "loader/entries"
 _KEYS = "loader/keys"
 _LOADER = "loader/loader.conf"
-_COUNTED = re.compile(r"(?P<name>.+?)(\+(?P<left>\d{1,9})(-(?P<done>\d{1,9}))?)?\.(efi|conf)")
+_COUNTED = re.compile(r"(?P<name>.+?)(\+(?P<left>[0-9]{1,9})(-(?P<done>[0-9]{1,9}))?)?\.(efi|conf)")
 _LONGEST = 65536
 
 
@@ -80,8 +80,8 @@ def read_esp(volume: Blocks) -> Esp:
 
 def natural(text: str) -> list[tuple[int, int, str]]:
     """A key that sorts numbers within texts as numbers."""
-    parts = re.findall(r"\d+|\D+", text)
-    return [(1, int(one), "") if one.isdecimal() else (0, 0, one) for one in parts]
+    parts = re.findall(r"0*([0-9]+)|([^0-9]+)", text)
+    return [(1, len(number), number) if number else (0, 0, other) for number, other in parts]
 
 
 def _is_uki(one: Entry) -> bool:
@@ -134,8 +134,9 @@ class _Downwards:
     __hash__ = None  # type: ignore[assignment]
 
 
-def _order(uki: Uki) -> tuple[bool, str, _Downwards, _Downwards]:
+def _order(uki: Uki) -> tuple[bool, bool, str, _Downwards, _Downwards]:
     return (
+        bool(uki.problem),
         uki.tries_left == 0,
         uki.id,
         _Downwards(natural(uki.version)),
