@@ -11,6 +11,7 @@ import pytest
 from support.cli import Done, osloom
 from support.nix import NixWorld
 from support.programs import Programs
+from support.registry import Server, Shelf, running
 
 # Whoever runs the tests in the background may have told them to ignore it, and what they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -62,3 +63,91 @@ def registry_programs(tmp_path_factory: pytest.TempPathFactory, store: Path) -> 
 def nix_world(tmp_path_factory: pytest.TempPathFactory, store: Path) -> NixWorld:
     """Real Nix with a closure, its keys and its caches; tests add to it, and change nothing."""
     return NixWorld(tmp_path_factory.mktemp("nix-world"), store)
+
+
+@pytest.fixture
+def registry(registry_programs: Programs, tmp_path: Path) -> Iterator[Server]:
+    with running(registry_programs.root, tmp_path / "registry") as server:
+        yield server
+
+
+SHOP_FILE = 3 << 20
+"""Bytes of the file `/two`."""
+SHOP = """
+[project]
+name = "shop"
+version = "1.2"
+
+[image.one]
+packages = ["busybox-static"]
+configure = "none"
+outputs = ["oci"]
+oci = { compression = "none" }
+
+[image.two]
+from = "one"
+outputs = ["oci"]
+files = { "/two" = "two.bin" }
+
+[image.two.oci]
+repository = "tools/second"
+tags = ["stable"]
+
+[image.bare]
+packages = ["busybox-static"]
+configure = "none"
+outputs = ["tar"]
+"""
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory, store: Path) -> Workshop:
+    workshop = Workshop(tmp_path_factory.mktemp("shop"), store)
+    (workshop.directory / "osloom.toml").write_text(SHOP)
+    (workshop.directory / "two.bin").write_bytes(os.urandom(SHOP_FILE))
+    for command in ("lock", "build"):
+        workshop(command).check()
+    return workshop
+
+
+BASE = """
+[image.base]
+packages = ["busybox-static", "netbase"]
+configure = "none"
+outputs = ["oci"]
+
+[image.base.files]
+"/bin/sh" = { link = "busybox" }
+"/etc/passwd" = { text = "root:x:0:0:root:/root:/bin/sh\\nweb:x:33:33::/srv:/bin/sh\\n" }
+"/etc/group" = { text = "root:x:0:\\nweb:x:33:\\n" }
+"/srv/page" = { text = "of the base\\n" }
+"/srv/gone/too" = { text = "" }
+
+[image.base.oci]
+compression = "gzip"
+command = ["/bin/sh", "-c", "echo of the base"]
+env = { GREETING = "good day", PLACE = "base" }
+user = "web"
+working-directory = "/srv"
+labels = { one = "base", two = "base" }
+tag = "1"
+"""
+
+
+@pytest.fixture(scope="module")
+def shelf(tmp_path_factory: pytest.TempPathFactory, store: Path) -> Iterator[Shelf]:
+    programs = Programs(
+        tmp_path_factory.mktemp("programs"), store, "docker-registry", "skopeo", "umoci"
+    )
+    with running(programs.root, tmp_path_factory.mktemp("registry")) as server:
+        yield Shelf(server, programs)
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory, store: Path) -> Path:
+    """The layout of a base that osloom itself made, of several layers."""
+    workshop = Workshop(tmp_path_factory.mktemp("base"), store)
+    (workshop.directory / "osloom.toml").write_text(BASE)
+    for command in ("lock", "build"):
+        workshop(command).check()
+    return workshop.directory / "dist/base/base.oci"

@@ -18,7 +18,7 @@ import zstandard
 
 from osloom.base.errors import FetchError
 from osloom.base.progress import silent
-from osloom.fetch.registry import retries
+from osloom.fetch import retries
 from osloom.model.closure import StorePath
 from osloom.model.providers import Cache, Nix
 from osloom.sources.nix.fetch import fetch_store_paths

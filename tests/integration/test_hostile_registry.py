@@ -8,28 +8,42 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from osloom.base.digest import Digest
 from osloom.base.errors import Error, FetchError
 from osloom.base.progress import silent
-from osloom.fetch.registry import retries, uploads
-from osloom.fetch.registry.reference import Reference
+from osloom.fetch import retries
+from osloom.fetch.registry import uploads
 from osloom.fetch.registry.registry import open_registry
 from osloom.release.layout import load_layout
-from osloom.release.pull import pull
-from osloom.release.push import Pushed, Wanted, push
+from osloom.release.push import Wanted, push
 from osloom.store.store import Store
+from support.hostile_registry import (
+    LAYER,
+    LAYERS,
+    anything,
+    asks,
+    broken,
+    busy,
+    forgets_the_answer,
+    is_absent,
+    is_blob_put,
+    is_layer,
+    is_whole,
+    make_layout,
+    once,
+    pull_from,
+    push_to,
+    root_of,
+    sends_half,
+)
 from support.programs import Programs
-from support.proxy import Behaviour, Exchange, Proxy, proxying
+from support.proxy import Exchange, Proxy, proxying
 from support.registry import Server, running
-
-_LAYER = 900_000
-_LAYERS = 3
 
 
 @pytest.fixture(autouse=True)
@@ -37,107 +51,9 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retries, "_PAUSE", 0.01)
 
 
-@pytest.fixture
-def registry(registry_programs: Programs, tmp_path: Path) -> Iterator[Server]:
-    with running(registry_programs.root, tmp_path / "registry") as server:
-        yield server
-
-
 @pytest.fixture(scope="module")
 def layout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An image of three layers that no one could run."""
-    directory = tmp_path_factory.mktemp("layout")
-    (directory / "blobs/sha256").mkdir(parents=True)
-
-    def add(data: bytes, kind: str) -> dict[str, Any]:
-        digest = hashlib.sha256(data).hexdigest()
-        (directory / "blobs/sha256" / digest).write_bytes(data)
-        media_type = f"application/vnd.oci.image.{kind}"
-        return {"mediaType": media_type, "digest": f"sha256:{digest}", "size": len(data)}
-
-    manifest = {
-        "schemaVersion": 2,
-        "mediaType": "application/vnd.oci.image.manifest.v1+json",
-        "config": add(b'{"architecture": "amd64", "os": "linux"}', "config.v1+json"),
-        "layers": [add(os.urandom(_LAYER), "layer.v1.tar") for _ in range(_LAYERS)],
-    }
-    entry = add(json.dumps(manifest).encode(), "manifest.v1+json")
-    (directory / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [entry]}))
-    (directory / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
-    return directory
-
-
-def push_to(address: str, layout: Path, *tags: str, repository: str = "app") -> list[Pushed]:
-    wanted = Wanted(
-        image="app",
-        layout=load_layout(layout),
-        repository=repository,
-        tags=tags or ("1",),
-    )
-    with open_registry(address) as registry:
-        return push(registry, [wanted], siblings={}, report=silent)
-
-
-def root_of(layout: Path) -> Digest:
-    return load_layout(layout).content.root.digest
-
-
-def is_absent(server: Server, tag: str = "1", repository: str = "app") -> bool:
-    with open_registry(server.address) as registry:
-        return registry.resolve(repository, tag) is None
-
-
-def is_whole(server: Server, layout: Path, directory: Path, tag: str = "1") -> bool:
-    """Every byte of it can be had from the registry itself."""
-    reference = Reference(registry=server.address, repository="app", tag=tag)
-    store = Store(directory / f"store-{time.monotonic_ns()}")
-    with open_registry(server.address) as registry:
-        pulled = pull(registry, store, reference, directory / "whole", platform=None, report=silent)
-    return pulled.digest == root_of(layout)
-
-
-def once(times: int, fits: Callable[[Exchange], bool], do: Callable[[Exchange], None]) -> Behaviour:
-    """Misbehave the first `times` that it fits."""
-    left = [times]
-
-    def behave(exchange: Exchange) -> bool:
-        if left[0] == 0 or not fits(exchange):
-            return False
-        left[0] -= 1
-        do(exchange)
-        return True
-
-    return behave
-
-
-def asks(method: str, part: str = "/") -> Callable[[Exchange], bool]:
-    return lambda exchange: exchange.method == method and part in exchange.path
-
-
-def is_blob_put(exchange: Exchange) -> bool:
-    return exchange.method == "PUT" and "/uploads/" in exchange.path and len(exchange.body) > 1000
-
-
-def anything(_exchange: Exchange) -> bool:
-    return True
-
-
-def busy(exchange: Exchange) -> None:
-    exchange.answer(429, {"Retry-After": "0"})
-
-
-def broken(exchange: Exchange) -> None:
-    exchange.answer(500, data=b"<html>")
-
-
-def forgets_the_answer(exchange: Exchange) -> None:
-    exchange.forward()
-    exchange.drop()
-
-
-def sends_half(exchange: Exchange) -> None:
-    exchange.forward(exchange.body[: len(exchange.body) // 2])
-    exchange.drop()
+    return make_layout(tmp_path_factory.mktemp("layout"))
 
 
 @pytest.mark.parametrize(
@@ -212,7 +128,7 @@ def test_large_blobs_go_in_chunks_and_on_from_where_they_were(
         push_to(proxy.address, layout)
         begun = proxy.count("POST")
         asked = proxy.count("GET", "/uploads/")
-    assert begun == _LAYERS + 1
+    assert begun == LAYERS + 1
     assert asked > 0
     assert is_whole(registry, layout, tmp_path)
 
@@ -364,82 +280,11 @@ def test_a_layout_that_was_damaged_is_not_pushed(
 ) -> None:
     other = _changed(layout, tmp_path / "other")
     for path in (other / "blobs/sha256").iterdir():
-        if path.stat().st_size == _LAYER:
-            path.write_bytes(bytes(_LAYER))
+        if path.stat().st_size == LAYER:
+            path.write_bytes(bytes(LAYER))
     with pytest.raises(Error, match="holds something else"):
         push_to(registry.address, other)
     assert is_absent(registry)
-
-
-def pull_from(address: str, store: Store, target: Path) -> Digest:
-    reference = Reference(registry=address, repository="app", tag="1")
-    with open_registry(address) as registry:
-        return pull(registry, store, reference, target, platform=None, report=silent).digest
-
-
-def is_layer(exchange: Exchange) -> bool:
-    return exchange.method == "GET" and "/blobs/" in exchange.path
-
-
-def stops_in_the_middle(exchange: Exchange) -> None:
-    status, headers, data = exchange.forward()
-    headers = {name: value for name, value in headers.items() if name.lower() != "content-length"}
-    headers["Content-Length"] = str(len(data))
-    exchange.handler.send_response(status)
-    for name, value in headers.items():
-        exchange.handler.send_header(name, value)
-    exchange.handler.end_headers()
-    exchange.handler.wfile.write(data[: min(len(data) // 2, 100_000)])
-    exchange.drop()
-
-
-def test_a_pull_goes_on_where_it_was_cut_off(
-    registry: Server, layout: Path, tmp_path: Path
-) -> None:
-    push_to(registry.address, layout)
-    with proxying(registry.address, once(12, is_layer, stops_in_the_middle)) as proxy:
-        digest = pull_from(proxy.address, Store(tmp_path / "store"), tmp_path / "pulled")
-        ranges = [one["Range"] for one in proxy.headers if "Range" in one]
-    assert digest == root_of(layout)
-    assert "bytes=100000-" in ranges
-
-
-def test_a_pull_that_was_given_up_is_continued_by_the_next(
-    registry: Server, layout: Path, tmp_path: Path
-) -> None:
-    push_to(registry.address, layout)
-    store = Store(tmp_path / "store")
-
-    def short(exchange: Exchange) -> None:
-        exchange.answer(500) if "Range" in exchange.handler.headers else stops_in_the_middle(
-            exchange
-        )
-
-    with (
-        proxying(registry.address, once(10**6, is_layer, short)) as proxy,
-        pytest.raises(FetchError),
-    ):
-        pull_from(proxy.address, store, tmp_path / "pulled")
-    assert not (tmp_path / "pulled").exists()
-    with proxying(registry.address) as proxy:
-        assert pull_from(proxy.address, store, tmp_path / "pulled") == root_of(layout)
-        assert any("Range" in one for one in proxy.headers)
-
-
-def test_a_download_that_always_ends_early_is_given_up(
-    registry: Server, layout: Path, tmp_path: Path
-) -> None:
-    push_to(registry.address, layout)
-
-    def from_the_start(exchange: Exchange) -> None:
-        del exchange.handler.headers["Range"]
-        stops_in_the_middle(exchange)
-
-    with (
-        proxying(registry.address, once(10**6, is_layer, from_the_start)) as proxy,
-        pytest.raises(FetchError),
-    ):
-        pull_from(proxy.address, Store(tmp_path / "store"), tmp_path / "pulled")
 
 
 def test_an_upload_that_is_always_forgotten_is_given_up(
@@ -460,53 +305,6 @@ def test_an_upload_that_is_always_forgotten_is_given_up(
     with proxying(registry.address, forget) as proxy, pytest.raises(FetchError):
         push_to(proxy.address, layout)
     assert is_absent(registry)
-
-
-def other_bytes(exchange: Exchange) -> None:
-    status, headers, data = exchange.forward()
-    exchange.answer(status, headers, bytes(len(data)))
-
-
-def more_bytes(exchange: Exchange) -> None:
-    status, headers, data = exchange.forward()
-    exchange.answer(status, {**headers, "Content-Length": str(len(data) + 9)}, data + bytes(9))
-
-
-def other_manifest(exchange: Exchange) -> None:
-    status, headers, data = exchange.forward()
-    exchange.answer(status, {**headers, "Content-Length": str(len(data) + 1)}, data + b"\n")
-
-
-@pytest.mark.parametrize(
-    ("fits", "do", "said"),
-    [
-        (is_layer, other_bytes, "the digest of what came is"),
-        (is_layer, more_bytes, "more comes than its"),
-        (asks("GET", "/manifests/"), other_manifest, "the registry gives"),
-        (asks("GET", "/manifests/"), lambda one: one.answer(200, data=b"x" * (5 << 20)), "4 MiB"),
-        (asks("GET", "/manifests/"), lambda one: one.answer(200, data=b"{"), "not a kind of image"),
-    ],
-)
-def test_what_is_not_what_was_promised_is_not_kept(
-    registry: Server,
-    layout: Path,
-    tmp_path: Path,
-    fits: Callable[[Exchange], bool],
-    do: Callable[[Exchange], None],
-    said: str,
-) -> None:
-    push_to(registry.address, layout)
-    with (
-        proxying(registry.address, once(10**6, fits, do)) as proxy,
-        pytest.raises(FetchError) as caught,
-    ):
-        pull_from(proxy.address, Store(tmp_path / "store"), tmp_path / "pulled")
-    assert said in caught.value.message
-    assert list(tmp_path.glob("*pulled*")) == []
-    blobs = Store(tmp_path / "store").blobs
-    for one in load_layout(layout).content.blobs:
-        found = blobs.find(one.digest)
-        assert found is None or found.stat().st_size == one.size
 
 
 @pytest.fixture
@@ -549,7 +347,7 @@ def test_credentials_never_go_to_another_host(guarded: Any, layout: Path, tmp_pa
             push_to(proxy.address, layout)
             store = Store(tmp_path / "store")
             assert pull_from(proxy.address, store, tmp_path / "pulled") == root_of(layout)
-        assert elsewhere.count("GET") == _LAYERS + 1
+        assert elsewhere.count("GET") == LAYERS + 1
         assert not any("Authorization" in one for one in elsewhere.headers)
         # Nor when it is an upload that leads away.
         away = once(10**6, asks("PUT", "/uploads/"), _redirects_to(elsewhere))

@@ -65,7 +65,7 @@ def packages(tmp_path_factory: pytest.TempPathFactory, store: Path) -> Iterator[
 
 
 def test_few_are_named(packages: Packages) -> None:
-    named = {name for name in packages.read if packages.effects(name).matters}
+    named = {name for name in packages.read if packages.effects(name).reasons}
     assert {"apache2", "fontconfig-config"} <= named
     assert not named & {"nginx", "nginx-common", "redis-server", "mosquitto", "mawk", "tzdata"}
     assert not named & {"ca-certificates", "python3-minimal", "libc6", "libssl3t64"}

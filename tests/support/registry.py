@@ -1,5 +1,6 @@
 """Debian's docker-registry, started as asked for, with its log of requests."""
 
+import json
 import os
 import re
 import subprocess
@@ -13,6 +14,7 @@ from typing import Any
 import msgspec
 
 from osloom.engine.tools import start_from
+from support.programs import Programs
 
 
 @dataclass(frozen=True)
@@ -77,3 +79,30 @@ def _address(process: "subprocess.Popen[bytes]", err: Path) -> str:
         assert process.poll() is None, err.read_text()
         time.sleep(0.05)
     raise AssertionError(err.read_text())
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """A registry, and the programs that fill and read it."""
+
+    server: Server
+    programs: Programs
+
+    def push(self, layout: Path, name: str, *options: str) -> None:
+        self.skopeo(
+            "copy",
+            *options,
+            "--dest-tls-verify=false",
+            f"oci:{layout}",
+            f"docker://{self.server.address}/{name}",
+        )
+
+    def skopeo(self, *words: str) -> str:
+        return self.programs("usr/bin/skopeo", "--insecure-policy", *words)
+
+    def inspect(self, name: str) -> Any:
+        words = ("inspect", "--raw", "--tls-verify=false")
+        return json.loads(self.skopeo(*words, f"docker://{self.server.address}/{name}"))
+
+    def umoci(self, *words: str | Path) -> None:
+        self.programs("usr/bin/umoci", *words)

@@ -19,8 +19,7 @@ from osloom.base.digest import Digest
 from osloom.base.errors import UsageError
 from osloom.compose.plan import (
     plan_debug_tools,
-    plan_merge,
-    plan_packages,
+    plan_files,
     plan_trimmed,
 )
 from osloom.engine.identity import find_identity
@@ -72,8 +71,7 @@ def built_container(session: Session, name: str, image: Image) -> Container:
             f"cannot run `{name}`: it is for {architecture}, this host is {host_architecture()}"
         )
     planned = plan(session, {name: image}, ("oci",))
-    packages = plan_packages(session.lock.packages_of(CONTAINERS))
-    programs = plan_merge("containers", packages, dpkg=False)
+    programs = plan_files("containers", session.lock.packages_of(CONTAINERS))
     (layout,) = [one.product.output for one in planned.outputs]
     wanted = [layout, programs, planned.images[name].tree]
     if image.debug_of is not None:

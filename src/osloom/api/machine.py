@@ -7,7 +7,7 @@ from osloom.api.requests import machine_name
 from osloom.api.session import Session
 from osloom.base.errors import UsageError
 from osloom.base.progress import Event
-from osloom.compose.plan import plan_merge, plan_packages
+from osloom.compose.plan import plan_files
 from osloom.engine.tools import Tools
 from osloom.run.machine import Drive, Machine
 from osloom.run.qemu import probe_kvm
@@ -21,8 +21,7 @@ def machine_tools(session: Session, architecture: str) -> Tools:
             "cannot start a machine: no image of the definition boots by itself",
             hint='add the output `disk` to one: `outputs = ["disk"]`',
         )
-    packages = plan_packages(session.lock.packages_of(name))
-    (digest,) = session.make([plan_merge("machine", packages, dpkg=False)])
+    (digest,) = session.make([plan_files("machine", session.lock.packages_of(name))])
     return Tools(session.store.checkout(digest))
 
 

@@ -4,7 +4,7 @@ from osloom.api.project import Project
 from osloom.api.requests import NIX
 from osloom.api.session import Session
 from osloom.base.progress import Reporter
-from osloom.compose.plan import plan_merge, plan_packages
+from osloom.compose.plan import plan_files
 from osloom.model.lock import Lock
 from osloom.sources.nix.program import Nix, find_host_nix, own_nix
 from osloom.sources.nix.settings import load_settings
@@ -17,7 +17,5 @@ def find_nix(project: Project, lock: Lock, store: Store, report: Reporter) -> Ni
     if host is not None:
         return host
     with Session(project, lock, store, report) as session:
-        (tree,) = session.make(
-            [plan_merge("nix", plan_packages(lock.packages_of(NIX)), dpkg=False)]
-        )
+        (tree,) = session.make([plan_files("nix", lock.packages_of(NIX))])
     return own_nix(store.checkout(tree), store, load_settings())

@@ -7,7 +7,7 @@ from osloom.api.requests import COMPRESSORS
 from osloom.api.session import Session
 from osloom.assemble.nix_archive import plan_archive
 from osloom.base.errors import UsageError, nearest
-from osloom.compose.plan import plan_merge, plan_packages
+from osloom.compose.plan import plan_files
 from osloom.fetch.storage.location import Location, parse_location
 from osloom.fetch.storage.storage import open_storage
 from osloom.model.closure import StorePath
@@ -94,8 +94,7 @@ def _secret(path: Path) -> SecretKey:
 def _archives(
     session: Session, paths: Sequence[StorePath], method: str, level: int | None
 ) -> dict[str, Archive]:
-    packages = plan_packages(session.lock.packages_of(COMPRESSORS))
-    compressors = plan_merge("compressors", packages, dpkg=False)
+    compressors = plan_files("compressors", session.lock.packages_of(COMPRESSORS))
     wanted = [plan_archive(path, method, level, compressors) for path in paths]
     made = session.make(wanted)
     return {

@@ -18,9 +18,10 @@ from osloom.api.session import Session
 from osloom.base.errors import Error
 from osloom.compose.plan import plan_tools
 from osloom.engine import toolset
+from osloom.engine.tools import Tools
 from osloom.model.definition import Test
 from osloom.run import agent
-from osloom.run.machine import Drive
+from osloom.run.machine import Drive, Machine
 from osloom.run.qemu import Running, started
 from osloom.run.report import Case
 from osloom.run.service import PATH
@@ -52,44 +53,32 @@ machinectl --no-pager
 
 
 class Host(msgspec.Struct, frozen=True, kw_only=True):
-    """What the machine for an nspawn output is made of."""
+    """The machine for an nspawn output, not started yet."""
 
-    disk: Drive
-    more: tuple[Drive, ...]
-    """The archive, and room to unpack it to."""
+    machine: Machine
+    tools: Tools
     importing: str
     """The command that makes the archive a container of the machine, by the name `image`."""
 
 
 def test_nspawn(session: Session, name: str, wanted: Sequence[Test], logs: Path) -> list[Case]:
     """Import the archive with importctl, start it with machinectl, run the tests inside."""
-    architecture = architecture_of(session.project.image(name))
-    tools = machine_tools(session, architecture)
     with session.store.working_directory() as work:
-        host = nspawn_machine(session, name, work)
-        machine = machine_for(
-            session,
-            host.disk,
-            tools,
-            work,
-            more=host.more,
-            architecture=architecture,
-            credentials=agent.credentials(),
-            test_socket=True,
-            console_log=True,
-        )
+        host = nspawn_host_for(session, name, work, test_socket=True, console_log=True)
+        machine = msgspec.structs.replace(host.machine, credentials=agent.credentials())
         note(session, f"boot {name} in systemd-nspawn")
-        with started(machine, tools, work) as running:
+        with started(machine, host.tools, work) as running:
             cases = _run(session, name, running, wanted, host.importing + _START)
             if any(case.verdict == "failed" for case in cases):
                 note(session, f"the console is in {keep_console(running, f'{name}.nspawn', logs)}")
             return cases
 
 
-def nspawn_machine(session: Session, name: str, work: Path) -> Host:
-    """Build the archive and the disk of the machine that will hold it."""
+def nspawn_host_for(session: Session, name: str, work: Path, **settings: object) -> Host:
+    """Build the archive and the machine that will hold it; `settings` are the machine's."""
     image = session.project.image(name)
     architecture = architecture_of(image)
+    tools = machine_tools(session, architecture)
     planned = plan(session, {name: image}, ("nspawn",))
     base = (plan_tools(session.lock.packages_of(TOOLS)), toolset.SUITE)
     _, host = plan_one(
@@ -98,11 +87,17 @@ def nspawn_machine(session: Session, name: str, work: Path) -> Host:
     outputs = [one.product.output for one in (*planned.outputs, *host)]
     archive, disk = (session.store.blobs.path(one) for one in session.make(outputs))
     plain = _PLAIN.get(image.nspawn.compression, "cat")
-    return Host(
-        disk=Drive(path=disk),
+    machine = machine_for(
+        session,
+        Drive(path=disk),
+        tools,
+        work,
         more=(Drive(path=archive), Drive(path=_room(work))),
-        importing=_IMPORT.format(size=archive.stat().st_size, plain=plain),
+        architecture=architecture,
+        **settings,
     )
+    importing = _IMPORT.format(size=archive.stat().st_size, plain=plain)
+    return Host(machine=machine, tools=tools, importing=importing)
 
 
 def _room(work: Path) -> Path:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import msgspec
 
+from osloom.api.appliance import appliance_of, release_keyring
 from osloom.api.requests import (
     COMPRESSORS,
     EMULATOR,
@@ -21,15 +22,15 @@ from osloom.assemble.oci_index import plan_index
 from osloom.assemble.request import Part, Product, Request, StorePart
 from osloom.base.digest import Digest
 from osloom.base.errors import UsageError, nearest
+from osloom.compose.appliance.root import plan_root
 from osloom.compose.ingest import ingest
 from osloom.compose.nix.plan import NixPackages
 from osloom.compose.plan import (
     ImagePlan,
     Programs,
     main_package,
+    plan_files,
     plan_image,
-    plan_merge,
-    plan_packages,
     plan_tools,
     plan_trimmed,
 )
@@ -94,6 +95,12 @@ def plan_one(
         for product in assembler(one, nixos=image.nixos is not None)(request)
     ]
     return own, products
+
+
+def request_of(session: Session, name: str, image: Image) -> Request:
+    """What the formats are given of one image, for what is made of it beside them."""
+    tools = plan_tools(session.lock.packages_of(TOOLS))
+    return _request(session, name, image, (tools, session.project.definition.debian.suite), name)[0]
 
 
 def _plan_several(
@@ -163,7 +170,7 @@ def _programs(session: Session, image: Image, base: tuple[Output, str]) -> Progr
     tools, suite = base
 
     def merged(title: str, locked: str) -> Output:
-        return plan_merge(title, plan_packages(session.lock.packages_of(locked)), dpkg=False)
+        return plan_files(title, session.lock.packages_of(locked))
 
     return Programs(
         tools=tools,
@@ -211,14 +218,15 @@ def _assembly(
 ) -> Request:
     definition = session.project.definition
     initrd = initrd_name(suite, image)
-    if initrd is not None:
-        packages = plan_packages(session.lock.packages_of(initrd))
-        initrd_tree = plan_merge("initrd", packages, dpkg=False)
-    else:
-        initrd_tree = None
-    compressors = plan_packages(session.lock.packages_of(COMPRESSORS))
+    appliance = root = None
+    if image.disk.is_appliance:
+        appliance = appliance_of(session, name, image, locked)
+        keyring = release_keyring(session)
+        root = plan_root(appliance, planned.tree, group=_plain(name), keyring=keyring)
     return Request(
         name=_plain(name),
+        appliance=appliance,
+        root=root,
         project=definition.project,
         image=image,
         architecture=session.lock.images[locked].architecture,
@@ -248,10 +256,10 @@ def _assembly(
             for path in session.lock.closure_of(locked)
         ),
         tools=planned.programs.tools,
-        compressors=plan_merge("compressors", compressors, dpkg=False),
+        compressors=plan_files("compressors", session.lock.packages_of(COMPRESSORS)),
         base=session.lock.base_of(locked),
         base_tree=planned.base,
-        initrd=initrd_tree,
+        initrd=plan_files("initrd", session.lock.packages_of(initrd)) if initrd else None,
     )
 
 

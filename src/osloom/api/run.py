@@ -8,7 +8,7 @@ import msgspec
 
 from osloom.api.container import ContainerOptions, built_container, wishes_for
 from osloom.api.machine import built_disk, machine_for, machine_tools
-from osloom.api.nspawn import nspawn_machine
+from osloom.api.nspawn import nspawn_host_for
 from osloom.api.requests import architecture_of
 from osloom.api.session import Session
 from osloom.base.errors import UsageError
@@ -90,20 +90,10 @@ def _nspawn(session: Session, name: str, options: Options, work: Path) -> Start:
     refused = options.container.given()
     refused |= {"disk": options.disks, "entrypoint": options.entrypoint}
     _refuse(name, "nspawn", arguments=options.arguments, **refused)
-    architecture = architecture_of(session.project.image(name))
-    tools = machine_tools(session, architecture)
-    host = nspawn_machine(session, name, work)
-    machine = machine_for(
-        session,
-        host.disk,
-        tools,
-        work,
-        more=host.more,
-        architecture=architecture,
-        credentials=console.credentials(host.importing),
-        **_sizes(options),
-    )
-    return partial(run_machine, machine, tools, work)
+    host = nspawn_host_for(session, name, work, **_sizes(options))
+    credentials = console.credentials(host.importing)
+    machine = msgspec.structs.replace(host.machine, credentials=credentials)
+    return partial(run_machine, machine, host.tools, work)
 
 
 def _container(session: Session, name: str, options: Options, work: Path) -> Start:

@@ -6,6 +6,7 @@ from typing import Literal
 import msgspec
 
 from osloom.engine.step import Output
+from osloom.model.appliance import Appliance
 from osloom.model.definition import Image, Project
 from osloom.model.lock import Base
 
@@ -61,6 +62,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     """A tree that will probably have the same kernel, and is there sooner."""
     parts: tuple[Part, ...]
     closure: tuple[StorePart, ...] = ()
+    """The store paths that it takes from Nix, and all that they refer to."""
     tools: Output
     """The tree of the tools image."""
     compressors: Output
@@ -69,6 +71,10 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     """The base image that the image starts from."""
     base_tree: Output | None = None
     """Its tree, of which `tree` was made."""
+    appliance: Appliance | None = None
+    """What the disk is to be, where its layout is that of an appliance."""
+    root: Output | None = None
+    """The tree of the appliance's read-only root."""
     initrd: Output | None = None
     """The tree of the initrd image, without kernel modules; None when the image has no kernel."""
 

@@ -61,15 +61,21 @@ def _digest(part: StorePart) -> int:
 
 
 def _needed(parts: Sequence[StorePart]) -> dict[str, int]:
-    """How many paths each needs, at any distance; itself among them where it refers to itself."""
+    """How many paths each needs, at any distance; itself among them where it refers to itself.
+
+    Nix allows no circles, and a lock might: in one, what leads back to where it began is not
+    followed.
+    """
     references = {part.name: part.references for part in parts}
     bits = {name: 1 << number for number, name in enumerate(references)}
     found: dict[str, int] = {}
     """As numbers with a bit for each path: sets of a thousand would take a while."""
+    entered: set[str] = set()
     todo = list(references)
     while todo:
         name = todo.pop()
-        missing = [one for one in references[name] if one not in found and one != name]
+        entered.add(name)
+        missing = [one for one in references[name] if one not in entered]
         if missing:
             todo += [name, *missing]
             continue

@@ -97,9 +97,14 @@ def plan_merge(
     return step.output()
 
 
+def plan_files(name: str, packages: Sequence[Package]) -> Output:
+    """The packages' files as one tree, and nothing run: what osloom's own images are."""
+    return plan_merge(name, plan_packages(packages), dpkg=False)
+
+
 def plan_tools(packages: Sequence[Package]) -> Output:
-    """The tree of the tools image: files of packages, and nothing run."""
-    return plan_merge("tools", plan_packages(packages), dpkg=False)
+    """The tree of the tools image."""
+    return plan_files("tools", packages)
 
 
 def plan_debug_tools(packages: Sequence[Package], *, architecture: str) -> Output:
@@ -109,13 +114,13 @@ def plan_debug_tools(packages: Sequence[Package], *, architecture: str) -> Outpu
         title="move the debug tools",
         group="debug",
         parameters={"architecture": architecture},
-        inputs={"tree": plan_merge("debug", plan_packages(packages), dpkg=False)},
+        inputs={"tree": plan_files("debug", packages)},
     ).output()
 
 
 def plan_trimmed(name: str, packages: Sequence[Package]) -> Output:
     """The packages' files without their documentation; nothing run."""
-    tree = plan_merge(name, plan_packages(packages), dpkg=False)
+    tree = plan_files(name, packages)
     return Step(action=trim, title=f"trim {name}", group=name, inputs={"tree": tree}).output()
 
 
@@ -135,7 +140,7 @@ def plan_image(  # noqa: PLR0913  (what an image is made of)
     """Merge, configure, customise, run scripts, finish, add packages of Nix: the image tree.
 
     `sources` has the tree of each of the image's files that has a source; `base` is the tree of
-    the base image. `system` makes a NixOS system (`compose.nixos`), to which only files are added.
+    the base image. `system` makes a NixOS system (`compose.nix.system`), to which only files are added.
     """
     if system is not None:
         before = system.output()

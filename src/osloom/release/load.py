@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from osloom.base.errors import Error, UsageError
-from osloom.fetch.registry.messages import printable
+from osloom.fetch.said import printable
 
 _URL = "http://engine/v1.41/images/load?quiet=1"
 """Over a socket the host's name is of no interest."""

@@ -19,7 +19,7 @@ from osloom.fetch.storage.storage import Storage
 from osloom.model.closure import STORE, StorePath
 from osloom.model.nix32 import encode32
 from osloom.model.store_path import hash_part
-from osloom.sources.nix.cache import INFO, compare, store_directory
+from osloom.sources.nix.cache import INFO, MOST_INFO, compare, store_directory
 from osloom.sources.nix.narinfo import MOST, NarInfo, format_narinfo, parse_narinfo
 from osloom.sources.nix.signatures import SecretKey, sign
 
@@ -28,7 +28,6 @@ SUFFIXES = {"none": "", "gzip": ".gz", "zstd": ".zst", "xz": ".xz"}
 _INFO_KIND = "text/x-nix-cache-info"
 _NARINFO_KIND = "text/x-nix-narinfo"
 _NAR_KIND = "application/x-nix-nar"
-_MOST_INFO = 64 << 10
 _WORKERS = 8
 
 _Item = TypeVar("_Item")
@@ -67,7 +66,7 @@ class NixCache:
 
     def prepare(self) -> None:
         """Make it a cache of this store where it is none yet. Raises FetchError for another."""
-        text = self._storage.read(INFO, limit=_MOST_INFO)
+        text = self._storage.read(INFO, limit=MOST_INFO)
         if text is None:
             self._storage.write(INFO, f"StoreDir: {STORE}\n".encode(), kind=_INFO_KIND)
             return

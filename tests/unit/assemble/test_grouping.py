@@ -1,6 +1,6 @@
 """Which packages share a layer: few move, and never more layers than there may be."""
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from osloom.assemble.grouping import group
@@ -29,7 +29,6 @@ PARTS = st.dictionaries(NAMES, st.tuples(NAMES, st.integers(0, 1 << 24)), max_si
 )
 
 
-@settings(deadline=None)
 @given(PARTS, st.integers(-2, 40))
 def test_every_package_is_in_one_of_at_most_so_many_layers(parts: list[Part], limit: int) -> None:
     numbers = group(parts, limit)
@@ -38,7 +37,6 @@ def test_every_package_is_in_one_of_at_most_so_many_layers(parts: list[Part], li
     assert len(set(numbers)) <= max(limit, 1)
 
 
-@settings(deadline=None)
 @given(PARTS, st.integers(1, 40))
 def test_packages_of_one_source_are_in_one_layer(parts: list[Part], limit: int) -> None:
     found: dict[str, set[int]] = {}
@@ -47,7 +45,6 @@ def test_packages_of_one_source_are_in_one_layer(parts: list[Part], limit: int) 
     assert all(len(numbers) == 1 for numbers in found.values())
 
 
-@settings(deadline=None)
 @given(PARTS, st.integers(1, 40), NAMES, NAMES, st.integers(0, 1 << 24))
 def test_one_package_more_changes_few_layers(
     parts: list[Part], limit: int, name: str, source: str, size: int
@@ -64,7 +61,6 @@ def test_one_package_more_changes_few_layers(
         assert len(gone) <= 3
 
 
-@settings(deadline=None)
 @given(PARTS, PARTS)
 def test_below_the_limit_a_source_has_the_same_layer_in_every_image(
     one: list[Part], other: list[Part]

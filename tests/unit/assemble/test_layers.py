@@ -154,7 +154,7 @@ def test_the_mode_of_a_directory_is_the_images() -> None:
     assert applied(layers)["usr/share/doc"] == private
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(st.sampled_from("abcdef"), st.integers(0, 9)), max_size=24, unique=True))
 def test_any_image_is_what_its_layers_give(parts: list[tuple[str, int]]) -> None:
     packages = [
@@ -169,7 +169,7 @@ def test_any_image_is_what_its_layers_give(parts: list[tuple[str, int]]) -> None
     assert sorted(path for layer in layers for path in files(layer)) == files(tree)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.sampled_from(["a", "b", "c"]), max_size=6, unique=True),
     st.lists(st.integers(0, 2), min_size=3, max_size=3),

@@ -82,3 +82,11 @@ def test_the_order_in_which_they_are_given_does_not_matter() -> None:
     parts = closure(300)
     shuffled = random.Random(1).sample(parts, 300)
     assert layers(parts, 50) == layers(shuffled, 50)
+
+
+def test_a_circle_comes_to_an_end() -> None:
+    """Nix makes none; a lock that somebody has edited may have one."""
+    first, second, third = (part(name).name for name in ("first", "second", "third"))
+    parts = [part("first", second), part("second", third), part("third", first), part("own")]
+    assert len(layers(parts, 10)) == 4
+    assert len(layers(parts, 2)) == 2

@@ -183,11 +183,7 @@ def test_a_drop_in_replaces_the_command_and_a_dynamic_user_is_named_as_the_servi
         "[Service]\nExecStart=\nExecStart=:/bin/b $X $$ ${Y}\n",
         name="grafana",
     )
-    assert (found.entrypoint, found.user, found.dynamic_user) == (
-        ("/bin/b", "$X", "$$", "${Y}"),
-        "grafana",
-        True,
-    )
+    assert (found.entrypoint, found.user) == (("/bin/b", "$X", "$$", "${Y}"), "grafana")
 
 
 @pytest.mark.parametrize(

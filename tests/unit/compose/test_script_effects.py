@@ -79,7 +79,7 @@ if [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
     ],
 )
 def test_what_only_the_script_can_do_is_named(line: str, reason: str) -> None:
-    assert of(line) == Effects(matters=True, reasons=(reason,))
+    assert of(line) == Effects(reasons=(reason,))
 
 
 def test_accounts() -> None:

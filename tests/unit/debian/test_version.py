@@ -30,7 +30,7 @@ def test_versions_are_ordered_as_the_policy_says(one: str, other: str, order: in
 
 
 @pytest.mark.skipif(shutil.which("dpkg") is None, reason="no dpkg on this host")
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(one=VERSIONS, other=VERSIONS)
 def test_the_order_is_dpkgs(one: str, other: str) -> None:
     word = {-1: "lt", 0: "eq", 1: "gt"}[compare(one, other)]

@@ -54,7 +54,7 @@ def _right(kind: Any) -> st.SearchStrategy[Any]:  # noqa: PLR0911
     return st.from_type(plain)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(values(Definition))
 def test_what_has_no_mistake_converts_and_what_has_one_does_not(raw: Any) -> None:
     mistakes = list(check(raw, Definition))

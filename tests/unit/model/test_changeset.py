@@ -56,20 +56,20 @@ def trees(draw: st.DrawFn) -> Tree:
     return with_parents(nodes, mtime=1)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(trees(), trees())
 def test_the_difference_of_two_trees_makes_the_one_of_the_other(base: Tree, wanted: Tree) -> None:
     layer = difference(base, wanted, mtime=EPOCH)
     assert apply_layer(base, layer) == wanted
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(trees())
 def test_a_tree_differs_from_itself_in_nothing(base: Tree) -> None:
     assert difference(base, base, mtime=EPOCH) == Tree()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(trees(), trees())
 def test_a_layer_leaves_a_tree_that_can_be_made(lower: Tree, layer: Tree) -> None:
     try:

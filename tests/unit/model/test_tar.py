@@ -64,7 +64,7 @@ def test_python_reads_back_every_member() -> None:
         assert members["ping"].pax_headers["SCHILY.xattr.user.a"] == "v"
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.dictionaries(
         st.text("abcé ", min_size=1, max_size=120).filter(lambda name: name.strip(".")),

@@ -4,7 +4,7 @@ import hashlib
 import sqlite3
 
 from osloom.base.digest import Digest
-from osloom.compose.nix.database import registration, write_nix_database
+from osloom.compose.nix.database import write_nix_database
 from osloom.model.closure import StorePath
 
 
@@ -59,10 +59,3 @@ def test_a_path_that_nix_deletes_takes_its_references_along() -> None:
     connection.execute("pragma foreign_keys = on")
     connection.execute("delete from ValidPaths where path = ?", (B.path,))
     assert connection.execute("select * from Refs").fetchall() == []
-
-
-def test_the_registration_is_what_nix_loads() -> None:
-    assert registration([B, A]) == (
-        f"{A.path}\n{'1' * 64}\n120\n\n0\n"
-        f"{B.path}\n{'2' * 64}\n120\n/nix/store/{'3' * 32}-b-1.0.drv\n2\n{A.path}\n{B.path}\n"
-    )

@@ -13,6 +13,7 @@ from osloom.model.definition import Image, NixPackages
 from osloom.model.providers import Nix
 from osloom.sources.nix.flakes import (
     attributes,
+    check_flake,
     digest_of_files,
     evaluation_of,
     resolve_flake,
@@ -42,6 +43,38 @@ def test_a_directory_below_a_flake_is_of_it(tmp_path: Path) -> None:
     assert resolve_flake(".", tmp_path / "images").directory == tmp_path
     # With a scheme, Nix looks nowhere else.
     assert resolve_flake("path:.", tmp_path / "images").directory == tmp_path / "images"
+
+
+@pytest.mark.parametrize(
+    ("installable", "where"),
+    [
+        (".#x", "/project or above"),
+        ("./app#x", "/project/app or above"),
+        ("..#x", " or above"),
+        (".?dir=sub#x", "/project/sub or above"),
+        ("path:.#x", "/project"),
+        ("mine#x", "/project/mine"),
+    ],
+)
+def test_where_no_flake_is_nix_is_not_asked(tmp_path: Path, installable: str, where: str) -> None:
+    with pytest.raises(LockError) as caught:
+        check_flake(installable, {"mine": "path:./mine"}, tmp_path / "project")
+    assert caught.value.message == (
+        f"cannot lock `{installable}`: there is no flake.nix in {tmp_path}{where}"
+    )
+    assert caught.value.hint == (
+        "say where the flake is, from the definition's directory: `./DIRECTORY#x`"
+    )
+
+
+@pytest.mark.parametrize(
+    "installable", [".#x", "./app#x", "path:..#x", "../?dir=sub#x", "git+file:.#x", "nixpkgs#x"]
+)
+def test_where_a_flake_is_or_may_be_nix_is_asked(tmp_path: Path, installable: str) -> None:
+    (tmp_path / "sub").mkdir()
+    for place in (tmp_path, tmp_path / "sub"):
+        (place / "flake.nix").write_text("")
+    check_flake(installable, {}, tmp_path / "project")
 
 
 def test_an_override_of_a_name_is_another_flake(tmp_path: Path) -> None:

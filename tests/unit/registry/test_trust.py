@@ -6,7 +6,8 @@ import pytest
 
 from osloom.base.errors import FetchError
 from osloom.fetch.registry.client import Client
-from osloom.fetch.registry.trust import certificate_directories, is_loopback, make_context
+from osloom.fetch.registry.trust import certificate_directories
+from osloom.fetch.trust import is_loopback, make_context
 
 
 @pytest.mark.parametrize(

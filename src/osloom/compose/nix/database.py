@@ -1,10 +1,10 @@
-"""The database of a Nix store, and the registration of its paths as text.
+"""The database of a Nix store.
 
 Schema 10, as Nix has it since 2.0: src/libstore/schema.sql of Nix, and `registerValidPaths`. The
 file is written here (`model.sqlite`) and not by a library: so it is a function of the paths alone.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from osloom.base.digest import to_hex
 from osloom.model.closure import STORE, StorePath
@@ -117,17 +117,3 @@ def _row(path: StorePath) -> Row:
         " ".join(path.signatures) or None,
         path.content_address,
     )
-
-
-def registration(paths: Sequence[StorePath]) -> str:
-    """What `nix-store --load-db` reads: path, NAR hash, NAR size, deriver, references."""
-    return "".join(
-        f"{line}\n" for path in sorted(paths, key=lambda p: p.name) for line in _lines(path)
-    )
-
-
-def _lines(path: StorePath) -> list[str]:
-    references = [f"{STORE}/{one}" for one in path.references]
-    deriver = f"{STORE}/{path.deriver}" if path.deriver else ""
-    head = [path.path, to_hex(path.nar_hash), str(path.nar_size), deriver]
-    return [*head, str(len(references)), *references]

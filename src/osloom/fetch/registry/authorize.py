@@ -16,7 +16,7 @@ import msgspec
 from osloom.base.errors import FetchError
 from osloom.fetch.registry.challenge import Challenge, parse_challenges
 from osloom.fetch.registry.credentials import Credentials
-from osloom.fetch.registry.trust import is_loopback
+from osloom.fetch.trust import is_loopback
 
 _LIFETIME = 60
 """Seconds that a token is good for when its server does not say."""

@@ -6,7 +6,8 @@ distribution-spec 1.1, Checking if content exists in the registry
 from osloom.base.errors import FetchError
 from osloom.fetch.registry.client import Client
 from osloom.fetch.registry.descriptor import Descriptor
-from osloom.fetch.registry.messages import Request, printable
+from osloom.fetch.registry.messages import Request
+from osloom.fetch.said import printable
 
 
 def scopes_of(repository: str, source: str | None = None) -> tuple[str, ...]:

@@ -17,16 +17,12 @@ from osloom.base.errors import FetchError
 from osloom.fetch.connections import Connections
 from osloom.fetch.registry.authorize import Authorizer, refused
 from osloom.fetch.registry.credentials import Keyring
-from osloom.fetch.registry.messages import SMALL, Answer, Request, printable, read, said
+from osloom.fetch.registry.messages import SMALL, Answer, Request, read, said
 from osloom.fetch.registry.reference import DOCKER_HUB
-from osloom.fetch.registry.retries import AGAIN, Retries, retry_after
-from osloom.fetch.registry.trust import (
-    certificate_directories,
-    given_authority,
-    is_loopback,
-    make_context,
-    private_authorities,
-)
+from osloom.fetch.registry.trust import certificate_directories, given_authority
+from osloom.fetch.retries import AGAIN, Retries, retry_after
+from osloom.fetch.said import printable
+from osloom.fetch.trust import is_loopback, make_context, private_authorities
 
 if TYPE_CHECKING:
     import httpx

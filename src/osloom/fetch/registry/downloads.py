@@ -11,7 +11,7 @@ from osloom.base.progress import Event, Reporter
 from osloom.fetch.registry.client import Client
 from osloom.fetch.registry.descriptor import Descriptor
 from osloom.fetch.registry.messages import SMALL, Request, read
-from osloom.fetch.registry.retries import AGAIN, Retries, retry_after
+from osloom.fetch.retries import AGAIN, Retries, retry_after
 from osloom.store.blobs import store_error
 from osloom.store.store import Store
 

@@ -1,11 +1,12 @@
 """Requests to a registry and its answers, as data."""
 
 import contextlib
-import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import msgspec
+
+from osloom.fetch.said import printable
 
 if TYPE_CHECKING:
     import httpx
@@ -52,16 +53,6 @@ def read(answer: "httpx.Response", limit: int) -> Answer:
         body=bytes(data[: limit + 1]),
         url=str(answer.url),
     )
-
-
-def number(text: str) -> int | None:
-    """A count in a header; a server may write anything there."""
-    return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else None
-
-
-def printable(text: str) -> str:
-    """Text of a server for a terminal: no control characters, not too much."""
-    return "".join(one if one.isprintable() else "?" for one in text[:200])
 
 
 class _Problem(msgspec.Struct, frozen=True):

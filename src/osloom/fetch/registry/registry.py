@@ -21,7 +21,8 @@ from osloom.fetch.registry.descriptor import (
     Manifest,
     make_manifest,
 )
-from osloom.fetch.registry.messages import Answer, Request, number, printable
+from osloom.fetch.registry.messages import Answer, Request
+from osloom.fetch.said import number, printable
 from osloom.store.store import Store
 
 _ACCEPT = {"Accept": ", ".join((*INDEXES, *MANIFESTS))}

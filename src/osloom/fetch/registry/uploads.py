@@ -17,8 +17,9 @@ from osloom.base.progress import Event, Reporter
 from osloom.fetch.registry.blobs import has_blob, scopes_of
 from osloom.fetch.registry.client import Client
 from osloom.fetch.registry.descriptor import Descriptor
-from osloom.fetch.registry.messages import Answer, Request, number, printable
-from osloom.fetch.registry.retries import AGAIN, Retries, retry_after
+from osloom.fetch.registry.messages import Answer, Request
+from osloom.fetch.retries import AGAIN, Retries, retry_after
+from osloom.fetch.said import number, printable
 
 How = Literal["sent", "mounted"]
 

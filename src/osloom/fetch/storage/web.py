@@ -18,13 +18,13 @@ from urllib.parse import urljoin, urlsplit
 from osloom.base.errors import FetchError
 from osloom.fetch.connections import Connections
 from osloom.fetch.download import GoneError
-from osloom.fetch.registry.messages import number, printable
-from osloom.fetch.registry.retries import AGAIN, Retries, retry_after
-from osloom.fetch.registry.trust import is_loopback, make_context
+from osloom.fetch.retries import AGAIN, Retries, retry_after
+from osloom.fetch.said import number, printable
 from osloom.fetch.storage import web_changes
 from osloom.fetch.storage.access import Access
 from osloom.fetch.storage.changed import ChangedError
 from osloom.fetch.storage.signing import EMPTY, Signer, now
+from osloom.fetch.trust import is_loopback, make_context
 
 if TYPE_CHECKING:
     import httpx

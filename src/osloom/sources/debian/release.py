@@ -32,7 +32,6 @@ class Release(msgspec.Struct, frozen=True, kw_only=True):
 
     digest: Digest
     suite: str
-    codename: str
     date: int
     valid_until: int | None
     by_hash: bool
@@ -94,7 +93,6 @@ def parse_release(
     return Release(
         digest=digest_bytes(text),
         suite=fields.get("Suite", ""),
-        codename=fields.get("Codename", ""),
         date=date,
         valid_until=until,
         by_hash=fields.get("Acquire-By-Hash") == "yes",

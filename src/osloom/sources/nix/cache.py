@@ -24,7 +24,8 @@ from osloom.sources.nix.narinfo import MOST, NarInfo, parse_narinfo, to_store_pa
 from osloom.sources.nix.signatures import check_trusted
 
 INFO = "nix-cache-info"
-_MOST_INFO = 64 << 10
+MOST_INFO = 64 << 10
+"""Bytes of it."""
 _LIES = "the cache is broken or lies: take the path from another one"
 
 
@@ -79,10 +80,9 @@ class BinaryCache:
         info = parse_narinfo(text, where=where, wanted=path.name)
         compare(info, path, where)
         if not self.source.trusted:
-            said = to_store_path(info)
-            address = path.content_address or said.content_address
-            signatures = tuple(dict.fromkeys(path.signatures + said.signatures))
-            whole = msgspec.structs.replace(path, signatures=signatures, content_address=address)
+            # Signatures of either, but the lock's content address alone: `bring` checks that one.
+            signatures = tuple(dict.fromkeys(path.signatures + info.signatures))
+            whole = msgspec.structs.replace(path, signatures=signatures)
             check_trusted(whole, self.source.keys)
         return info
 
@@ -117,7 +117,7 @@ class BinaryCache:
                 raise self._problem
             if not self._known:
                 try:
-                    self._check_info(self.storage.read(INFO, limit=_MOST_INFO))
+                    self._check_info(self.storage.read(INFO, limit=MOST_INFO))
                 except FetchError as error:
                     self._problem = error
                     raise

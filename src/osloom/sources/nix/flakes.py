@@ -8,6 +8,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from urllib.parse import parse_qs
 
 import msgspec
 
@@ -76,6 +77,24 @@ def resolve_installable(
     """The flake of an installable and the attribute; a flake's name gives way to its override."""
     reference, _, attribute = installable.partition("#")
     return resolve_flake(overrides.get(name_of(installable), reference), directory), attribute
+
+
+def check_flake(installable: str, overrides: Mapping[str, str], directory: Path) -> None:
+    """Raises LockError where an installable is of a directory, and no flake is there.
+
+    Nix says so too, in many lines. What git has of a repository only git knows.
+    """
+    flake, attribute = resolve_installable(installable, overrides, directory)
+    if flake.directory is None or flake.reference.startswith("git+"):
+        return
+    query = parse_qs(flake.reference.partition("?")[2])
+    place = flake.directory / query.get("dir", [""])[0]
+    if not (place / "flake.nix").is_file():
+        above = "" if flake.reference.startswith("path:") else " or above"
+        raise LockError(
+            f"cannot lock `{installable}`: there is no flake.nix in {place}{above}",
+            hint=f"say where the flake is, from the definition's directory: `./DIRECTORY#{attribute}`",
+        )
 
 
 def attributes(attribute: str, *, system: str, nixos: bool) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from osloom.model.closure import STORE, StorePath, is_flake
 from osloom.model.providers import Nix as Settings
 from osloom.sources.nix.bring import Origins
 from osloom.sources.nix.evaluate import Evaluator, check_overrides
+from osloom.sources.nix.flakes import check_flake
 from osloom.sources.nix.program import Nix
 
 _AT_ONCE = 4
@@ -58,6 +59,8 @@ def ask(
     ]
     if not flakes and not here:
         return answers, {}
+    for one in flakes:
+        check_flake(one.installable, settings.overrides, directory)
     evaluator = Evaluator(find_nix(), settings, directory)
     overridden = _overridden(evaluator, flakes, settings)
     with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:

@@ -21,10 +21,8 @@ from osloom.compose.application.sysusers import Declared
 class Effects(msgspec.Struct, frozen=True, kw_only=True):
     """What the scripts of one package would do in a new image."""
 
-    matters: bool = False
-    """Whether something is left that only the scripts can do."""
     reasons: tuple[str, ...] = ()
-    """Those things, each as a phrase that follows “it would”."""
+    """What only the scripts can do, each as a phrase that follows “it would”."""
     alternatives: tuple[Alternative, ...] = ()
     users: tuple[Declared, ...] = ()
     """Accounts, as sysusers.d(5) would declare them."""
@@ -78,7 +76,6 @@ def effects(
     reasons.sort(key=lambda reason: "$" in reason or "mv " in reason or reason == UNKNOWN)
     handled = name in _HANDLED
     return Effects(
-        matters=bool(reasons) and not handled,
         reasons=() if handled else tuple(dict.fromkeys(reasons)),
         alternatives=tuple(found.alternatives),
         users=found.users,

@@ -72,8 +72,6 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
     directories: tuple[Directory, ...] = ()
     ports: tuple[int, ...] = ()
     """TCP ports of the unit's sockets."""
-    dynamic_user: bool = False
-    """The packages bring no such user: it has to be made."""
     notes: tuple[str, ...] = ()
     """One sentence for each thing that was not carried over, with what to do."""
 
@@ -157,7 +155,6 @@ class _Carrying:
             stop_signal=signal,
             directories=tuple({one.path: one for one in reversed(directories)}.values())[::-1],
             ports=ports,
-            dynamic_user=is_true(self.unit.value("Service", "DynamicUser")),
             notes=tuple(dict.fromkeys(self.notes)),
         )
 

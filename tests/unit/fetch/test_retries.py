@@ -9,9 +9,9 @@ import httpx
 import pytest
 
 from osloom.base.errors import FetchError
-from osloom.fetch.registry import retries
-from osloom.fetch.registry.messages import number
-from osloom.fetch.registry.retries import Retries, retry_after
+from osloom.fetch import retries
+from osloom.fetch.retries import Retries, retry_after
+from osloom.fetch.said import number
 
 
 class Pauses(threading.Event):

@@ -1,0 +1,36 @@
+"""What of a cache's narinfo counts beside the lock."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from osloom.base.errors import FetchError
+from osloom.fetch.storage.directory import Directory
+from osloom.model.store_path import hash_part, make_fixed_path
+from osloom.sources.nix.cache import BinaryCache, CacheSource
+from osloom.sources.nix.narinfo import NarInfo, format_narinfo
+from support.nar import nar, regular, store_path
+
+ARCHIVE = nar(regular(b"text"))
+ADDRESS = "text:sha256:982d9e3eb996f559e633f4d194def3761d909f5a3b647d1a851fead67c32c9d1"
+
+
+def test_only_the_content_address_of_the_lock_takes_the_place_of_a_signature(
+    tmp_path: Path,
+) -> None:
+    path = store_path(make_fixed_path("x", ADDRESS), ARCHIVE, content_address=ADDRESS)
+    info = NarInfo(
+        name=path.name,
+        url="nar/x.nar",
+        nar_hash=path.nar_hash,
+        nar_size=path.nar_size,
+        content_address=ADDRESS,
+    )
+    (tmp_path / "nix-cache-info").write_text("StoreDir: /nix/store\n")
+    (tmp_path / f"{hash_part(path.name)}.narinfo").write_text(format_narinfo(info))
+    cache = BinaryCache(CacheSource(url="file:///cache", keys=()), Directory(tmp_path))
+    assert cache.find(path).content_address == ADDRESS
+    unaddressed = msgspec.structs.replace(path, content_address=None)
+    with pytest.raises(FetchError, match="it is not signed"):
+        cache.find(unaddressed)
