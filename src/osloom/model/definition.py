@@ -10,8 +10,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from osloom.model.update import Release, Update
 from osloom.model.providers import Debian, Keys, Nix, Registry, Table
+from osloom.model.update import Release, Update
 from osloom.model.values import (
     BASES,
     AbsolutePath,
@@ -42,6 +42,9 @@ from osloom.model.values import (
     Version,
     Word,
 )
+
+EXTENSIONS = frozenset(("sysext", "confext"))
+"""Outputs that are merged into a system, systemd-sysext(8)."""
 
 
 class Project(Table, frozen=True, kw_only=True):
@@ -291,6 +294,17 @@ class Uki(Table, frozen=True, kw_only=True):
     """A unified kernel image."""
 
 
+class Extension(Table, frozen=True, kw_only=True):
+    """What a system can have on top while it runs: packages and files below /usr and /opt in a
+    `sysext`, below /etc in a `confext`. Each is a disk image with verity."""
+
+    level: Word | None = None
+    """Merge it where os-release says this SYSEXT_LEVEL or CONFEXT_LEVEL; by default where it says
+    the same version of the distribution as the image that is extended."""
+    compression: str | None = "lz4hc"
+    """Of erofs: `lz4`, `lz4hc,12`, `zstd,9` …; the kernel that reads it has to know it."""
+
+
 class Image(Table, frozen=True, kw_only=True):
     """One image. `from` takes everything of another image but `outputs`: arrays add up, tables merge
     key by key, other values replace."""
@@ -314,9 +328,11 @@ class Image(Table, frozen=True, kw_only=True):
     environment, directories and stop signal are carried over."""
     debug_of: Annotated[Name, Meta(extra={"inherit": "never"})] | None = None
     """The image to which this one adds tools, in a layer of their own: `packages` says which."""
+    extends: Name | None = None
+    """The image that a `sysext` or `confext` is for: what that has already is left out."""
     keep: tuple[Literal["doc", "man", "info", "locale", "completions"], ...] | None = None
-    """What applications leave out and this one has: documentation, man and info pages,
-    translations, shell completions."""
+    """What applications and extensions leave out and this one has: documentation, man and info
+    pages, translations, shell completions."""
     architecture: Architecture | None = None
     """The machine it is for; amd64 by default."""
     architectures: Architectures = ()
@@ -362,13 +378,15 @@ class Image(Table, frozen=True, kw_only=True):
     """Settings of the output `initrd` and of what boots with it."""
     uki: Uki = Uki()
     """Settings of the output `uki`."""
+    extension: Extension = Extension()
+    """Settings of the outputs `sysext` and `confext`."""
     update: Update = Update()
     """How devices that run the image update themselves."""
 
     @property
     def runs_dpkg(self) -> bool:
         """Whether the packages' scripts run; see `configure`."""
-        if self.nixos is not None:
+        if self.nixos is not None or self.is_extension:
             return False
         if self.configure is not None:
             return self.configure == "dpkg"
@@ -380,7 +398,14 @@ class Image(Table, frozen=True, kw_only=True):
         return self.runs_dpkg or self._asks_programs
 
     @property
+    def is_extension(self) -> bool:
+        """Whether it is made for another system that runs."""
+        return not EXTENSIONS.isdisjoint(self.outputs)
+
+    @property
     def _asks_programs(self) -> bool:
+        if self.is_extension:
+            return False
         return bool(self.script or self.locale or self.systemd != Systemd())
 
     def variants(self, name: str) -> "dict[str, Image]":

@@ -1,0 +1,243 @@
+"""Outputs `sysext` and `confext`: what a system can have on top of itself while it runs.
+
+A disk image that is found by its partitions' types, with dm-verity: the root hash is the two
+partitions' ids. systemd-sysext(8), os-release(5),
+https://uapi-group.org/specifications/specs/discoverable_disk_image/
+"""
+
+import json
+import posixpath
+import shlex
+from collections.abc import Mapping
+
+from osloom.assemble.filesystem import MAKERS
+from osloom.assemble.place import Place
+from osloom.assemble.request import Product, Request
+from osloom.base.digest import Digest, derive_uuid, to_hex
+from osloom.base.errors import BuildError, nearest
+from osloom.base.files import copy_into
+from osloom.engine.step import Job, Step, action
+from osloom.model.tree import Node, Tree, parents
+from osloom.model.verity import Verity, make_verity
+from osloom.store.blobs import Blobs
+
+_PLACES = {"sysext": ("usr", "opt"), "confext": ("etc",)}
+_RELEASE = {"sysext": "usr/lib/extension-release.d", "confext": "etc/extension-release.d"}
+_UNITS = {"sysext": "usr/lib/systemd/system", "confext": "etc/systemd/system"}
+_ARCHITECTURES = {"amd64": "x86-64", "arm64": "arm64"}
+_ROOT_TYPES = {"amd64": "root-x86-64", "arm64": "root-arm64"}
+_ANY_NAME = (("user.extension-release.strict", b"0"),)
+"""Releases and devices may name the file with its version or without."""
+_GRAIN = 4096
+
+
+@action(version=1)
+def write_extension(job: Job) -> Mapping[str, Digest]:
+    """What of `tree` one `kind` of extension merges, as a disk image.
+
+    `release` is os-release(5) of the system it is for; `notes`, if there are some, are for people.
+    """
+    blobs = job.store.blobs
+    kind, name = job.parameters["kind"], job.parameters["name"]
+    tree = extension_tree(job.tree(), blobs, job.parameters, blobs.read(job.digest("release")))
+    if not any(node.kind != "dir" for path, node in tree.items() if not _is_release(path)):
+        tops = " and ".join(f"/{top}" for top in _PLACES[kind])
+        raise BuildError(
+            f"cannot make the {kind} `{name}`: it would be empty, as there is nothing new in {tops}",
+            hint="add `packages` or `files`, or leave the output out",
+        )
+    size = MAKERS["erofs"].size(job, tree)
+    root = job.work / "root"
+    salt = bytes.fromhex(to_hex(tree.digest))
+    with root.open("rb") as file:
+        verity = make_verity(
+            iter(lambda: file.read(1 << 20), b""),
+            salt=salt,
+            identity=derive_uuid("verity", tree.digest),
+        )
+    hashes = job.work / "hashes"
+    hashes.write_bytes(verity.hashes)
+    places = _partitioned(job, verity, (size, len(verity.hashes)), tree.digest)
+    for source, place in zip((root, hashes), places, strict=True):
+        copy_into(source, place.path, place.offset)
+    if "notes" in job.inputs:
+        job.facts["notes"] = blobs.read(job.digest("notes")).decode()
+    job.facts["digest"] = f"sha256:{verity.root_hash}"
+    return {"file": blobs.add_file(places[0].path)}
+
+
+def _partitioned(
+    job: Job, verity: Verity, sizes: tuple[int, int], tree: Digest
+) -> tuple[Place, Place]:
+    """The empty disk; where on it the file system and its hashes are."""
+    kind = _ROOT_TYPES[job.parameters["architecture"]]
+    definitions = job.work / "repart.d"
+    definitions.mkdir()
+    for number, type_, identity, size in (
+        (10, kind, verity.data_id, sizes[0]),
+        (20, f"{kind}-verity", verity.hash_id, sizes[1]),
+    ):
+        whole = -(-size // _GRAIN) * _GRAIN
+        label = f"{job.parameters['name']}_{job.parameters['version']}"[:36]
+        (definitions / f"{number}.conf").write_text(
+            f"[Partition]\nType={type_}\nLabel={label}\nUUID={identity}\nReadOnly=yes\n"
+            f"SizeMinBytes={whole}\nSizeMaxBytes={whole}\n"
+        )
+    done = job.tools().run(
+        [
+            "systemd-repart",
+            "--empty=create",
+            "--size=auto",
+            "--offline=yes",
+            "--dry-run=no",
+            "--no-pager",
+            "--json=short",
+            f"--seed={derive_uuid('disk', tree)}",
+            "--definitions=/mnt/work/repart.d",
+            "/mnt/work/disk",
+        ],
+        work=job.work,
+        environment={"SOURCE_DATE_EPOCH": str(job.parameters["epoch"])},
+    )
+    root, hashes = (
+        Place(job.work / "disk", one["offset"], one["raw_size"]) for one in json.loads(done.stdout)
+    )
+    return root, hashes
+
+
+def extension_tree(
+    tree: Tree, blobs: Blobs, parameters: Mapping[str, object], release: bytes
+) -> Tree:
+    """What of `tree` is merged, and what says for which systems that is.
+
+    Raises BuildError for a unit that is to start and is not there.
+    """
+    kind, name, epoch = (str(parameters[one]) for one in ("kind", "name", "epoch"))
+    tops = _PLACES[kind]
+    nodes = {path: node for path, node in tree.items() if path.partition("/")[0] in tops}
+    enable = [str(unit) for unit in parameters["enable"]]  # type: ignore[attr-defined]
+    texts = _started(enable, tree, blobs, name) if kind == "sysext" else {}
+    reloads = any(path.startswith(f"{_UNITS[kind]}/") for path in (*nodes, *texts))
+    place = f"{_RELEASE[kind]}/extension-release.{name}"
+    texts[place] = _release(kind, parameters, release, reloads=reloads)
+    for path, text in texts.items():
+        data = text.encode()
+        nodes[path] = Node(
+            "file",
+            0o644,
+            mtime=int(epoch),
+            size=len(data),
+            digest=blobs.add(data),
+            xattrs=_ANY_NAME if path == place else (),
+        )
+    for path in list(nodes):
+        for parent in parents(path):
+            nodes.setdefault(parent, Node("dir", 0o755, mtime=int(epoch)))
+    return Tree(nodes)
+
+
+def _is_release(path: str) -> bool:
+    return posixpath.basename(path).startswith("extension-release.")
+
+
+def _release(kind: str, parameters: Mapping[str, object], release: bytes, *, reloads: bool) -> str:
+    """The fields of os-release(5) that are compared, and those that name the extension itself."""
+    host = parse_release(release.decode(errors="replace"))
+    prefix = kind.upper()
+    fields = {"ID": host.get("ID", "_any")}
+    if parameters["level"] is not None:
+        fields[f"{prefix}_LEVEL"] = str(parameters["level"])
+    elif "VERSION_ID" in host:
+        fields["VERSION_ID"] = host["VERSION_ID"]
+    fields["ARCHITECTURE"] = _ARCHITECTURES[str(parameters["architecture"])]
+    fields[f"{prefix}_ID"] = str(parameters["name"])
+    fields[f"{prefix}_VERSION_ID"] = str(parameters["version"])
+    if reloads:
+        fields["EXTENSION_RELOAD_MANAGER"] = "1"
+    return "".join(f"{key}={shlex.quote(value)}\n" for key, value in fields.items())
+
+
+def parse_release(text: str) -> dict[str, str]:
+    """The fields of os-release(5); lines of another form are passed over."""
+    fields = {}
+    for line in text.splitlines():
+        key, equals, value = line.strip().partition("=")
+        if equals and key.isidentifier():
+            try:
+                fields[key] = "".join(shlex.split(value)[:1])
+            except ValueError:
+                continue
+    return fields
+
+
+def _started(enable: list[str], tree: Tree, blobs: Blobs, name: str) -> dict[str, str]:
+    """Drop-ins by which the targets of units uphold them: what is merged while the system starts
+    is no part of what it set out to start, systemd.unit(5)."""
+    wanted: dict[str, list[str]] = {}
+    there = {posixpath.basename(path): path for path in tree if path.startswith(_UNITS["sysext"])}
+    for unit in enable:
+        if unit not in there:
+            close = nearest(unit, [one for one in there if "." in one])
+            raise BuildError(
+                f"cannot start `{unit}`: `{name}` brings no such unit",
+                hint=f"did you mean `{close[0]}`?" if close else None,
+            )
+        digest = tree[there[unit]].digest
+        text = blobs.read(digest).decode(errors="replace") if digest else ""
+        for target in _wanted_by(text):
+            wanted.setdefault(target, []).append(unit)
+    return {
+        f"{_UNITS['sysext']}/{target}.d/50-{name}.conf": f"[Unit]\nUpholds={' '.join(units)}\n"
+        for target, units in wanted.items()
+    }
+
+
+def _wanted_by(unit: str) -> list[str]:
+    lines = [line.strip() for line in unit.splitlines()]
+    found = [
+        target
+        for line in lines
+        for key, _, value in [line.partition("=")]
+        if key.strip() in ("WantedBy", "RequiredBy", "UpheldBy")
+        for target in value.split()
+    ]
+    return found or ["multi-user.target"]
+
+
+def plan_sysext(request: Request) -> tuple[Product, ...]:
+    return (_product(request, "sysext"),)
+
+
+def plan_confext(request: Request) -> tuple[Product, ...]:
+    return (_product(request, "confext"),)
+
+
+def _product(request: Request, kind: str) -> Product:
+    assert request.release is not None
+    assert request.notes is not None
+    settings = request.image.extension
+    version = request.project.version
+    file = f"{request.name}_{version}.{kind}.raw"
+    step = Step(
+        action=write_extension,
+        title=f"write {file}",
+        group=request.name,
+        parameters={
+            "architecture": request.architecture,
+            "compression": settings.compression,
+            "enable": list(request.image.systemd.enable),
+            "epoch": request.epoch,
+            "kind": kind,
+            "level": settings.level,
+            "name": request.name,
+            "version": version,
+        },
+        inputs={
+            "tree": request.tree,
+            "release": request.release,
+            "tools": request.tools,
+            # Of two extensions of one image the first tells them.
+            **({"notes": request.notes} if kind == request.image.outputs[0] else {}),
+        },
+    )
+    return Product(path=file, output=step.output("file"))
