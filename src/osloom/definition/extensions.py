@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping
 
 from osloom.base.errors import nearest
 from osloom.definition.check import Mistake, Path
-from osloom.model.definition import EXTENSIONS, Definition, Image, Systemd
+from osloom.model.definition import Definition, Image, Systemd
+from osloom.model.extension import EXTENSIONS
 
 _PLACES = {"usr": "sysext", "opt": "sysext", "etc": "confext"}
 """The output that holds what is below each directory of the root."""

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from osloom.model.providers import Debian, Keys, Nix, Registry, Table
+from osloom.model.extension import EXTENSIONS, Extension
 from osloom.model.update import Release, Update
 from osloom.model.values import (
     BASES,
@@ -42,10 +43,6 @@ from osloom.model.values import (
     Version,
     Word,
 )
-
-EXTENSIONS = frozenset(("sysext", "confext"))
-"""Outputs that are merged into a system, systemd-sysext(8)."""
-
 
 class Project(Table, frozen=True, kw_only=True):
     """What all images of the file share."""
@@ -292,17 +289,6 @@ class Initrd(Table, frozen=True, kw_only=True):
 
 class Uki(Table, frozen=True, kw_only=True):
     """A unified kernel image."""
-
-
-class Extension(Table, frozen=True, kw_only=True):
-    """What a system can have on top while it runs: packages and files below /usr and /opt in a
-    `sysext`, below /etc in a `confext`. Each is a disk image with verity."""
-
-    level: Word | None = None
-    """Merge it where os-release says this SYSEXT_LEVEL or CONFEXT_LEVEL; by default where it says
-    the same version of the distribution as the image that is extended."""
-    compression: str | None = "lz4hc"
-    """Of erofs: `lz4`, `lz4hc,12`, `zstd,9` …; the kernel that reads it has to know it."""
 
 
 class Image(Table, frozen=True, kw_only=True):

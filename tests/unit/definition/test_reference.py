@@ -66,6 +66,7 @@ def test_every_table_has_a_section() -> None:
         "`[image.NAME.disk]`",
         "`[image.NAME.initrd]`",
         "`[image.NAME.uki]`",
+        "`[image.NAME.extension]`",
         "`[image.NAME.update]`",
     ]
 
