@@ -5,6 +5,7 @@ from pathlib import Path
 
 import msgspec
 
+from osloom.api.appliance import appliance_of, release_keyring
 from osloom.api.requests import (
     COMPRESSORS,
     EMULATOR,
@@ -21,6 +22,7 @@ from osloom.assemble.oci_index import plan_index
 from osloom.assemble.request import Part, Product, Request, StorePart
 from osloom.base.digest import Digest
 from osloom.base.errors import UsageError, nearest
+from osloom.compose.appliance.root import plan_root
 from osloom.compose.extension import check_versions
 from osloom.compose.ingest import ingest
 from osloom.compose.nix.plan import NixPackages
@@ -227,8 +229,15 @@ def _assembly(
 ) -> Request:
     definition = session.project.definition
     initrd = initrd_name(suite, image)
+    appliance = root = None
+    if image.disk.is_appliance:
+        appliance = appliance_of(session, name, image, locked)
+        keyring = release_keyring(session)
+        root = plan_root(appliance, planned.tree, group=_plain(name), keyring=keyring)
     return Request(
         name=_plain(name),
+        appliance=appliance,
+        root=root,
         project=definition.project,
         image=image,
         architecture=session.lock.images[locked].architecture,

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
+from osloom.assemble.appliance.initrd import PACKAGES as APPLIANCE_INITRD
 from osloom.engine import toolset
 from osloom.model.definition import Definition, Image
 from osloom.run.machine import PACKAGES as MACHINE_PACKAGES
@@ -76,8 +77,17 @@ def initrd_name(suite: str, image: Image) -> str | None:
     """Which locked image is the initrd of `image`; None when it boots without, or not at all."""
     if image.nixos is not None or not _BOOTABLE & set(image.outputs):
         return None
-    extra = "".join(f"/{name}" for name in image.initrd.packages)
+    extra = "".join(f"/{name}" for name in initrd_packages(image))
     return f".initrd/{suite}/{architecture_of(image)}{extra}"
+
+
+def initrd_packages(image: Image) -> tuple[str, ...]:
+    """What its initrd has beside what every initrd has."""
+    if not image.disk.is_appliance:
+        return image.initrd.packages
+    own: tuple[str, ...] = APPLIANCE_INITRD
+    own += ("btrfs-progs",) if image.disk.data.filesystem == "btrfs" else ()
+    return (*own, *image.initrd.packages)
 
 
 def fakeroot_name(suite: str, image: Image) -> str:
@@ -212,7 +222,7 @@ def _beside(image: Image, suite: str) -> dict[str, Request]:
         wanted[EMULATOR] = _plain(toolset.EMULATOR, toolset.SUITE, host_architecture())
     initrd = initrd_name(suite, image)
     if initrd is not None:
-        names = (*INITRD_PACKAGES, *image.initrd.packages)
+        names = (*INITRD_PACKAGES, *initrd_packages(image))
         wanted[initrd] = _plain(names, suite, architecture)
     if _BOOTABLE & set(image.outputs):
         qemu = (*MACHINE_PACKAGES[architecture], "bubblewrap")

@@ -11,14 +11,18 @@ follows the same kind of definitions, repart.d(5).
 import json
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from uuid import UUID
 
 from osloom.assemble.esp import write_esp
-from osloom.assemble.filesystem import MAKERS, parse_size
+from osloom.assemble.filesystem import MAKERS
 from osloom.assemble.place import Place
 from osloom.assemble.request import Product, Request
 from osloom.assemble.uki import plan_uki, root_id
 from osloom.base.digest import Digest, derive_uuid
 from osloom.engine.step import Job, Output, Step, action
+from osloom.model.appliance import Settings, exactly, repart_files
+from osloom.model.size import parse_size
 
 _ROOT_TYPES = {"amd64": "root-x86-64", "arm64": "root-arm64"}
 _GRAIN = 4096
@@ -36,43 +40,47 @@ def make_disk(job: Job) -> Mapping[str, Digest]:
         beside = pool.submit(write_esp, job, esp)
         maker.write(job, tree, root)
         beside.result()
-    made = esp.path
-    if job.parameters["format"] == "qcow2":
-        job.tools().run(
-            ["qemu-img", "convert", "-O", "qcow2", "-f", "raw", made.name, "disk.qcow2"],
-            work=job.work,
-        )
-        made = job.work / "disk.qcow2"
-    return {"file": job.store.blobs.add_file(made)}
+    return finished(job, esp.path)
 
 
 def _partitioned(job: Job, tree: Digest, sizes: tuple[int, int]) -> Sequence[Place]:
     """The empty disk, ids from the tree; where on it the ESP and the root are."""
     esp, root = (-(-size // _GRAIN) * _GRAIN for size in sizes)
-    kind = _ROOT_TYPES[job.parameters["architecture"]]
+    partitions = [
+        {"Type": "esp", "Label": "esp", "UUID": str(derive_uuid("partition", "esp", tree))}
+        | exactly(esp),
+        {
+            "Type": _ROOT_TYPES[job.parameters["architecture"]],
+            "Label": "root",
+            "UUID": job.parameters["root"],
+            "GrowFileSystem": "yes",
+        }
+        | exactly(root),
+    ]
+    return make_table(job, partitions, seed=derive_uuid("disk", tree))
+
+
+def make_table(
+    job: Job, partitions: Sequence[Settings], *, seed: UUID, size: int | None = None
+) -> list[Place]:
+    """An empty disk with `partitions`, the file `disk` of the working directory.
+
+    Of `size` bytes, or just what they take.
+    """
     definitions = job.work / "repart.d"
     definitions.mkdir()
-    for name, size, lines in (
-        ("10-esp", esp, f"Type=esp\nLabel=esp\nUUID={derive_uuid('partition', 'esp', tree)}"),
-        (
-            "20-root",
-            root,
-            f"Type={kind}\nLabel=root\nUUID={job.parameters['root']}\nGrowFileSystem=yes",
-        ),
-    ):
-        (definitions / f"{name}.conf").write_text(
-            f"[Partition]\n{lines}\nSizeMinBytes={size}\nSizeMaxBytes={size}\n"
-        )
+    for name, text in repart_files(partitions).items():
+        (definitions / name).write_text(text)
     done = job.tools().run(
         [
             "systemd-repart",
             "--empty=create",
-            "--size=auto",
+            f"--size={size or 'auto'}",
             "--offline=yes",
             "--dry-run=no",
             "--no-pager",
             "--json=short",
-            f"--seed={derive_uuid('disk', tree)}",
+            f"--seed={seed}",
             "--definitions=/mnt/work/repart.d",
             "/mnt/work/disk",
         ],
@@ -84,7 +92,23 @@ def _partitioned(job: Job, tree: Digest, sizes: tuple[int, int]) -> Sequence[Pla
     ]
 
 
+def finished(job: Job, disk: Path) -> Mapping[str, Digest]:
+    """The raw disk in the working directory as a blob, in the format that was asked for."""
+    made = disk
+    if job.parameters["format"] == "qcow2":
+        job.tools().run(
+            ["qemu-img", "convert", "-O", "qcow2", "-f", "raw", made.name, "disk.qcow2"],
+            work=job.work,
+        )
+        made = job.work / "disk.qcow2"
+    return {"file": job.store.blobs.add_file(made)}
+
+
 def plan(request: Request) -> tuple[Product, ...]:
+    if request.appliance is not None:
+        from osloom.assemble.appliance.disk import plan_appliance
+
+        return plan_appliance(request)
     return plan_disk(request, request.tree, {"uki": plan_uki(request)})
 
 

@@ -5,30 +5,30 @@ partitions' ids. systemd-sysext(8), os-release(5),
 https://uapi-group.org/specifications/specs/discoverable_disk_image/
 """
 
-import json
 import posixpath
 import shlex
 from collections.abc import Mapping
 
-from osloom.assemble.filesystem import MAKERS
-from osloom.assemble.place import Place
+from osloom.assemble.disk import make_table
+from osloom.assemble.filesystem import make_erofs
 from osloom.assemble.request import Product, Request
 from osloom.base.digest import Digest, derive_uuid, to_hex
 from osloom.base.errors import BuildError, nearest
 from osloom.base.files import copy_into
 from osloom.engine.step import Job, Step, action
+from osloom.model.appliance import ARCHITECTURES, exactly
 from osloom.model.tree import Node, Tree, parents
-from osloom.model.verity import Verity, make_verity
+from osloom.model.verity import make_verity
 from osloom.store.blobs import Blobs
 
 _PLACES = {"sysext": ("usr", "opt"), "confext": ("etc",)}
 _RELEASE = {"sysext": "usr/lib/extension-release.d", "confext": "etc/extension-release.d"}
 _UNITS = {"sysext": "usr/lib/systemd/system", "confext": "etc/systemd/system"}
-_ARCHITECTURES = {"amd64": "x86-64", "arm64": "arm64"}
-_ROOT_TYPES = {"amd64": "root-x86-64", "arm64": "root-arm64"}
 _ANY_NAME = (("user.extension-release.strict", b"0"),)
 """Releases and devices may name the file with its version or without."""
-_GRAIN = 4096
+_CHUNK = 1 << 20
+_LONGEST_LABEL = 36
+"""Characters of a partition's label, UEFI specification."""
 
 
 @action(version=1)
@@ -46,63 +46,32 @@ def write_extension(job: Job) -> Mapping[str, Digest]:
             f"cannot make the {kind} `{name}`: it would be empty, as there is nothing new in {tops}",
             hint="add `packages` or `files`, or leave the output out",
         )
-    size = MAKERS["erofs"].size(job, tree)
-    root = job.work / "root"
-    salt = bytes.fromhex(to_hex(tree.digest))
-    with root.open("rb") as file:
+    size = make_erofs(job, tree, "root", job.parameters["compression"])
+    with (job.work / "root").open("rb") as file:
         verity = make_verity(
-            iter(lambda: file.read(1 << 20), b""),
-            salt=salt,
+            iter(lambda: file.read(_CHUNK), b""),
+            salt=bytes.fromhex(to_hex(tree.digest)),
             identity=derive_uuid("verity", tree.digest),
         )
-    hashes = job.work / "hashes"
-    hashes.write_bytes(verity.hashes)
-    places = _partitioned(job, verity, (size, len(verity.hashes)), tree.digest)
-    for source, place in zip((root, hashes), places, strict=True):
-        copy_into(source, place.path, place.offset)
+    (job.work / "hashes").write_bytes(verity.hashes)
+    label = {"Label": f"{name}_{job.parameters['version']}"[:_LONGEST_LABEL], "ReadOnly": "yes"}
+    root_type = f"root-{ARCHITECTURES[job.parameters['architecture']]}"
+    partitions = [
+        {"Type": root_type, "UUID": str(verity.data_id), **label, **exactly(size)},
+        {
+            "Type": f"{root_type}-verity",
+            "UUID": str(verity.hash_id),
+            **label,
+            **exactly(len(verity.hashes)),
+        },
+    ]
+    places = make_table(job, partitions, seed=derive_uuid("disk", tree.digest))
+    for source, place in zip(("root", "hashes"), places, strict=True):
+        copy_into(job.work / source, place.path, place.offset)
     if "notes" in job.inputs:
         job.facts["notes"] = blobs.read(job.digest("notes")).decode()
     job.facts["digest"] = f"sha256:{verity.root_hash}"
     return {"file": blobs.add_file(places[0].path)}
-
-
-def _partitioned(
-    job: Job, verity: Verity, sizes: tuple[int, int], tree: Digest
-) -> tuple[Place, Place]:
-    """The empty disk; where on it the file system and its hashes are."""
-    kind = _ROOT_TYPES[job.parameters["architecture"]]
-    definitions = job.work / "repart.d"
-    definitions.mkdir()
-    for number, type_, identity, size in (
-        (10, kind, verity.data_id, sizes[0]),
-        (20, f"{kind}-verity", verity.hash_id, sizes[1]),
-    ):
-        whole = -(-size // _GRAIN) * _GRAIN
-        label = f"{job.parameters['name']}_{job.parameters['version']}"[:36]
-        (definitions / f"{number}.conf").write_text(
-            f"[Partition]\nType={type_}\nLabel={label}\nUUID={identity}\nReadOnly=yes\n"
-            f"SizeMinBytes={whole}\nSizeMaxBytes={whole}\n"
-        )
-    done = job.tools().run(
-        [
-            "systemd-repart",
-            "--empty=create",
-            "--size=auto",
-            "--offline=yes",
-            "--dry-run=no",
-            "--no-pager",
-            "--json=short",
-            f"--seed={derive_uuid('disk', tree)}",
-            "--definitions=/mnt/work/repart.d",
-            "/mnt/work/disk",
-        ],
-        work=job.work,
-        environment={"SOURCE_DATE_EPOCH": str(job.parameters["epoch"])},
-    )
-    root, hashes = (
-        Place(job.work / "disk", one["offset"], one["raw_size"]) for one in json.loads(done.stdout)
-    )
-    return root, hashes
 
 
 def extension_tree(
@@ -149,7 +118,7 @@ def _release(kind: str, parameters: Mapping[str, object], release: bytes, *, rel
         fields[f"{prefix}_LEVEL"] = str(parameters["level"])
     elif "VERSION_ID" in host:
         fields["VERSION_ID"] = host["VERSION_ID"]
-    fields["ARCHITECTURE"] = _ARCHITECTURES[str(parameters["architecture"])]
+    fields["ARCHITECTURE"] = ARCHITECTURES[str(parameters["architecture"])]
     fields[f"{prefix}_ID"] = str(parameters["name"])
     fields[f"{prefix}_VERSION_ID"] = str(parameters["version"])
     if reloads:

@@ -13,17 +13,12 @@ from osloom.base.digest import derive_uuid
 from osloom.base.errors import BuildError
 from osloom.base.files import copy_into
 from osloom.engine.step import Job
+from osloom.model.size import parse_size
 from osloom.model.tar import write_tar
 from osloom.model.tree import Tree
 
 _MIB = 1 << 20
 _BLOCK = 4096
-_UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
-
-
-def parse_size(text: str) -> int:
-    """Bytes of `512M`, `4G`, `1000`."""
-    return int(text[:-1]) * _UNITS[text[-1]] if text[-1] in _UNITS else int(text)
 
 
 def needed_size(tree: Tree) -> int:
@@ -66,20 +61,26 @@ def _ext4(job: Job, tree: Tree, place: Place) -> None:
 
 
 def _make_erofs(job: Job, tree: Tree) -> int:
-    """mkfs.erofs(1) with `--tar=f`."""
+    return make_erofs(job, tree, "root", job.parameters["compression"])
+
+
+def make_erofs(job: Job, tree: Tree, name: str, compression: str | None) -> int:
+    """The tree as the file `name` of the working directory, mkfs.erofs(1); gives its size in bytes."""
     command = ["mkfs.erofs", "--quiet", "--tar=f", f"-T{job.parameters['epoch']}"]
     command += ["-U", _identity(tree)]
-    if job.parameters["compression"]:
-        command += [f"-z{job.parameters['compression']}"]
+    if compression:
+        command += [f"-z{compression}"]
     archive = job.work / "root.tar"
     with archive.open("wb") as file:
         for chunk in write_tar(tree, job.store.blobs.chunks):
             file.write(chunk)
     job.tools().run(
-        [*command, "/mnt/work/root", "/mnt/work/root.tar"], work=job.work, environment=_clock(job)
+        [*command, f"/mnt/work/{name}", "/mnt/work/root.tar"],
+        work=job.work,
+        environment=_clock(job),
     )
     archive.unlink()
-    return (job.work / "root").stat().st_size
+    return (job.work / name).stat().st_size
 
 
 def _copy_made(job: Job, _tree: Tree, place: Place) -> None:

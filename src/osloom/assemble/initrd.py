@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from osloom.assemble.appliance.initrd import WATCHDOGS, initrd_files
 from osloom.assemble.compression import compress, programs
 from osloom.assemble.kernel import extract_kernel
 from osloom.assemble.request import Product, Request
@@ -15,7 +16,7 @@ from osloom.base.digest import Digest
 from osloom.base.errors import BuildError
 from osloom.engine.step import Job, Output, Step, action
 from osloom.model.cpio import write_cpio
-from osloom.model.tree import Node, Tree
+from osloom.model.tree import Node, Tree, with_parents
 from osloom.store.blobs import Blobs
 
 _LEFT_OUT = (
@@ -29,6 +30,7 @@ _LEFT_OUT = (
     "usr/lib/python3",
     "usr/lib/systemd/boot",
     "usr/lib/systemd/catalog",
+    "usr/lib/systemd/system/sysinit.target.wants/ldconfig.service",
     "usr/lib/systemd/user",
     "usr/lib/tmpfiles.d/legacy.conf",
     "usr/lib/udev/hwdb.d",
@@ -62,8 +64,18 @@ _GROUPS = {
 """What udev's rules name; the real system sets devices anew with its own numbers."""
 
 
-def initrd_tree(packages: Tree, modules: Tree, blobs: Blobs, *, epoch: int) -> Tree:
-    """The tree of an initrd, from files of packages and of a kernel."""
+_NO_FILES: Mapping[str, str] = {}
+
+
+def initrd_tree(
+    packages: Tree,
+    modules: Tree,
+    blobs: Blobs,
+    *,
+    epoch: int,
+    files: Mapping[str, str] = _NO_FILES,
+) -> Tree:
+    """The tree of an initrd, from files of packages and of a kernel, and texts by path."""
 
     def text(content: str) -> Node:
         data = content.encode()
@@ -82,22 +94,29 @@ def initrd_tree(packages: Tree, modules: Tree, blobs: Blobs, *, epoch: int) -> T
         "etc/shadow": msgspec.structs.replace(text("root:*:::::::\n"), mode=0o600),
         "root": Node("dir", 0o700, mtime=epoch),
         "sysroot": Node("dir", 0o755, mtime=epoch),
+        **{path: text(content) for path, content in files.items()},
     }
     nodes = {
         path: node if 0 < node.mtime <= epoch else msgspec.structs.replace(node, mtime=epoch)
         for path, node in packages.without(_LEFT_OUT)
         .overlaid(modules)
-        .overlaid(Tree(added))
+        .overlaid(with_parents(added, mtime=epoch))
         .items()
     }
     return Tree(nodes)
 
 
-@action(version=2)
+@action(version=3)
 def pack_initrd(job: Job) -> Mapping[str, Digest]:
     """The packages of `tree` and the kernel's `modules` as a compressed cpio archive."""
     blobs = job.store.blobs
-    tree = initrd_tree(job.tree(), job.tree("modules"), blobs, epoch=job.parameters["epoch"])
+    tree = initrd_tree(
+        job.tree(),
+        job.tree("modules"),
+        blobs,
+        epoch=job.parameters["epoch"],
+        files=job.parameters.get("files", {}),
+    )
     chunks = write_cpio(tree, blobs.chunks)
     return {
         "file": compress(job, chunks, job.parameters["compression"]),
@@ -111,7 +130,11 @@ def plan_kernel(request: Request, tree: Output) -> Step:
         action=extract_kernel,
         title=f"take the kernel of {request.name}",
         group=request.name,
-        parameters={"epoch": request.epoch, "modules": list(request.image.initrd.modules)},
+        parameters={
+            "epoch": request.epoch,
+            "modules": list(request.image.initrd.modules),
+            **({"drivers": [WATCHDOGS]} if request.appliance else {}),
+        },
         inputs={"tree": tree},
     )
 
@@ -119,11 +142,12 @@ def plan_kernel(request: Request, tree: Output) -> Step:
 def plan_initrd(request: Request, kernel: Step) -> Output:
     assert request.initrd is not None
     compression = request.image.initrd.compression
+    files = {"files": initrd_files(request.appliance)} if request.appliance else {}
     step = Step(
         action=pack_initrd,
         title=f"write the initrd of {request.name}",
         group=request.name,
-        parameters={"epoch": request.epoch, "compression": compression},
+        parameters={"epoch": request.epoch, "compression": compression, **files},
         inputs={
             "tree": request.initrd,
             "modules": kernel.output(),

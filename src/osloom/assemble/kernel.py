@@ -78,9 +78,14 @@ def parse_depends(text: str) -> dict[str, list[str]]:
     return found
 
 
-def choose_modules(depends: Mapping[str, Sequence[str]], extra: Sequence[str]) -> set[str]:
-    """The modules of an initrd. Raises BuildError for an extra one that does not exist."""
-    pattern = re.compile(f"kernel/(?:{'|'.join(EARLY)})")
+def choose_modules(
+    depends: Mapping[str, Sequence[str]], extra: Sequence[str], drivers: Sequence[str] = ()
+) -> set[str]:
+    """The modules of an initrd: EARLY, more patterns like those in `drivers`, and `extra` by name.
+
+    Raises BuildError for an extra one that does not exist.
+    """
+    pattern = re.compile(f"kernel/(?:{'|'.join((*EARLY, *drivers))})")
     wanted = {module for module in depends if pattern.match(module)}
     by_name = {_name(module): module for module in depends}
     for name in extra:
@@ -117,7 +122,7 @@ def extract_kernel(job: Job) -> Mapping[str, Digest]:
             hint="add the package `kmod`, and leave `configure` at `dpkg`",
         )
     depends = parse_depends(job.store.blobs.read(listed.digest).decode())
-    chosen = choose_modules(depends, job.parameters["modules"])
+    chosen = choose_modules(depends, job.parameters["modules"], job.parameters.get("drivers", ()))
     nodes = {
         path: node
         for path, node in tree.items()

@@ -6,6 +6,7 @@ from typing import Literal
 import msgspec
 
 from osloom.engine.step import Output
+from osloom.model.appliance import Appliance
 from osloom.model.definition import Image, Project
 from osloom.model.lock import Base
 
@@ -74,6 +75,10 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     """The base image that the image starts from."""
     base_tree: Output | None = None
     """Its tree, of which `tree` was made."""
+    appliance: Appliance | None = None
+    """What the disk is to be, where its layout is that of an appliance."""
+    root: Output | None = None
+    """The tree of the appliance's read-only root."""
     initrd: Output | None = None
     """The tree of the initrd image, without kernel modules; None when the image has no kernel."""
 

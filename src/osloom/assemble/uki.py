@@ -9,7 +9,7 @@ from pathlib import Path
 from osloom.assemble.initrd import plan_initrd, plan_kernel
 from osloom.assemble.request import Product, Request
 from osloom.base.digest import Digest, derive_uuid
-from osloom.engine.step import Job, Output, Step, action
+from osloom.engine.step import Input, Job, Output, Step, action
 
 STUBS = {"amd64": "linuxx64.efi.stub", "arm64": "linuxaa64.efi.stub"}
 _CONSOLES = {"amd64": "ttyS0", "arm64": "ttyAMA0"}
@@ -19,6 +19,14 @@ _BOOT = "/usr/lib/systemd/boot/efi"
 def root_id(tree: Output) -> str:
     """The partition id of the root file system that will hold `tree`: known before it is made."""
     return str(derive_uuid("partition", "root", tree.step.key))
+
+
+def verified_command_line(*, root_hash: str, console: str, extra: list[str]) -> str:
+    """Of an appliance: its root is what has this hash, systemd-veritysetup-generator(8)."""
+    words = [f"roothash={root_hash}", "root=/dev/mapper/root", "rootfstype=erofs", "ro"]
+    # A kernel that gives up would stop for ever.
+    words += ["panic=10", "console=tty0", f"console={console}"]
+    return " ".join([*words, *extra])
 
 
 def command_line(*, root: str, writable: bool, console: str, extra: list[str]) -> str:
@@ -31,15 +39,19 @@ def command_line(*, root: str, writable: bool, console: str, extra: list[str]) -
 
 @action(version=3)
 def build_uki(job: Job) -> Mapping[str, Digest]:
-    """One EFI program from `vmlinuz`, `initrd`, `release` (os-release) and `version`."""
+    """One EFI program from `vmlinuz`, `initrd`, `release` (os-release) and `version`.
+
+    With `root_hash` for the root that has it.
+    """
     blobs = job.store.blobs
     parameters = job.parameters
-    line = command_line(
-        root=parameters["root"],
-        writable=parameters["writable"],
-        console=_CONSOLES[parameters["architecture"]],
-        extra=parameters["command_line"],
-    )
+    console, extra = _CONSOLES[parameters["architecture"]], parameters["command_line"]
+    if "root_hash" in job.inputs:
+        root_hash = blobs.read(job.digest("root_hash")).decode()
+        line = verified_command_line(root_hash=root_hash, console=console, extra=extra)
+    else:
+        root, writable = parameters["root"], parameters["writable"]
+        line = command_line(root=root, writable=writable, console=console, extra=extra)
     reads = {name: blobs.path(job.digest(name)) for name in ("vmlinuz", "initrd", "release")}
     version = blobs.read(job.digest("version")).decode()
     return {"file": run_ukify(job, reads, line, [f"--uname={version}"])}
@@ -72,37 +84,54 @@ def run_ukify(
     return job.store.blobs.add_file(job.work / "uki.efi")
 
 
-def plan_uki(request: Request) -> Output:
-    """The UKI of the image; begun before the image is whole, of what is foretold of it."""
+def plan_uki(request: Request, *, root_hash: Output | None = None) -> Output:
+    """The UKI of the image; begun before the image is whole, of what is foretold of it.
+
+    `root_hash` is that of an appliance's root.
+    """
     foretold = request.foretold
-    ahead = (_plan(request, foretold, ()),) if foretold is not None else ()
-    return _plan(request, request.tree, ahead)
+    if foretold is None:
+        return _plan(request, request.tree, (), root_hash)
+    if root_hash is not None:
+        early = plan_initrd(request, plan_kernel(request, foretold))
+        return _plan(request, request.tree, (early,), root_hash)
+    return _plan(request, request.tree, (_plan(request, foretold, (), None),), None)
 
 
-def _plan(request: Request, tree: Output, ahead: tuple[Output, ...]) -> Output:
+def _plan(
+    request: Request, tree: Output, ahead: tuple[Output, ...], root_hash: Output | None
+) -> Output:
     kernel = plan_kernel(request, tree)
-    step = Step(
+    parameters = {
+        "architecture": request.architecture,
+        "command_line": list(request.image.kernel_command_line),
+        "epoch": request.epoch,
+    }
+    inputs: dict[str, Input] = {
+        "vmlinuz": kernel.output("vmlinuz"),
+        "version": kernel.output("version"),
+        "release": kernel.output("release"),
+        "initrd": plan_initrd(request, kernel),
+        "tools": request.tools,
+    }
+    if root_hash is not None:
+        inputs["root_hash"] = root_hash
+    else:
+        parameters["root"] = root_id(request.tree)
+        parameters["writable"] = request.image.disk.filesystem != "erofs"
+    return Step(
         action=build_uki,
         title=f"build the UKI of {request.name}",
         group=request.name,
         ahead=ahead,
-        parameters={
-            "architecture": request.architecture,
-            "command_line": list(request.image.kernel_command_line),
-            "epoch": request.epoch,
-            "root": root_id(request.tree),
-            "writable": request.image.disk.filesystem != "erofs",
-        },
-        inputs={
-            "vmlinuz": kernel.output("vmlinuz"),
-            "version": kernel.output("version"),
-            "release": kernel.output("release"),
-            "initrd": plan_initrd(request, kernel),
-            "tools": request.tools,
-        },
-    )
-    return step.output("file")
+        parameters=parameters,
+        inputs=inputs,
+    ).output("file")
 
 
 def plan(request: Request) -> tuple[Product, ...]:
+    if request.appliance is not None:
+        from osloom.assemble.appliance.version import plan_version
+
+        return (Product(path=f"{request.name}.efi", output=plan_version(request).uki),)
     return (Product(path=f"{request.name}.efi", output=plan_uki(request)),)

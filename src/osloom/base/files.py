@@ -18,9 +18,14 @@ _PIECE = 32 << 20
 
 
 @contextlib.contextmanager
-def replacing(path: Path, *, sync: bool = True) -> Iterator[BinaryIO]:
-    """A new file that takes the place of `path` when the block ends well, and vanishes if not."""
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+def replacing(
+    path: Path, *, sync: bool = True, directory: Path | None = None
+) -> Iterator[BinaryIO]:
+    """A new file that takes the place of `path` when the block ends well, and vanishes if not.
+
+    Until then it is in `directory`, on the same file system; beside `path` by default.
+    """
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=directory or path.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:
             os.fchmod(file.fileno(), 0o644)
@@ -40,9 +45,12 @@ def write_atomic(path: Path, data: bytes, *, sync: bool = True) -> None:
         file.write(data)
 
 
-def copy_sparse(source: Path, target: Path) -> None:
-    """Copy a file with its holes; `target` appears whole or not at all."""
-    with source.open("rb") as reader, replacing(target, sync=False) as writer:
+def copy_sparse(
+    source: Path, target: Path, *, sync: bool = False, directory: Path | None = None
+) -> None:
+    """Copy a file with its holes; `target` appears whole or not at all, see `replacing`."""
+    made = replacing(target, sync=sync, directory=directory)
+    with source.open("rb") as reader, made as writer:
         os.truncate(writer.fileno(), os.fstat(reader.fileno()).st_size)
         _copy_extents(reader.fileno(), writer.fileno(), 0)
 

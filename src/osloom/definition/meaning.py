@@ -11,6 +11,7 @@ from pathlib import Path
 from osloom.definition.check import Mistake
 from osloom.definition.check import Path as KeyPath
 from osloom.definition.containers import check_container
+from osloom.definition.keys import check_keys, check_source, private_keys
 from osloom.definition.meaning_of_tests import check_tests
 from osloom.definition.updates import check_update
 from osloom.model.definition import Definition, File, Image, User
@@ -23,6 +24,7 @@ _OWN_REPOSITORIES = ("debian", "debian-security")
 def check_meaning(definition: Definition) -> Iterator[Mistake]:
     """Every mistake that the text alone shows."""
     yield from _check_repositories(definition.debian)
+    yield from check_keys(definition.keys)
     for name, image in definition.image.items():
         path = ("image", name)
         yield from _check_files(image, (*path, "files"))
@@ -124,14 +126,16 @@ def check_paths(definition: Definition, directory: Path) -> Iterator[Mistake]:
     if authority is not None and not _holds(authority, (directory / authority).is_file):
         said, hint = f"cannot find the file `{authority}`", "paths start beside the definition"
         yield Mistake(("registry", "ca"), said, hint)
+    private = private_keys(definition, directory)
     for name, image in definition.image.items():
         yield from _check_layout(image, directory, ("image", name, "from"))
         for place, file in image.files.items():
             path: KeyPath = ("image", name, "files", place)
-            if isinstance(file, str):
-                yield from _check_source(file, directory, path)
-            elif file.source is not None:
-                yield from _check_source(file.source, directory, (*path, "source"))
+            source = file if isinstance(file, str) else file.source
+            path = path if isinstance(file, str) else (*path, "source")
+            if source is not None:
+                mistakes = list(_check_source(source, directory, path))
+                yield from mistakes or check_source(directory / source, private, path)
 
 
 def _check_key(key: str, directory: Path, path: KeyPath) -> Iterator[Mistake]:

@@ -1,11 +1,22 @@
 """The keys that a definition names, opened for signing."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import msgspec
 
-from osloom.keys.signer import ReleaseSigner, Signer
+from osloom.base.errors import Error
+from osloom.keys.certificate import check_dates, load_certificate
+from osloom.keys.openpgp import (
+    CommandReleaseSigner,
+    FileReleaseSigner,
+    ReleaseSigner,
+    certificates,
+)
+from osloom.keys.places import ROLES, Place, find_place
+from osloom.keys.signer import CommandSigner, FileSigner, Signer, read_key
+from osloom.keys.token import TokenSigner
+from osloom.model.efi_variable import VARIABLES
 from osloom.model.providers import Keys
 
 
@@ -28,4 +39,86 @@ def open_keys(keys: Keys, base: Path, *, now: int) -> SigningKeys:
     Raises Error with one sentence when a key is missing, does not match its certificate, or is out
     of date.
     """
-    raise NotImplementedError
+    places = {role: find_place(keys, role, base) for role in ROLES}
+    release, verity, secure_boot = (places[role] for role in ROLES)
+    return SigningKeys(
+        release=open_release(release, now=now) if release else None,
+        verity=open_signer(verity, now=now) if verity else None,
+        secure_boot=open_secure_boot(secure_boot, now=now) if secure_boot else None,
+        enrolment=read_enrolment(secure_boot.public) if secure_boot else {},
+        warnings=tuple(said for place in places.values() if place for said in warn(place, now=now)),
+    )
+
+
+def open_release(place: Place, *, now: int) -> ReleaseSigner:
+    """The key that signs releases. Raises Error."""
+    public = read_key(place.public)
+    for one in certificates(public, name=str(place.public)):
+        if one.is_revoked or (one.expiration and one.expiration.timestamp() < now):
+            raise Error(
+                f"cannot use {place.public}: the key {one.fingerprint} is revoked or out of date",
+                hint="take it out of the file, and bring the others onto the devices first",
+            )
+    if place.key is not None:
+        return FileReleaseSigner(place.key, public)
+    if place.command:
+        return CommandReleaseSigner(place.command, place.base, public)
+    raise Error(
+        "cannot sign a release with a PKCS#11 token: OpenPGP says more than a token signs",
+        hint='let gpg speak with it: `release = { command = ["gpg", "--detach-sign"], … }`',
+    )
+
+
+def open_signer(place: Place, *, now: int) -> Signer:
+    """A key that has a certificate. Raises Error."""
+    certificate = load_certificate(place.public)
+    check_dates(certificate, place.public, now=now)
+    if place.key is not None:
+        return FileSigner(place.key, certificate)
+    if place.command:
+        return CommandSigner(place.command, place.base, certificate)
+    assert place.uri is not None
+    return TokenSigner(place.uri, place.base, certificate)
+
+
+def open_secure_boot(place: Place, *, now: int) -> Signer:
+    """The key that signs EFI programs. Raises Error."""
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
+    signer = open_signer(place, now=now)
+    if not isinstance(signer.certificate.public_key(), rsa.RSAPublicKey):
+        raise Error(
+            f"cannot sign EFI programs with {place.public}: firmware knows RSA keys only",
+            hint="`osloom keys new` makes one",
+        )
+    return signer
+
+
+def read_enrolment(certificate: Path) -> Mapping[str, bytes]:
+    """The signed updates of secure boot's variables beside the certificate of `db`.
+
+    None at all is well: keys may be in the firmware already. Raises Error when some are missing, or
+    when they do not bring that certificate.
+    """
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    paths = [certificate.with_name(f"{name}.auth") for name in VARIABLES]
+    if not any(path.exists() for path in paths):
+        return {}
+    found = {path.name: read_key(path) for path in paths}
+    if load_certificate(certificate).public_bytes(Encoding.DER) not in found["db.auth"]:
+        raise Error(
+            f"cannot enrol {paths[-1]}: it does not bring the certificate {certificate}",
+            hint="firmware would refuse what is signed: keep the files that were made together",
+        )
+    return found
+
+
+def warn(place: Place, *, now: int) -> Iterator[str]:
+    """What is not wrong, but not well either."""
+    if place.key is not None and place.key.exists() and place.key.stat().st_mode & 0o077:
+        yield f"{place.key} can be read by other users of this machine: `chmod 600 {place.key}`"
+    if place.role != "release":
+        near_end = check_dates(load_certificate(place.public), place.public, now=now)
+        if near_end:
+            yield near_end

@@ -10,9 +10,10 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from osloom.model.providers import Debian, Keys, Nix, Registry, Table
+from osloom.model.disk import Disk
 from osloom.model.extension import EXTENSIONS, Extension
-from osloom.model.update import Release, Update
+from osloom.model.providers import Debian, Keys, Nix, Registry, Table
+from osloom.model.update import Health, Release, Update
 from osloom.model.values import (
     BASES,
     AbsolutePath,
@@ -34,7 +35,6 @@ from osloom.model.values import (
     PortName,
     RepositoryName,
     Signal,
-    Size,
     SysctlName,
     Tag,
     Timezone,
@@ -43,6 +43,7 @@ from osloom.model.values import (
     Version,
     Word,
 )
+
 
 class Project(Table, frozen=True, kw_only=True):
     """What all images of the file share."""
@@ -261,21 +262,6 @@ class Tar(Table, frozen=True, kw_only=True):
     """Of the compression."""
 
 
-class Disk(Table, frozen=True, kw_only=True):
-    """A bootable disk: GPT, an ESP with systemd-boot and a UKI, and a root partition."""
-
-    format: Literal["raw", "qcow2"] = "raw"
-    """Of the file."""
-    filesystem: Literal["ext4", "erofs", "btrfs"] = "ext4"
-    """Of the root partition; with erofs, what the system writes is forgotten when it ends."""
-    size: Size | None = None
-    """Of the root partition; what the content needs and 20 % by default."""
-    esp_size: Size = "256M"
-    """Of the EFI system partition."""
-    compression: str | None = None
-    """Of erofs: `lz4`, `lz4hc,12`, `zstd,9` …; of btrfs: `zstd`, `zstd,9`; none by default."""
-
-
 class Initrd(Table, frozen=True, kw_only=True):
     """The initial RAM disk that every bootable output of the image shares."""
 
@@ -368,6 +354,8 @@ class Image(Table, frozen=True, kw_only=True):
     """Settings of the outputs `sysext` and `confext`."""
     update: Update = Update()
     """How devices that run the image update themselves."""
+    health: tuple[Health, ...] = ()
+    """What makes a new version of an appliance a good one."""
 
     @property
     def runs_dpkg(self) -> bool:

@@ -68,6 +68,14 @@ Size = Annotated[
         examples=["512M"],
     ),
 ]
+TimeSpan = Annotated[
+    str,
+    Meta(
+        pattern=r"^[1-9][0-9]*(s|min|h|d)$",
+        description="a number with s, min, h or d behind it",
+        examples=["6h"],
+    ),
+]
 Password = Annotated[
     str,
     Meta(

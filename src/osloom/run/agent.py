@@ -1,7 +1,8 @@
 """How a boot test reaches into a machine: nothing is put into the image for it (`run.service`).
 
 A service starts after the default target, says so on a virtio port, and then runs what it is sent
-there: one line of base64 a command in, one line with its exit status and its output out.
+there: one line of base64 a command in, one line with its exit status and its output out. Every line
+names the boot it is of: a machine can be reset while one is half written or not yet read.
 """
 
 import base64
@@ -18,16 +19,21 @@ from osloom.run.service import service_credentials
 
 _UP = "osloom-up"
 _COMMAND = "/run/osloom-test.command"
+_PATIENCE = 60
+"""Seconds more than the machine's own limit: under emulation it is slow to answer."""
 
 _SCRIPT = f"""\
 exec 3<>/dev/virtio-ports/{TEST_PORT}
+read -r boot </proc/sys/kernel/random/boot_id
 state=$(systemctl is-system-running --wait)
-echo "{_UP} $state" >&3
-while read -r number seconds command <&3; do
+# What the boot before did not end stays a line of its own.
+printf '\\n%s %s %s\\n' {_UP} "$boot" "$state" >&3
+while read -r meant number seconds command <&3; do
+    test "$meant" = "$boot" || continue
     echo "$command" | base64 -d >{_COMMAND}
     output=$(timeout --kill-after=5 "$seconds" sh -e {_COMMAND} 2>&1 </dev/null)
     status=$?
-    echo "$number $status $(printf %s "$output" | tail -c 65536 | base64 -w 0)" >&3
+    echo "$boot $number $status $(printf %s "$output" | tail -c 65536 | base64 -w 0) ." >&3
 done
 """
 
@@ -51,8 +57,12 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     output: str
 
 
+class RebootError(BuildError):
+    """A command has no answer: the machine was up in another boot meanwhile."""
+
+
 class Agent:
-    """The host's end of the port."""
+    """The host's end of the port, over all boots of one start of a machine."""
 
     def __init__(self, path: Path, *, is_alive: Callable[[], bool]) -> None:
         self._path = path
@@ -60,30 +70,59 @@ class Agent:
         self._socket: socket.socket | None = None
         self._buffer = b""
         self._count = 0
+        self._state: str | None = None
+        self.boot = ""
+        """Its boot id, random(4); empty before it was up."""
 
     def wait(self, timeout: float) -> str:
-        """Until the machine is up; gives its state as `systemctl is-system-running` says it."""
+        """Until the machine is up, after the first time: up in a boot that was not seen before.
+
+        Gives its state as `systemctl is-system-running` says it.
+        """
         deadline = time.monotonic() + timeout
-        self._connect(deadline)
-        while True:
-            line = self._line(deadline)
-            if line.startswith(_UP):
-                return line.removeprefix(_UP).strip()
+        if self._socket is None:
+            self._connect(deadline)
+        while self._state is None:
+            self._hear(self._line(deadline))
+        state, self._state = self._state, None
+        return state
 
     def run(self, command: str, *, timeout: int) -> Answer:
-        """Run shell text in the machine; 124 is the status of one that ran out of time."""
-        assert self._socket is not None
-        self._count += 1
-        encoded = base64.b64encode(command.encode()).decode()
-        self._socket.sendall(f"{self._count} {timeout} {encoded}\n".encode())
-        # Some seconds more than the machine's own limit: under emulation it is slow to answer.
-        deadline = time.monotonic() + timeout + 60
+        """Run shell text in the machine; 124 is the status of one that ran out of time.
+
+        Raises RebootError when the machine comes up anew in the place of an answer; `wait` then gives
+        the state of that boot at once.
+        """
+        deadline = time.monotonic() + timeout + _PATIENCE
+        self._send(command, timeout)
         while True:
-            number, _, rest = self._line(deadline).partition(" ")
-            if number == str(self._count):
-                status, _, output = rest.partition(" ")
-                text = base64.b64decode(output).decode(errors="replace")
-                return Answer(status=int(status), output=text)
+            line = self._line(deadline)
+            if self._hear(line):
+                raise RebootError("cannot run a command in the machine: it rebooted meanwhile")
+            match line.split(" "):
+                # The point is not there when the machine was reset while it wrote the line.
+                case [self.boot, number, status, output, "."] if number == str(self._count):
+                    text = base64.b64decode(output).decode(errors="replace")
+                    return Answer(status=int(status), output=text)
+
+    def reboot(self, timeout: float, command: str = "systemctl --no-block reboot") -> str:
+        """Run what reboots the machine, and wait until it is up again; gives its state."""
+        self._send(command, _PATIENCE)
+        return self.wait(timeout)
+
+    def _send(self, command: str, timeout: int) -> None:
+        assert self._socket is not None
+        self._count, self._state = self._count + 1, None
+        encoded = base64.b64encode(command.encode()).decode()
+        self._socket.sendall(f"{self.boot} {self._count} {timeout} {encoded}\n".encode())
+
+    def _hear(self, line: str) -> bool:
+        """Whether it tells of another boot, which is taken note of."""
+        match line.split(" "):
+            case [said, boot, *state] if said == _UP and boot != self.boot:
+                self.boot, self._state = boot, " ".join(state)
+                return True
+        return False
 
     def _connect(self, deadline: float) -> None:
         while True:

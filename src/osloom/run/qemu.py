@@ -10,7 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from osloom.engine.tools import Tools
+from osloom.run.background import Background, in_background
 from osloom.run.machine import Machine, arguments, can_use_kvm, firmware
+from osloom.run.tpm import tpm
 
 _KVM = Path("/dev/kvm")
 
@@ -50,20 +52,19 @@ def probe_kvm(tools: Tools, work: Path, architecture: str) -> str:
 
 
 def command_line(machine: Machine, tools: Tools, work: Path) -> list[str]:
-    """What starts the machine; `work` gets the firmware's variables."""
+    """What starts the machine; `work` gets the firmware's variables if it has none yet."""
     code, variables = firmware(machine, tools.root)
-    shutil.copyfile(variables, work / "variables")
-    reads = {"code": code}
-    reads |= {
-        f"drive{number}": drive.path
-        for number, drive in enumerate(machine.drives)
-        if not drive.keep
-    }
+    if not (work / "variables").exists():
+        shutil.copyfile(variables, work / "variables")
+    reads, writes = {"code": code}, dict[str, Path]()
+    for number, drive in enumerate(machine.drives):
+        (writes if drive.keep else reads)[f"drive{number}"] = drive.path
+        if drive.base is not None:
+            reads[f"base{number}"] = drive.base.path
     words = tools.argv(arguments(machine), work=work, reads=reads, network=True)
     extra: list[str] = ["--dev-bind", "/dev/kvm", "/dev/kvm"] if machine.kvm else []
-    for number, drive in enumerate(machine.drives):
-        if drive.keep:
-            extra += ["--bind", os.fspath(drive.path), f"/mnt/drive{number}"]
+    for name, path in writes.items():
+        extra += ["--bind", os.fspath(path), f"/mnt/{name}"]
     place = words.index("--")
     return [*words[:place], *extra, *words[place:]]
 
@@ -74,7 +75,8 @@ def run_machine(machine: Machine, tools: Tools, work: Path) -> int:
     # Ctrl-C belongs to the machine: the terminal is raw, and Ctrl-A X leaves.
     previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        return subprocess.call(argv, stdin=sys.stdin, stdout=sys.stdout, stderr=sys.stderr)
+        with _beside(machine, tools, work):
+            return subprocess.call(argv, stdin=sys.stdin, stdout=sys.stdout, stderr=sys.stderr)
     finally:
         signal.signal(signal.SIGINT, previous)
 
@@ -82,14 +84,19 @@ def run_machine(machine: Machine, tools: Tools, work: Path) -> int:
 class Running:
     """A machine in the background."""
 
-    def __init__(self, process: "subprocess.Popen[bytes]", work: Path) -> None:
+    def __init__(self, process: Background, work: Path) -> None:
         self._process = process
         self.work = work
 
     def is_alive(self) -> bool:
-        return self._process.poll() is None
+        return self._process.is_alive()
+
+    def kill(self) -> None:
+        """Cut its power; its files can be used again when this returns."""
+        self._process.kill()
 
     def console(self) -> str:
+        """All that it has said, over every boot and every start with this working directory."""
         path = self.work / "console.log"
         return path.read_text(errors="replace") if path.exists() else ""
 
@@ -100,14 +107,15 @@ class Running:
 
 @contextlib.contextmanager
 def started(machine: Machine, tools: Tools, work: Path) -> Iterator[Running]:
-    """A machine that runs while the block does."""
+    """A machine that runs while the block does.
+
+    Started again with the same `work` it is the same machine: the firmware's variables, the TPM
+    and the drives that are kept are as it left them.
+    """
     argv = command_line(machine, tools, work)
-    with (work / "qemu.log").open("wb") as log:
-        process = subprocess.Popen(
-            argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-        )
-    try:
+    with _beside(machine, tools, work), in_background(argv, work / "qemu.log") as process:
         yield Running(process, work)
-    finally:
-        process.kill()
-        process.wait()
+
+
+def _beside(machine: Machine, tools: Tools, work: Path) -> contextlib.AbstractContextManager[None]:
+    return tpm(tools, work) if machine.tpm else contextlib.nullcontext()

@@ -2,8 +2,9 @@
 
 import pytest
 
-from osloom.assemble.filesystem import default_size, needed_size, parse_size
+from osloom.assemble.filesystem import default_size, needed_size
 from osloom.assemble.uki import command_line
+from osloom.model.size import parse_size
 from osloom.model.tree import Node, Tree
 
 

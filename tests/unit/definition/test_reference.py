@@ -17,22 +17,17 @@ def rows(header: str) -> list[str]:
 
 
 def test_a_key_is_a_row_with_its_type_its_default_and_what_it_is() -> None:
-    assert rows("[image.NAME.disk]") == [
-        '| `format` | `raw` or `qcow2` | `"raw"` | Of the file. |',
+    assert rows("[image.NAME.nspawn]") == [
         (
-            '| `filesystem` | `ext4`, `erofs` or `btrfs` | `"ext4"` |'
-            " Of the root partition; with erofs, what the system writes is forgotten when it ends. |"
+            '| `compression` | `gzip`, `xz` or `zstd` | `"gzip"` |'
+            " Of the archive; importctl of systemd 257 does not take `zstd` yet. |"
         ),
-        (
-            "| `size` | string: bytes, or a number with K, M, G or T behind it |  |"
-            " Of the root partition; what the content needs and 20 % by default. |"
-        ),
-        (
-            '| `esp-size` | string: bytes, or a number with K, M, G or T behind it | `"256M"` |'
-            " Of the EFI system partition. |"
-        ),
-        "| `compression` | string |  | Of erofs: `lz4`, `lz4hc,12`, `zstd,9` …; of btrfs: `zstd`, `zstd,9`; none by default. |",
+        "| `level` | number: 1 to 19 | `3` | Of the compression. |",
     ]
+    assert (
+        '| `esp-size` | string: bytes, or a number with K, M, G or T behind it | `"256M"` |'
+        " Of the EFI system partition. |"
+    ) in rows("[image.NAME.disk]")
 
 
 def test_every_table_has_a_section() -> None:
@@ -64,10 +59,13 @@ def test_every_table_has_a_section() -> None:
         "`[image.NAME.nspawn]`",
         "`[image.NAME.tar]`",
         "`[image.NAME.disk]`",
+        "`[image.NAME.disk.data]`",
+        "`[image.NAME.disk.partition.NAME]`",
         "`[image.NAME.initrd]`",
         "`[image.NAME.uki]`",
         "`[image.NAME.extension]`",
         "`[image.NAME.update]`",
+        "`[[image.NAME.health]]`",
     ]
 
 

@@ -75,8 +75,8 @@ def test_every_key_is_described_and_no_table_takes_others() -> None:
 
 
 def test_a_key_that_may_be_left_out_is_plain_for_editors() -> None:
-    assert json_schema()["$defs"]["Disk"]["properties"]["size"] == {
-        "description": "Of the root partition; what the content needs and 20 % by default.\n\n"
+    assert json_schema()["$defs"]["Disk"]["properties"]["swap"] == {
+        "description": "Of an appliance's swap partition; none by default.\n\n"
         "It is bytes, or a number with K, M, G or T behind it.",
         "examples": ["512M"],
         "type": "string",

@@ -1,9 +1,16 @@
-"""Show what an image is made of: packages and store paths with their sizes, layers, files."""
+"""Show what an image is made of, or what is on a disk.
+
+Of an image: packages and store paths with their sizes, layers, files. Of a disk, raw or qcow2: its
+partitions, its slots with their versions and root hashes, what the ESP can start and has free, and
+what is wrong with it. Exit status 1 when `--verify` finds a damaged block.
+"""
 
 import argparse
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from osloom.base.errors import UsageError
 from osloom.cli.context import project_of, session_of
 from osloom.cli.output import in_bytes, print_json, print_table
 
@@ -14,11 +21,40 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("image", metavar="IMAGE")
+    parser.add_argument(
+        "image", metavar="IMAGE", help="or the file of a disk: a path with a `/` or a `.` in it"
+    )
     parser.add_argument("--files", action="store_true", help="list every path of the image")
+    parser.add_argument("--verify", action="store_true", help="check every block of a disk's slots")
 
 
 def run(arguments: argparse.Namespace) -> int:
+    # No name of an image has one of them.
+    if "/" in arguments.image or "." in arguments.image:
+        return _run_on_disk(arguments)
+    if arguments.verify:
+        raise UsageError(
+            "cannot verify an image: `--verify` is for the file of a disk",
+            hint=f"`osloom verify {arguments.image}` builds it again and compares",
+        )
+    return _run_on_image(arguments)
+
+
+def _run_on_disk(arguments: argparse.Namespace) -> int:
+    from osloom.api.disk_file import inspect_disk
+    from osloom.cli.disk_report import print_report
+
+    if arguments.files:
+        raise UsageError("cannot list the files of a disk: `--files` is for an image")
+    report = inspect_disk(Path(arguments.image), verify=arguments.verify)
+    if arguments.json:
+        print_json(report)
+    else:
+        print_report(arguments.image, report)
+    return int(any(slot.check == "damaged" for slot in report.slots))
+
+
+def _run_on_image(arguments: argparse.Namespace) -> int:
     from osloom.api.plan import plan
     from osloom.api.requests import architecture_of, variant_for_host
 

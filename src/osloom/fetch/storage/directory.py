@@ -1,15 +1,25 @@
 """A directory as storage."""
 
+import contextlib
+import errno
+import fcntl
 import os
-import shutil
-from collections.abc import Generator
+from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
 
 from osloom.base.errors import FetchError
-from osloom.base.files import replacing
+from osloom.base.files import copy_sparse, remove_tree, replacing
 from osloom.fetch.download import GoneError
+from osloom.fetch.storage.changed import ChangedError
+from osloom.fetch.storage.directory_set import write_set
 
 _CHUNK = 256 << 10
+_MOST = 64 << 20
+"""Bytes of a file that is compared."""
+_NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS)
+"""Of symlink(2) where the file system has none, as FAT."""
+_LOCK = ".lock"
+_INCOMING = ".incoming"
 
 
 class Directory:
@@ -17,6 +27,8 @@ class Directory:
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._incoming: Path | None = None
+        """Where files are until they are whole, while others are kept out."""
 
     def read(self, name: str, *, limit: int) -> bytes | None:
         try:
@@ -53,14 +65,64 @@ class Directory:
         try:
             place.parent.mkdir(parents=True, exist_ok=True)
             # Synced: what is named later must not be there before it after a power cut.
-            with replacing(place) as file:
-                if isinstance(content, bytes):
+            if isinstance(content, Path):
+                copy_sparse(content, place, sync=True, directory=self._incoming)
+            else:
+                with replacing(place, directory=self._incoming) as file:
                     file.write(content)
-                else:
-                    with content.open("rb") as source:
-                        shutil.copyfileobj(source, file, _CHUNK)
         except OSError as error:
             raise self._failed("write", name, error) from error
+
+    def replace(self, name: str, content: bytes, *, kind: str, old: bytes | None) -> None:
+        if self.read(name, limit=_MOST) != old:
+            raise ChangedError(str(self._root / name))
+        self.write(name, content, kind=kind)
+
+    def write_together(
+        self, files: Mapping[str, bytes], *, kind: str, old: Mapping[str, bytes | None]
+    ) -> None:
+        for name in files:
+            if self.read(name, limit=_MOST) != old[name]:
+                raise ChangedError(str(self._root / name))
+        try:
+            self._root.mkdir(parents=True, exist_ok=True)
+            write_set(self._root, files)
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise self._failed("write", next(iter(files)), error) from error
+            for name, content in files.items():
+                self.write(name, content, kind=kind)
+
+    def remove(self, name: str) -> None:
+        try:
+            self._place(name).unlink(missing_ok=True)
+        except OSError as error:
+            raise self._failed("remove", name, error) from error
+
+    @contextlib.contextmanager
+    def hold(self) -> Iterator[bool]:
+        try:
+            self._root.mkdir(parents=True, exist_ok=True)
+            file = (self._root / _LOCK).open("ab")
+        except OSError as error:
+            raise self._failed("write", _LOCK, error) from error
+        with file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise FetchError(
+                    f"cannot write to {self._root}: another process is writing to it",
+                    hint="wait until it has ended, and run this again",
+                ) from error
+            self._incoming = self._root / _INCOMING
+            # What is there is of one that was killed.
+            remove_tree(self._incoming)
+            self._incoming.mkdir()
+            try:
+                yield True
+            finally:
+                remove_tree(self._incoming)
+                self._incoming = None
 
     def stop(self) -> None:
         """Nothing here waits for anyone."""

@@ -8,7 +8,7 @@
 The parameters are those of Nix's stores, nix3-help-stores; what others it has is passed over.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
@@ -29,6 +29,10 @@ class Location:
     base: str
     """The directory, or the address that names are put behind; without a slash at its end."""
     parameters: dict[str, str] = field(default_factory=dict)
+
+    def below(self, name: str) -> "Location":
+        """A directory in it."""
+        return replace(self, text=f"{self.text.rstrip('/')}/{name}", base=f"{self.base}/{name}")
 
     @property
     def region(self) -> str:
@@ -62,7 +66,7 @@ def parse_location(text: str, directory: Path) -> Location:
     if parts.username is not None:
         raise FetchError(
             f"cannot use an address of {parts.hostname} with a name and password in it",
-            hint="put them into a netrc file, and name it in nix.conf as `netrc-file`",
+            hint="put them into your netrc file; of caches of Nix, nix.conf names it as `netrc-file`",
         )
     plain = address.rstrip("/")
     if parts.scheme == "s3":

@@ -1,7 +1,7 @@
 """Files by name, kept elsewhere: in a directory, on a web server, in an S3 bucket."""
 
 import contextlib
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -32,6 +32,27 @@ class Storage(Protocol):
 
     def write(self, name: str, content: bytes | Path, *, kind: str) -> None:
         """Keep a file, whole or not at all, of the media type `kind`."""
+
+    def replace(self, name: str, content: bytes, *, kind: str, old: bytes | None) -> None:
+        """Write a small file if it is `old` still; None for one that is not there.
+
+        Raises ChangedError when it is something else, as far as the storage can tell.
+        """
+
+    def write_together(
+        self, files: Mapping[str, bytes], *, kind: str, old: Mapping[str, bytes | None]
+    ) -> None:
+        """Replace small files that belong together: all at once where the storage can, else in
+        their order. Raises ChangedError as `replace` does; then they are as others wrote them."""
+
+    def remove(self, name: str) -> None:
+        """Silent when it is not there."""
+
+    def hold(self) -> contextlib.AbstractContextManager[bool]:
+        """Keep others out who hold it, for as long as the block lasts; no where it cannot.
+
+        Raises FetchError at once when another process holds it. It ends with its process.
+        """
 
     def stop(self) -> None:
         """Make every thread give up."""

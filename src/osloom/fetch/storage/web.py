@@ -20,7 +20,9 @@ from osloom.fetch.connections import Connections
 from osloom.fetch.download import GoneError
 from osloom.fetch.retries import AGAIN, Retries, retry_after
 from osloom.fetch.said import number, printable
+from osloom.fetch.storage import web_changes
 from osloom.fetch.storage.access import Access
+from osloom.fetch.storage.changed import ChangedError
 from osloom.fetch.storage.signing import EMPTY, Signer, now
 from osloom.fetch.trust import is_loopback, make_context
 
@@ -42,34 +44,40 @@ class Web:
     """See `storage.storage.Storage`."""
 
     def __init__(self, base: str, access: Access, *, signer: Signer | None = None) -> None:
-        self._base = base
+        self.base = base
         self._host = urlsplit(base).netloc
         self._access = access
         self._signer = signer
+        self.is_bucket = signer is not None
+        """It has no directories."""
         self._connections = Connections()
         self._stopped = threading.Event()
         self._guard = threading.Lock()
         self._http: httpx.Client | None = None
 
     def read(self, name: str, *, limit: int) -> bytes | None:
-        retries = self._retries()
+        return self.read_with_tag(name, limit=limit)[0]
+
+    def read_with_tag(self, name: str, *, limit: int) -> tuple[bytes | None, str]:
+        """A small file and its entity tag, as far as the server has given it one."""
+        retries = self.retries()
         while True:
-            with retries.transport(), self._asked("GET", self._url(name)) as answer:
+            with retries.transport(), self.asked("GET", self.url(name)) as answer:
                 if answer.status_code in MISSING:
-                    return None
-                if self._is_good(answer, retries):
-                    return self._small(answer, limit)
+                    return None, ""
+                if self.is_good(answer, retries):
+                    return self._small(answer, limit), answer.headers.get("ETag", "")
             retries.wait()
 
     def stream(self, name: str, *, size: int | None) -> Generator[bytes]:
-        retries = self._retries()
+        retries = self.retries()
         have = furthest = 0
         while True:
             headers = {"Range": f"bytes={have}-"} if have else {}
-            with retries.transport(), self._asked("GET", self._url(name), headers) as answer:
+            with retries.transport(), self.asked("GET", self.url(name), headers) as answer:
                 if answer.status_code in MISSING:
-                    raise GoneError(f"cannot find {self._base}/{name}")
-                if self._is_good(answer, retries, *([206] if have else [])):
+                    raise GoneError(f"cannot find {self.base}/{name}")
+                if self.is_good(answer, retries, *([206] if have else [])):
                     # One that does not resume sends all of it again.
                     again = 0 if answer.status_code == 206 else have
                     for chunk in self._chunks(answer):
@@ -87,33 +95,42 @@ class Web:
             retries.wait()
 
     def size(self, name: str) -> int | None:
-        retries = self._retries()
+        retries = self.retries()
         while True:
-            with retries.transport(), self._asked("HEAD", self._url(name)) as answer:
+            with retries.transport(), self.asked("HEAD", self.url(name)) as answer:
                 if answer.status_code in MISSING:
                     return None
-                if self._is_good(answer, retries):
+                if self.is_good(answer, retries):
                     # Without a length it is there all the same.
                     return number(answer.headers.get("Content-Length", "")) or 0
             retries.wait()
 
     def write(self, name: str, content: bytes | Path, *, kind: str) -> None:
-        size = len(content) if isinstance(content, bytes) else content.stat().st_size
-        headers = {"Content-Length": str(size), "Content-Type": kind}
-        retries = self._retries()
-        while True:
-            asked = self._asked("PUT", self._url(name), headers, content)
-            with retries.transport(), asked as answer:
-                if answer.status_code in (200, 201, 202, 204):
-                    return
-                if answer.status_code in (*MISSING, 405, 501):
-                    raise FetchError(
-                        f"cannot write {self._base}/{name}: it answers with status "
-                        f"{answer.status_code}",
-                        hint="see that it takes PUT, and that you may write to it",
-                    )
-                self._is_good(answer, retries)
-            retries.wait()
+        web_changes.write(self, name, content, kind=kind)
+
+    def replace(self, name: str, content: bytes, *, kind: str, old: bytes | None) -> None:
+        web_changes.replace(self, name, content, kind=kind, old=old)
+
+    def write_together(
+        self, files: Mapping[str, bytes], *, kind: str, old: Mapping[str, bytes | None]
+    ) -> None:
+        done: list[str] = []
+        try:
+            for name, content in files.items():
+                self.replace(name, content, kind=kind, old=old[name])
+                done.append(name)
+        except ChangedError:
+            # Whoever came between has written the others: these belong to them.
+            for name in done:
+                if (before := old[name]) is not None:
+                    self.replace(name, before, kind=kind, old=files[name])
+            raise
+
+    def remove(self, name: str) -> None:
+        web_changes.remove(self, name)
+
+    def hold(self) -> contextlib.AbstractContextManager[bool]:
+        return contextlib.nullcontext(enter_result=False)
 
     def stop(self) -> None:
         self._stopped.set()
@@ -123,17 +140,19 @@ class Web:
         if self._http is not None:
             self._http.close()
 
-    def _url(self, name: str) -> str:
+    def url(self, name: str) -> str:
+        """The whole address of a file."""
         if name.startswith(("https://", "http://")):
             return name
         if name.startswith("/") or ".." in name.split("/"):
-            raise FetchError(f"cannot use {self._base}: `{printable(name)}` leads out of it")
-        return f"{self._base}/{name}"
+            raise FetchError(f"cannot use {self.base}: `{printable(name)}` leads out of it")
+        return f"{self.base}/{name}"
 
-    def _retries(self) -> Retries:
+    def retries(self) -> Retries:
+        """For one operation."""
         return Retries(self._host, self._stopped, service=self._access.service)
 
-    def _is_good(self, answer: "httpx.Response", retries: Retries, *more: int) -> bool:
+    def is_good(self, answer: "httpx.Response", retries: Retries, *more: int) -> bool:
         """Whether it is what was asked for. Raises FetchError where another try is in vain."""
         status = answer.status_code
         if status == 200 or status in more:
@@ -141,8 +160,8 @@ class Web:
         if status not in AGAIN:
             hint = "check its address, and whether you may read it"
             if status == 401:
-                hint = "put a name and password for it into a netrc file, and name that in nix.conf"
-            raise FetchError(f"cannot use {self._base}: it answers with status {status}", hint=hint)
+                hint = "put a name and password for it into your netrc file"
+            raise FetchError(f"cannot use {self.base}: it answers with status {status}", hint=hint)
         retries.failed(f"it answers with status {status}", retry_after(answer.headers))
         return False
 
@@ -168,13 +187,14 @@ class Web:
             yield chunk
 
     @contextlib.contextmanager
-    def _asked(
+    def asked(
         self,
         method: str,
         url: str,
         headers: Mapping[str, str] | None = None,
         content: bytes | Path | None = None,
     ) -> Iterator["httpx.Response"]:
+        """The answer to one request, redirects followed."""
         for _ in range(_MOST_REDIRECTS + 1):
             self._check(url)
             answer = self._send(method, url, headers or {}, content)
@@ -186,7 +206,7 @@ class Web:
             answer.close()
             url = urljoin(url, place)
         raise FetchError(
-            f"cannot use {self._base}: it sends from one place to the next without end",
+            f"cannot use {self.base}: it sends from one place to the next without end",
             hint="check its address",
         )
 
@@ -206,13 +226,11 @@ class Web:
                 extensions={"trace": self._connections.note},
             )
         except httpx.InvalidURL as error:
-            raise FetchError(
-                f"cannot use {self._base}: `{printable(url)}` is no address"
-            ) from error
+            raise FetchError(f"cannot use {self.base}: `{printable(url)}` is no address") from error
         return self._client().send(request, stream=True, follow_redirects=False)
 
     def _identity(self, method: str, url: str, content: bytes | Path | None) -> dict[str, str]:
-        if urlsplit(url)[:2] != urlsplit(self._base)[:2]:
+        if urlsplit(url)[:2] != urlsplit(self.base)[:2]:
             return {}
         if self._signer is not None:
             digest = _sha256(content)
@@ -229,10 +247,10 @@ class Web:
             _ = parts.port
         except ValueError:
             parts = urlsplit("")
-        schemes = ("https",) if self._base.startswith("https:") else ("https", "http")
+        schemes = ("https",) if self.base.startswith("https:") else ("https", "http")
         if parts.scheme not in schemes or not parts.hostname or parts.username is not None:
             raise FetchError(
-                f"cannot use {self._base}: it sends on to `{printable(url)}`",
+                f"cannot use {self.base}: it sends on to `{printable(url)}`",
                 hint="it must not lead from https to plain http",
             )
 
@@ -242,8 +260,8 @@ class Web:
         with self._guard:
             if self._http is None:
                 context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-                loopback = is_loopback(urlsplit(self._base).hostname or "")
-                if self._base.startswith("https:") or not loopback:
+                loopback = is_loopback(urlsplit(self.base).hostname or "")
+                if self.base.startswith("https:") or not loopback:
                     context = make_context([], self._access.certificates)
                 self._http = httpx.Client(
                     verify=context,

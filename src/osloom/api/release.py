@@ -1,0 +1,159 @@
+"""Build images and publish them as releases, for the devices that run them."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from osloom.api.build import build
+from osloom.api.git import head
+from osloom.api.project import Project
+from osloom.api.session import Session
+from osloom.base.errors import UsageError
+from osloom.fetch.storage.access import Access
+from osloom.fetch.storage.location import Location, parse_location
+from osloom.fetch.storage.storage import open_storage
+from osloom.model.definition import Image
+from osloom.release.publish import Published, check_version, publish
+from osloom.release.version import Release, ReleaseFile, ReleasePackage, parse_number
+
+if TYPE_CHECKING:
+    from osloom.keys.openpgp import ReleaseSigner
+
+
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """How to publish; what is not given here, the definition says."""
+
+    to: str | None = None
+    """The channel."""
+    keep: int | None = None
+    """Versions that stay in it."""
+    unsigned: bool = False
+    dry_run: bool = False
+
+
+def releasable(project: Project, names: tuple[str, ...]) -> dict[str, Image]:
+    """The images `names`, or all that can be released. Raises UsageError when there is none."""
+    chosen = {name: project.image(name) for name in names} or {
+        name: image for name, image in project.definition.image.items() if _has_disk(image)
+    }
+    hint = 'add `"disk"` to its `outputs`'
+    for name, image in chosen.items():
+        if not _has_disk(image):
+            raise UsageError(f"cannot release `{name}`: it has no output `disk`", hint=hint)
+    if not chosen:
+        raise UsageError("cannot release anything: no image has the output `disk`", hint=hint)
+    return chosen
+
+
+def _has_disk(image: Image) -> bool:
+    return "disk" in image.outputs
+
+
+def release(
+    session: Session, images: Mapping[str, Image], wanted: Wanted, *, now: int
+) -> list[Published]:
+    """Build `images` and publish each to a directory of its name in the channel.
+
+    `now` is in seconds since 1970, for the key's dates. Raises UsageError when it is not clear
+    where to, or who signs; Error and FetchError as `publish` does, for what it would refuse before
+    anything is built.
+    """
+    project = session.project
+    own = project.definition.project
+    number = parse_number(own.version, own.name)
+    channel = _channel(project, wanted)
+    signer = None if wanted.unsigned else _signer(project, now=now)
+    keep = project.definition.release.keep if wanted.keep is None else wanted.keep
+    if keep < 1:
+        raise UsageError("cannot keep no version: the newest stays", hint="use `--keep 1` or more")
+    for name in images:
+        place = channel.below(name)
+        with open_storage(place, _access()) as storage:
+            check_version(storage, place.text, _id(project, name), number, signer=signer)
+    made = []
+    for name, image in images.items():
+        place = channel.below(name)
+        release = release_of(session, name, image)
+        with open_storage(place, _access()) as storage:
+            made.append(
+                publish(
+                    storage,
+                    place.text,
+                    release,
+                    signer=signer,
+                    keep=keep,
+                    dry_run=wanted.dry_run,
+                    report=session.report,
+                )
+            )
+    return made
+
+
+def release_of(session: Session, name: str, image: Image) -> Release:
+    """Build an image, and describe it as a release."""
+    made = build(session, {name: image}, formats=("disk",))
+    project = session.project
+    version = project.definition.project.version
+    own = _id(project, name)
+    return Release(
+        id=own,
+        version=version,
+        epoch=session.epoch(name),
+        commit=_commit(project.directory),
+        files=tuple(
+            ReleaseFile(
+                name=f"{own}_{version}{Path(one.path).suffix}",
+                path=session.store.blobs.path(one.digest),
+                digest=one.digest,
+                size=one.size,
+            )
+            for one in made
+        ),
+        packages=tuple(
+            ReleasePackage(name=one.name, version=one.version, source=one.source)
+            for one in session.lock.packages_of(name)
+        ),
+    )
+
+
+def _id(project: Project, name: str) -> str:
+    return f"{project.definition.project.name}-{name}"
+
+
+def _channel(project: Project, wanted: Wanted) -> Location:
+    text = wanted.to or project.definition.release.to
+    if text is None:
+        raise UsageError(
+            "cannot tell which channel to publish to",
+            hint='add `to = "s3://releases"` to `[release]`, or use `--to`',
+        )
+    return parse_location(text, Path.cwd() if wanted.to else project.directory)
+
+
+def _signer(project: Project, *, now: int) -> "ReleaseSigner":
+    from osloom.keys.open import open_release
+    from osloom.keys.places import find_place
+
+    place = find_place(project.definition.keys, "release", project.directory)
+    if place is None:
+        raise UsageError(
+            "cannot sign the release: the definition names no key for it",
+            hint="run `osloom keys new` and set `directory` in `[keys]`; `--unsigned` goes without, "
+            "and then anyone who can change the channel can change the devices",
+        )
+    return open_release(place, now=now)
+
+
+def _access() -> Access:
+    given = os.environ.get("NETRC")
+    return Access(netrc=Path(given) if given else Path.home() / ".netrc", service="channel")
+
+
+def _commit(directory: Path) -> str | None:
+    try:
+        return head(directory).name
+    except UsageError:
+        return None

@@ -1,0 +1,103 @@
+"""The disk of an appliance as it is first written to a device: slot A filled, slot B empty.
+
+There is no data partition yet: systemd-repart makes it at the first boot, of what the device has.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from osloom.assemble.appliance.version import Version, plan_version
+from osloom.assemble.disk import finished, make_table
+from osloom.assemble.esp import write_esp
+from osloom.assemble.request import Product, Request
+from osloom.base.digest import Digest, derive_uuid
+from osloom.base.errors import BuildError
+from osloom.base.files import copy_into
+from osloom.engine.step import Job, Output, Step, action
+from osloom.model.appliance import Appliance, Settings, made_partitions
+from osloom.model.size import MIB, parse_size
+from osloom.model.verity import Verity
+
+_QCOW2_SIZE = "4G"
+
+
+@action(version=1)
+def make_appliance(job: Job) -> Mapping[str, Digest]:
+    """The blobs `root`, `hashes`, `root_hash` and `uki` as a disk, raw or qcow2."""
+    blobs = job.store.blobs
+    appliance = msgspec.convert(job.parameters["appliance"], Appliance)
+    _check_esp(appliance, blobs.path(job.digest("uki")).stat().st_size)
+    root_hash = blobs.read(job.digest("root_hash")).decode()
+    partitions = [dict(one) for one in made_partitions(appliance)]
+    ids = Verity(root_hash=root_hash, hashes=b"")
+    for one, identity in zip(partitions[1:3], (ids.data_id, ids.hash_id), strict=True):
+        one |= {"Label": appliance.name, "UUID": str(identity)}
+    size = _whole_size(job.parameters["size"], partitions)
+    seed = derive_uuid("disk", appliance.id)
+    esp, root, hashes, *_ = make_table(job, partitions, seed=seed, size=size)
+    write_esp(job, esp)
+    copy_into(blobs.path(job.digest("root")), root.path, root.offset)
+    copy_into(blobs.path(job.digest("hashes")), hashes.path, hashes.offset)
+    return finished(job, esp.path)
+
+
+def _check_esp(appliance: Appliance, uki: int) -> None:
+    """Two versions have to fit beside the boot loader."""
+    room = parse_size(appliance.disk.esp_size)
+    if 2 * uki + 2 * MIB > room * 9 // 10:
+        raise BuildError(
+            f"cannot fit two UKIs of {-(-uki // MIB)} MiB into an ESP of {room // MIB} MiB",
+            hint="raise `esp-size` in the table `disk`",
+        )
+
+
+def _whole_size(text: str | None, partitions: Sequence[Settings]) -> int | None:
+    """Bytes of the disk that was asked for; None for just what the partitions take."""
+    if text is None:
+        return None
+    size = parse_size(text)
+    needed = sum(int(one["SizeMinBytes"]) for one in partitions) + 2 * MIB
+    if size < needed:
+        raise BuildError(
+            f"cannot make a disk of {size // MIB} MiB: its ESP and slots need {needed // MIB} MiB",
+            hint="raise `size` in the table `disk`, or leave it out",
+        )
+    return size
+
+
+def plan_appliance(request: Request) -> tuple[Product, ...]:
+    version = plan_version(request)
+    disk = plan_disk_of(request, version, request.image.disk.format)
+    return (Product(path=f"{request.name}.{request.image.disk.format}", output=disk),)
+
+
+def plan_disk_of(request: Request, version: Version, kind: str) -> Output:
+    """The disk with one version in it, as `kind`: `raw` or `qcow2`."""
+    appliance, settings = request.appliance, request.image.disk
+    assert appliance is not None
+    step = Step(
+        action=make_appliance,
+        title=f"write {request.name}.{kind}",
+        group=request.name,
+        parameters={
+            "appliance": msgspec.to_builtins(
+                msgspec.structs.replace(
+                    appliance, keep=(), health=(), update=type(appliance.update)()
+                )
+            ),
+            "architecture": request.architecture,
+            "epoch": request.epoch,
+            "format": kind,
+            "name": appliance.name,
+            "size": settings.size or (_QCOW2_SIZE if kind == "qcow2" else None),
+        },
+        inputs={
+            "root": version.root,
+            "hashes": version.hashes,
+            "root_hash": version.root_hash,
+            "uki": version.uki,
+            "tools": request.tools,
+        },
+    )
+    return step.output("file")

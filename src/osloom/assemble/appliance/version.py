@@ -1,0 +1,80 @@
+"""What a version of an appliance consists of: a root, its hashes, and the UKI that trusts them."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from osloom.assemble.filesystem import make_erofs
+from osloom.assemble.request import Request
+from osloom.assemble.uki import plan_uki
+from osloom.base.digest import Digest, derive_uuid, to_hex
+from osloom.base.errors import BuildError
+from osloom.engine.step import Job, Output, Step, action
+from osloom.model.size import MIB
+from osloom.model.verity import make_verity
+
+COMPRESSION = "zstd,3"
+_GRAIN = 4096
+
+
+class Version(msgspec.Struct, frozen=True, kw_only=True):
+    """Each a blob."""
+
+    root: Output
+    """The erofs file system."""
+    hashes: Output
+    """Superblock and hashes of dm-verity."""
+    root_hash: Output
+    """The root hash in hexadecimal digits."""
+    uki: Output
+
+
+@action(version=1)
+def make_root(job: Job) -> Mapping[str, Digest]:
+    """The tree `tree` as `root` with `hashes` and `root_hash`; at most `slot_size` bytes."""
+    blobs = job.store.blobs
+    tree = job.tree()
+    size = make_erofs(job, tree, "root", job.parameters["compression"])
+    most = job.parameters["slot_size"]
+    if size > most:
+        raise BuildError(
+            f"cannot fit the root file system of {-(-size // MIB)} MiB into slots of "
+            f"{most // MIB} MiB",
+            hint="raise `slot-size` in the table `disk` for devices that are still to be made, "
+            "or leave packages out",
+        )
+    root = blobs.add_file(job.work / "root")
+    # Of the content alone: the same root has the same hash wherever it is made.
+    made = make_verity(
+        blobs.chunks(root),
+        salt=bytes.fromhex(to_hex(tree.digest)),
+        identity=derive_uuid("verity", tree.digest),
+    )
+    return {
+        "root": root,
+        "hashes": blobs.add(made.hashes),
+        "root_hash": blobs.add(made.root_hash.encode()),
+    }
+
+
+def plan_version(request: Request) -> Version:
+    assert request.appliance is not None
+    assert request.root is not None
+    made = Step(
+        action=make_root,
+        title=f"write the root of {request.name}",
+        group=request.name,
+        parameters={
+            "compression": request.image.disk.compression or COMPRESSION,
+            "epoch": request.epoch,
+            "slot_size": request.appliance.slot_size,
+        },
+        inputs={"tree": request.root, "tools": request.tools},
+    )
+    root_hash = made.output("root_hash")
+    return Version(
+        root=made.output("root"),
+        hashes=made.output("hashes"),
+        root_hash=root_hash,
+        uki=plan_uki(request, root_hash=root_hash),
+    )

@@ -1,0 +1,130 @@
+"""Keys of releases: OpenPGP, RFC 9580, as far as gpg of Debian knows it (version 4)."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from osloom.base.errors import Error
+from osloom.keys.signer import PASSPHRASE, locked, passphrase, read_key, run_signer
+
+
+class ReleaseSigner(Protocol):
+    """A private OpenPGP key."""
+
+    @property
+    def public(self) -> bytes:
+        """The OpenPGP certificates that devices verify with, armoured or binary."""
+
+    def sign(self, data: bytes) -> bytes:
+        """A detached OpenPGP signature of `data`, binary.
+
+        Raises Error when it cannot be made, or `public` does not verify it.
+        """
+
+
+class FileReleaseSigner:
+    """A private OpenPGP key in a file, as `gpg --export-secret-keys` writes it."""
+
+    def __init__(self, path: Path, public: bytes) -> None:
+        import pysequoia
+
+        self.public = public
+        self._path = path
+        data = read_key(path)
+        try:
+            self._key = pysequoia.Tsk.from_bytes(data)
+        except Exception as error:
+            raise Error(
+                f"cannot read the private key {path}: it is not an OpenPGP one",
+                hint="it begins with `-----BEGIN PGP PRIVATE KEY BLOCK-----`",
+            ) from error
+        own = self._key.extract_certificate().fingerprint
+        if own not in [one.fingerprint for one in certificates(public, name=f"the key of {path}")]:
+            raise Error(
+                f"cannot sign with {path}: its public key is of another private key",
+                hint="keep the two files that were made together",
+            )
+
+    def sign(self, data: bytes) -> bytes:
+        import pysequoia
+
+        try:
+            signer = self._key.signer(passphrase())
+        except Exception as error:
+            if passphrase() is None:
+                raise locked(self._path) from error
+            raise Error(
+                f"cannot sign with {self._path}: {_first_line(error)}",
+                hint=f"is it the passphrase in {PASSPHRASE}?",
+            ) from error
+        mode = pysequoia.SignatureMode.DETACHED
+        made = bytes(pysequoia.sign(signer, data, mode=mode, armor=False))
+        verify(data, made, self.public, who=str(self._path))
+        return made
+
+
+class CommandReleaseSigner:
+    """A program that reads what is to be signed and writes a detached OpenPGP signature."""
+
+    def __init__(self, argv: tuple[str, ...], base: Path, public: bytes) -> None:
+        self.public = public
+        self._argv = argv
+        self._base = base
+
+    def sign(self, data: bytes) -> bytes:
+        import pysequoia
+
+        said = run_signer(self._argv, self._base, data)
+        who = f"`{self._argv[0]}`"
+        try:
+            made = bytes(pysequoia.Sig.from_bytes(said))
+        except Exception as error:
+            raise Error(
+                f"cannot use what {who} wrote: it is not an OpenPGP signature",
+                hint="it has to be a detached one, as `gpg --detach-sign` writes it",
+            ) from error
+        verify(data, made, self.public, who=who)
+        return made
+
+
+def certificates(public: bytes, *, name: str) -> Sequence[Any]:
+    """The OpenPGP certificates in `public`. Raises Error, which calls them `name`."""
+    import pysequoia
+
+    try:
+        found: Sequence[Any] = pysequoia.Cert.split_bytes(public)
+    except Exception as error:
+        raise Error(
+            f"cannot read {name}: {_first_line(error)}",
+            hint="`gpg --export` writes public OpenPGP keys",
+        ) from error
+    if not found or _holds_secrets(public):
+        said = "it holds a private key" if found else "no OpenPGP key is in it"
+        raise Error(f"cannot use {name}: {said}", hint="it has to be the public part")
+    return found
+
+
+def _holds_secrets(data: bytes) -> bool:
+    from pysequoia.packet import PacketPile, Tag
+
+    return any(one.tag in (Tag.SecretKey, Tag.SecretSubkey) for one in PacketPile.from_bytes(data))
+
+
+def verify(data: bytes, signature: bytes, public: bytes, *, who: str) -> None:
+    """Raises Error when none of the certificates in `public` has signed `data`."""
+    import pysequoia
+
+    known = certificates(public, name=f"the public key of {who}")
+    try:
+        made = pysequoia.Sig.from_bytes(signature)
+        pysequoia.verify(bytes=data, store=lambda _ids: known, signature=made)
+    except Exception as error:
+        raise Error(
+            f"cannot use the signature of {who}: its public key does not verify it "
+            f"({_first_line(error)})",
+            hint="give the public key of the private key that signs",
+        ) from error
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

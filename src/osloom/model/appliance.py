@@ -1,0 +1,155 @@
+"""An appliance: what its versions, its slots and its other partitions are called and measure.
+
+    ESP         systemd-boot and a UKI for each version
+    slot A      root and its dm-verity hashes; the partitions' ids are the root hash's halves
+    slot B      the same, empty until the first update
+    swap, others and data    made by systemd-repart when the device boots first
+
+https://uapi-group.org/specifications/specs/discoverable_partitions_specification/, repart.d(5)
+"""
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from osloom.base.digest import derive_uuid
+from osloom.model.disk import Disk
+from osloom.model.size import parse_size, whole_mib
+from osloom.model.update import Health, Update
+from osloom.model.verity import hash_partition_size
+
+ETC = "lib/osloom/etc"
+"""Where on the data partition is what a device has changed of /etc: `upper` and `work`."""
+
+ARCHITECTURES = {"amd64": "x86-64", "arm64": "arm64"}
+"""As systemd names what Debian does, ConditionArchitecture= of systemd.unit(5)."""
+
+Settings = dict[str, str]
+"""Of one partition: the section [Partition] of repart.d(5)."""
+
+
+class Appliance(msgspec.Struct, frozen=True, kw_only=True):
+    """One appliance in one version."""
+
+    id: str
+    """IMAGE_ID of os-release(5); names releases and partitions."""
+    version: str
+    architecture: str
+    epoch: int
+    keep: tuple[str, ...] = ()
+    """What of documentation and translations stays."""
+    disk: Disk = Disk()
+    update: Update = Update()
+    health: tuple[Health, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Of the version's files and partitions."""
+        return f"{self.id}_{self.version}"
+
+    @property
+    def data_id(self) -> str:
+        """Of the data partition: the same in every version."""
+        return str(derive_uuid("partition", "data", self.id))
+
+    @property
+    def slot_size(self) -> int:
+        """Bytes of a slot's root, in whole MiB."""
+        return whole_mib(parse_size(self.disk.slot_size))
+
+    @property
+    def hash_size(self) -> int:
+        """Bytes of the partition with a slot's hashes, in whole MiB."""
+        return whole_mib(hash_partition_size(self.slot_size))
+
+    @property
+    def root_type(self) -> str:
+        """Of a slot's root partition, as repart.d(5) and sysupdate.d(5) name it."""
+        return f"root-{ARCHITECTURES[self.architecture]}"
+
+    @property
+    def hash_type(self) -> str:
+        """Of the partition with a slot's hashes."""
+        return f"{self.root_type}-verity"
+
+    def partition_id(self, name: str) -> str:
+        """Of one of the definition's own partitions, or of one that the disk is made with."""
+        return str(derive_uuid("partition", name, self.id))
+
+
+def made_partitions(appliance: Appliance) -> Sequence[Settings]:
+    """The partitions that the disk is made with, both slots still empty."""
+    slot = [
+        {"Type": appliance.root_type, "Label": "_empty", **exactly(appliance.slot_size)},
+        {"Type": appliance.hash_type, "Label": "_empty", **exactly(appliance.hash_size)},
+    ]
+    esp = {"Type": "esp", "Label": "esp", **exactly(parse_size(appliance.disk.esp_size))}
+    names = ("/esp", "/root-a", "/hashes-a", "/root-b", "/hashes-b")
+    return [
+        {**one, "UUID": appliance.partition_id(name)}
+        for name, one in zip(names, (esp, *slot, *slot), strict=True)
+    ]
+
+
+def device_partitions(appliance: Appliance) -> Sequence[Settings]:
+    """All partitions of a device, for its own systemd-repart.
+
+    Those that are there are found by their types, in order; they keep their ids and labels.
+    """
+    there = [
+        {key: value for key, value in one.items() if key not in ("Label", "UUID")}
+        for one in made_partitions(appliance)
+    ]
+    disk = appliance.disk
+    more: list[Settings] = []
+    if disk.swap is not None:
+        size = exactly(parse_size(disk.swap))
+        more.append({"Type": "swap", "Label": "swap", "Format": "swap", **size})
+    for name, one in disk.partition.items():
+        more.append(
+            {
+                "Type": "linux-generic",
+                "Label": name,
+                "UUID": appliance.partition_id(name),
+                **({} if one.filesystem == "none" else {"Format": one.filesystem}),
+                **({} if one.keep else {"FactoryReset": "yes"}),
+                **exactly(parse_size(one.size)),
+            }
+        )
+    data = {
+        "Type": "linux-generic",
+        "Label": "data",
+        "UUID": appliance.data_id,
+        "Format": disk.data.filesystem,
+        "MakeDirectories": f"/{ETC}/upper /{ETC}/work",
+        "FactoryReset": "yes",
+        "GrowFileSystem": "yes",
+        "SizeMinBytes": str(parse_size(disk.data.minimum_size)),
+    }
+    return [*there, *more, data]
+
+
+def repart_files(partitions: Sequence[Settings]) -> Mapping[str, str]:
+    """Definition files for systemd-repart, by name; they are read in the names' order."""
+    return {
+        f"{number:02}-{one.get('Label', one['Type']).lstrip('_')}.conf": "[Partition]\n"
+        + "".join(f"{key}={value}\n" for key, value in one.items())
+        for number, one in enumerate(partitions, 10)
+    }
+
+
+def fstab(appliance: Appliance) -> str:
+    """fstab(5) of the device; /var is mounted before the system itself starts."""
+    kind = appliance.disk.data.filesystem
+    options = "x-initrd.mount,x-systemd.growfs,noatime"
+    lines = [f"PARTUUID={appliance.data_id} /var {kind} {options} 0 2"]
+    for name, one in appliance.disk.partition.items():
+        if one.mount is not None:
+            identity = appliance.partition_id(name)
+            lines.append(f"PARTUUID={identity} {one.mount} {one.filesystem} noatime,nofail 0 2")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def exactly(size: int) -> Settings:
+    """A partition of `size` bytes, neither smaller nor larger."""
+    return {"SizeMinBytes": str(size), "SizeMaxBytes": str(size)}

@@ -1,0 +1,159 @@
+"""Authenticode: the digest and the signatures of a PE file, which every EFI program is.
+
+Windows Authenticode Portable Executable Signature Format, 2008; PE Format, section "Attribute
+certificate table"; UEFI Specification, section 32.2.4. The files are hostile input.
+"""
+
+import hashlib
+import struct
+from collections.abc import Iterator
+
+import msgspec
+
+from osloom.base.errors import Error
+from osloom.model import cms
+from osloom.model.der import element, explicit, identifier, octets, sequence
+
+_INDIRECT_DATA = "1.3.6.1.4.1.311.2.1.4"
+_OBSOLETE = explicit(2, element(0x80, "<<<Obsolete>>>".encode("utf-16-be")))
+_PE_IMAGE_DATA = sequence(
+    identifier("1.3.6.1.4.1.311.2.1.15"),
+    sequence(element(0x03, b"\x00"), explicit(0, _OBSOLETE)),
+)
+_REVISION = 0x0200
+_PKCS_SIGNED_DATA = 0x0002
+_SECURITY = 4
+"""Which data directory has the place of the certificate table."""
+_PIECE = 1 << 20
+
+
+class _Layout(msgspec.Struct, frozen=True, kw_only=True):
+    """Offsets in bytes from the start of the file."""
+
+    checksum: int
+    directory: int
+    """Of the entry that has the place of the certificate table."""
+    end: int
+    """Of what is hashed: here the certificate table begins, or the file ends."""
+
+
+def sign(image: bytes, signer: cms.Certificate, sign_raw: cms.Sign) -> bytes:
+    """`image` with one more signature; those that it has stay.
+
+    Raises Error when it is not a whole PE file.
+    """
+    layout = _parse(image)
+    old = image[layout.end :]
+    tuple(_entries(old))
+    old += bytes(-len(old) % 8)
+    body = image[: layout.end] + bytes(-layout.end % 8)
+    content = _PE_IMAGE_DATA + sequence(cms.SHA256, octets(_hash(body, layout)))
+    message = cms.wrapped(cms.enveloped(_INDIRECT_DATA, content, signer, sign_raw))
+    head = struct.pack("<IHH", 8 + len(message), _REVISION, _PKCS_SIGNED_DATA)
+    table = old + head + message + bytes(-len(message) % 8)
+    signed = bytearray(body + table)
+    struct.pack_into("<II", signed, layout.directory, len(body), len(table))
+    struct.pack_into("<I", signed, layout.checksum, 0)
+    struct.pack_into("<I", signed, layout.checksum, _checksum(signed))
+    return bytes(signed)
+
+
+def digest(image: bytes) -> bytes:
+    """The SHA-256 digest that signatures of the PE file are of. Raises Error as `sign`."""
+    layout = _parse(image)
+    return _hash(image[: layout.end] + bytes(-layout.end % 8), layout)
+
+
+def signatures(image: bytes) -> tuple[bytes, ...]:
+    """The PKCS#7 messages of the PE file in DER, in their order; nothing is verified."""
+    return tuple(_entries(image[_parse(image).end :]))
+
+
+def _entries(table: bytes) -> Iterator[bytes]:
+    position = 0
+    while position < len(table):
+        if len(table) - position < 8:
+            raise _damaged("its certificate table is cut off")
+        length, _revision, kind = struct.unpack_from("<IHH", table, position)
+        if length < 8 or position + length > len(table):
+            raise _damaged("an entry of its certificate table has an impossible length")
+        if kind == _PKCS_SIGNED_DATA:
+            yield table[position + 8 : position + length]
+        position += length + -length % 8
+
+
+def _hash(body: bytes, layout: _Layout) -> bytes:
+    found = hashlib.sha256(memoryview(body)[: layout.checksum])
+    found.update(memoryview(body)[layout.checksum + 4 : layout.directory])
+    found.update(memoryview(body)[layout.directory + 8 :])
+    return found.digest()
+
+
+def _checksum(image: bytearray) -> int:
+    """The file's 16-bit words added with their carries, and its length; as CheckSumMappedFile.
+
+    Adding carries back in is arithmetic modulo 65535, and whole pieces are numbers.
+    """
+    pieces = (image[place : place + _PIECE] for place in range(0, len(image), _PIECE))
+    total = sum(int.from_bytes(piece, "little") % 0xFFFF for piece in pieces) % 0xFFFF
+    return (total or 0xFFFF) + len(image)
+
+
+def _parse(image: bytes) -> _Layout:
+    try:
+        return _read(image)
+    except struct.error as error:
+        raise _damaged("its headers are cut off") from error
+
+
+def _read(image: bytes) -> _Layout:
+    if image[:2] != b"MZ":
+        raise _damaged("it does not begin with `MZ`")
+    (header,) = struct.unpack_from("<I", image, 0x3C)
+    if image[header : header + 4] != b"PE\0\0":
+        raise _damaged("it has no PE header")
+    sections, options = struct.unpack_from("<xxH12xH", image, header + 4)
+    optional = header + 24
+    (magic,) = struct.unpack_from("<H", image, optional)
+    if magic not in (0x10B, 0x20B):
+        raise _damaged(f"it is of the unknown kind {magic:#x}")
+    directories = optional + (96 if magic == 0x10B else 112)
+    (headers_size,) = struct.unpack_from("<I", image, optional + 60)
+    (count,) = struct.unpack_from("<I", image, directories - 4)
+    directory = directories + 8 * _SECURITY
+    if count <= _SECURITY or directory + 8 > optional + options:
+        raise _damaged("it has no room for the place of a signature")
+    if optional + options + 40 * sections > headers_size:
+        raise _damaged("its sections are described outside its headers")
+    place, size = struct.unpack_from("<II", image, directory)
+    end = place if place or size else len(image)
+    if end + size != len(image) or (size and end % 8):
+        raise _damaged("its certificate table is not at its end")
+    raw = [
+        struct.unpack_from("<II", image, optional + options + 40 * number + 16)
+        for number in range(sections)
+    ]
+    _check_sections(raw, headers_size, end)
+    return _Layout(checksum=optional + 64, directory=directory, end=end)
+
+
+def _check_sections(raw: list[tuple[int, int]], headers_size: int, end: int) -> None:
+    """Sections (bytes, place) lie one behind the other, so that the file in its order is hashed.
+
+    Firmware hashes section by section: where there are gaps, what lies in them is not signed.
+    """
+    position = headers_size
+    for size, place in sorted(raw, key=lambda one: one[1]):
+        if size == 0:
+            continue
+        if place != position:
+            raise _damaged(f"its sections leave a gap or overlap at byte {min(place, position)}")
+        position = place + size
+    if position > end:
+        raise _damaged(f"it is cut off: {end} bytes of {position}")
+
+
+def _damaged(cause: str) -> Error:
+    return Error(
+        f"cannot read the EFI program: {cause}", hint="make it again: it is not a whole PE file"
+    )

@@ -1,0 +1,63 @@
+"""Disks, as the definition says them: one that is written to, or slots for versions."""
+
+from typing import Literal
+
+from osloom.model.providers import Table
+from osloom.model.values import AbsolutePath, Name, Size
+
+
+class Data(Table, frozen=True, kw_only=True):
+    """The partition of an appliance that holds what is written: /var, and what /etc has changed."""
+
+    filesystem: Literal["ext4", "btrfs"] = "ext4"
+    """Made at the first boot, over what the disk has left."""
+    minimum_size: Size = "256M"
+    """What the disk has to have left for it."""
+
+
+class Partition(Table, frozen=True, kw_only=True):
+    """One more partition of an appliance, made at the first boot."""
+
+    size: Size
+    """Of the partition."""
+    filesystem: Literal["ext4", "btrfs", "none"] = "ext4"
+    """What it is made with; `none` leaves it empty."""
+    mount: AbsolutePath | None = None
+    """Where the system finds it; nowhere by default."""
+    keep: bool = False
+    """It outlives a factory reset."""
+
+
+class Disk(Table, frozen=True, kw_only=True):
+    """A bootable disk: GPT, an ESP with systemd-boot and a UKI, and a root partition."""
+
+    layout: Literal["plain", "appliance"] = "plain"
+    """`appliance` has two slots for versions of a root that is verified and never written to, and
+    a data partition."""
+    format: Literal["raw", "qcow2"] = "raw"
+    """Of the file."""
+    filesystem: Literal["ext4", "erofs", "btrfs"] = "ext4"
+    """Of the root partition; with erofs, what the system writes is forgotten when it ends. An
+    appliance's is always erofs."""
+    size: Size | None = None
+    """Of the root partition; what the content needs and 20 % by default. Of an appliance the size
+    of the disk, by default what its slots need, and 4G for qcow2."""
+    esp_size: Size = "256M"
+    """Of the EFI system partition."""
+    compression: str | None = None
+    """Of erofs: `lz4`, `lz4hc,12`, `zstd,9` …; of btrfs: `zstd`, `zstd,9`; none by default, in an
+    appliance `zstd,3`."""
+    slot_size: Size = "512M"
+    """Of each of an appliance's two root partitions: it never changes on a device, so leave room
+    for later versions."""
+    swap: Size | None = None
+    """Of an appliance's swap partition; none by default."""
+    data: Data = Data()
+    """The data partition of an appliance."""
+    partition: dict[Name, Partition] = {}
+    """More partitions of an appliance, by their labels."""
+
+    @property
+    def is_appliance(self) -> bool:
+        """Whether it has two slots."""
+        return self.layout == "appliance"

@@ -1,0 +1,95 @@
+"""A channel as it is: what it holds by its SHA256SUMS, and who says so."""
+
+import hashlib
+from typing import Protocol
+
+import msgspec
+
+from osloom.base.errors import Error, FetchError
+from osloom.fetch.storage.storage import Storage
+from osloom.keys.openpgp import verify
+from osloom.release.checksums import MOST, SIGNATURE, SUMS, Sums, parse_sums
+
+_MOST_SIGNATURE = 1 << 20
+SUMS_KIND = "text/plain"
+
+
+class Signing(Protocol):
+    """The key of releases; see `keys.openpgp.ReleaseSigner`."""
+
+    @property
+    def public(self) -> bytes:
+        """OpenPGP certificates."""
+
+    def sign(self, data: bytes) -> bytes:
+        """A detached, binary OpenPGP signature. Raises Error."""
+
+
+class Current(msgspec.Struct, frozen=True, kw_only=True):
+    """What a channel holds before a release."""
+
+    sums: Sums = {}
+    text: bytes | None = None
+    """Of SHA256SUMS; None where there is none."""
+    signature: bytes | None = None
+    """Of SHA256SUMS.gpg, whatever it signs."""
+
+    @property
+    def signature_name(self) -> str | None:
+        return None if self.text is None else signature_name(self.text)
+
+
+def signature_name(text: bytes) -> str:
+    """Where the signature of one SHA256SUMS is, too: from there it is read when a publish ended
+    between the one file and the other."""
+    return f"{SUMS}-{hashlib.sha256(text).hexdigest()[:16]}.gpg"
+
+
+def load_channel(storage: Storage, where: str, signer: Signing | None) -> Current:
+    """What the channel at `where` holds, which the release's key has signed.
+
+    Raises FetchError where somebody else may have written it, and where it is signed and `signer`
+    is None, or the other way round.
+    """
+    text = storage.read(SUMS, limit=MOST)
+    signature = storage.read(SIGNATURE, limit=_MOST_SIGNATURE)
+    if signer is None and signature is not None:
+        raise FetchError(
+            f"cannot publish to {where} without a signature: it is signed, and its devices would "
+            "refuse what is not",
+            hint="name the release's key in `[keys]`, and leave `--unsigned` out",
+        )
+    if text is None:
+        # At most a signature that came before what it signs: nothing has been released here.
+        return Current(signature=signature)
+    if signer is not None:
+        _check(storage, where, text, signature, signer)
+    return Current(sums=parse_sums(text, where=f"{where}/{SUMS}"), text=text, signature=signature)
+
+
+def _check(
+    storage: Storage, where: str, text: bytes, signature: bytes | None, signer: Signing
+) -> None:
+    if signature is None:
+        raise FetchError(
+            f"cannot publish to {where}: what it holds is not signed, and anyone may have put it "
+            "there",
+            hint="publish to an empty channel, or go on without a signature: `--unsigned`",
+        )
+    if _is_signed(text, signature, signer):
+        return
+    other = storage.read(signature_name(text), limit=_MOST_SIGNATURE)
+    if other is None or not _is_signed(text, other, signer):
+        raise FetchError(
+            f"cannot trust {where}: the release's key has not signed its {SUMS}",
+            hint="somebody has changed it, or another key is named in `[keys]`; "
+            "an empty channel begins anew",
+        )
+
+
+def _is_signed(text: bytes, signature: bytes, signer: Signing) -> bool:
+    try:
+        verify(text, signature, signer.public, who="the channel")
+    except Error:
+        return False
+    return True

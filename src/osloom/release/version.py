@@ -1,0 +1,94 @@
+"""One version of an image as it is published: its files, and what they are."""
+
+import re
+from pathlib import Path
+
+import msgspec
+
+from osloom.base.digest import Digest, digest_bytes, to_hex
+from osloom.base.errors import UsageError
+
+_NUMBER = re.compile(r"[1-9][0-9]{0,17}")
+
+
+class ReleaseFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A file of a release."""
+
+    name: str
+    """As devices see it: `edge-gateway_7.efi`."""
+    path: Path
+    """Where it is on this machine."""
+    digest: Digest
+    size: int
+    """Bytes."""
+
+
+class ReleasePackage(msgspec.Struct, frozen=True, kw_only=True):
+    """A package that is in the image."""
+
+    name: str
+    version: str
+    source: str
+    """The source package."""
+
+
+class Release(msgspec.Struct, frozen=True, kw_only=True):
+    """All of one version."""
+
+    id: str
+    """IMAGE_ID of os-release: `PROJECT-IMAGE`."""
+    version: str
+    """IMAGE_VERSION: a whole number from 1 on."""
+    epoch: int
+    """SOURCE_DATE_EPOCH, seconds since 1970."""
+    commit: str | None = None
+    """Of the definition's repository."""
+    files: tuple[ReleaseFile, ...]
+    packages: tuple[ReleasePackage, ...] = ()
+
+    @property
+    def number(self) -> int:
+        """The version. Raises UsageError when it is none."""
+        return parse_number(self.version, self.id)
+
+    @property
+    def manifest_name(self) -> str:
+        return f"{self.id}_{self.version}.json"
+
+    def manifest(self) -> bytes:
+        """What people and programs may want to know of it, as JSON; the same for the same release.
+
+        `id`, `version`, `epoch`, `commit`, `size` (bytes of all files), `files` (`name`, `size`,
+        `sha256`) and `packages` (`name`, `version`, `source`), both in the order of names.
+        """
+        described = {
+            "id": self.id,
+            "version": self.version,
+            "epoch": self.epoch,
+            "commit": self.commit,
+            "size": sum(file.size for file in self.files),
+            "files": [
+                {"name": file.name, "size": file.size, "sha256": to_hex(file.digest)}
+                for file in sorted(self.files, key=lambda file: file.name)
+            ],
+            "packages": [
+                {"name": one.name, "version": one.version, "source": one.source}
+                for one in sorted(self.packages, key=lambda one: (one.name, one.version))
+            ],
+        }
+        return msgspec.json.format(msgspec.json.encode(described), indent=2) + b"\n"
+
+    def sums(self) -> dict[str, Digest]:
+        """The digests of its files and of its manifest, by name."""
+        named = {file.name: file.digest for file in self.files}
+        return {**named, self.manifest_name: digest_bytes(self.manifest())}
+
+
+def parse_number(version: str, own: str) -> int:
+    """The version of `own` as a number. Raises UsageError when it is none from 1 on."""
+    if not _NUMBER.fullmatch(version):
+        raise UsageError(
+            f"cannot release `{own}` as version `{version}`: it is not a whole number from 1 on",
+            hint='set `version = "1"` in `[project]`, and one more for every release',
+        )
+    return int(version)
