@@ -17,12 +17,11 @@ from osloom.compose.application.unrun import best_alternatives, read_scripts, sc
 from osloom.compose.control import Control
 from osloom.engine.step import Job, Output, Step, action
 from osloom.model.changeset import difference
+from osloom.model.extension import PLACES
 from osloom.model.lock import Package
 from osloom.model.tree import Node, Tree
 from osloom.store.blobs import Blobs
 
-PLACES = {"sysext": ("usr", "opt"), "confext": ("etc",)}
-"""The directories that are merged, by the kind of extension."""
 _UNITS = "usr/lib/systemd/system/"
 _RELEASES = ("etc/os-release", "usr/lib/os-release")
 _MEND = "do it in the image that is extended, or in a unit"

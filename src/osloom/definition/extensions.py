@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping
 from osloom.base.errors import nearest
 from osloom.definition.check import Mistake, Path
 from osloom.model.definition import Definition, Image, Systemd
-from osloom.model.extension import EXTENSIONS
+from osloom.model.extension import EXTENSIONS, PLACES
 
-_PLACES = {"usr": "sysext", "opt": "sysext", "etc": "confext"}
+_HOLDERS = {place: kind for kind, places in PLACES.items() for place in places}
 """The output that holds what is below each directory of the root."""
 _ELSEWHERE = {
     "hostname": "say it in the image that is extended",
@@ -114,13 +114,13 @@ def _check_units(image: Image, path: Path) -> Iterator[Mistake]:
 def _check_place(place: str, image: Image, path: Path) -> Iterator[Mistake]:
     plain = posixpath.normpath(place).strip("/")
     top = plain.partition("/")[0]
-    holder = _PLACES.get(top)
+    holder = _HOLDERS.get(top)
     if holder in image.outputs:
         if plain in ("usr/lib/os-release", "etc/os-release"):
             said = f"`{place}` would take the place of the system's own"
             yield Mistake(path, said, "leave it out: what the extension is of is written anyway")
         return
-    held = [f"/{one}" for one, kind in _PLACES.items() if kind in image.outputs]
+    held = [f"/{one}" for one, kind in _HOLDERS.items() if kind in image.outputs]
     said = f"`{place}` would not be seen: only what is below {' or '.join(held)} is merged"
     hint = f"put it below {' or '.join(held)}"
     if holder is not None:

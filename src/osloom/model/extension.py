@@ -1,10 +1,14 @@
 """Extensions, as a definition says them."""
 
+from collections.abc import Mapping
+
 from osloom.model.providers import Table
 from osloom.model.values import Word
 
-EXTENSIONS = frozenset(("sysext", "confext"))
-"""Outputs that are merged into a system, systemd-sysext(8)."""
+PLACES: Mapping[str, tuple[str, ...]] = {"sysext": ("usr", "opt"), "confext": ("etc",)}
+"""The directories of the root that are merged, by the kind of extension; systemd-sysext(8)."""
+EXTENSIONS = frozenset(PLACES)
+"""The outputs that are extensions."""
 
 
 class Extension(Table, frozen=True, kw_only=True):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from osloom.assemble.extension import extension_tree, parse_release
+from osloom.assemble.extension import Settings, extension_tree, parse_release
 from osloom.base.errors import BuildError
 from osloom.model.tree import Node, Tree, with_parents
 from osloom.store.store import Store
@@ -24,17 +24,9 @@ def file(store: Store, text: str) -> Node:
 
 
 def made(store: Store, nodes: dict[str, Node], release: bytes = DEBIAN, **more: object) -> Tree:
-    parameters = {
-        "kind": "sysext",
-        "name": "x",
-        "version": "7",
-        "epoch": EPOCH,
-        "architecture": "amd64",
-        "level": None,
-        "enable": [],
-        **more,
-    }
-    return extension_tree(with_parents(nodes, mtime=1), store.blobs, parameters, release)
+    plain = {"kind": "sysext", "name": "x", "version": "7", "architecture": "amd64"}
+    settings = Settings(**{**plain, "epoch": EPOCH, **more})  # type: ignore[arg-type]
+    return extension_tree(with_parents(nodes, mtime=1), store.blobs, settings, release)
 
 
 def text(store: Store, tree: Tree, path: str) -> str:
@@ -76,7 +68,7 @@ def test_units_are_upheld_by_their_targets(store: Store) -> None:
     unit = "[Service]\nExecStart=/x\n[Install]\nWantedBy=basic.target multi-user.target\n"
     other = "usr/lib/systemd/system/other.socket"
     nodes = {UNIT: file(store, unit), other: file(store, "[Socket]\n")}
-    tree = made(store, nodes, enable=["app.service", "other.socket"])
+    tree = made(store, nodes, enable=("app.service", "other.socket"))
     place = "usr/lib/systemd/system/{}.d/50-x.conf"
     assert text(store, tree, place.format("basic.target")) == "[Unit]\nUpholds=app.service\n"
     assert text(store, tree, place.format("multi-user.target")) == (
@@ -85,7 +77,7 @@ def test_units_are_upheld_by_their_targets(store: Store) -> None:
     release = text(store, tree, "usr/lib/extension-release.d/extension-release.x")
     assert "EXTENSION_RELOAD_MANAGER=1\n" in release
     with pytest.raises(BuildError) as caught:
-        made(store, nodes, enable=["ap.service"])
+        made(store, nodes, enable=("ap.service",))
     assert (caught.value.message, caught.value.hint) == (
         "cannot start `ap.service`: `x` brings no such unit",
         "did you mean `app.service`?",

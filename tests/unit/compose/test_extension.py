@@ -155,7 +155,7 @@ def test_what_nobody_sees_or_does_is_named(store: Store) -> None:
             " the image that is extended"
         ),
         (
-            "the scripts of `app` did not run: they would run run-something-else; do it in the"
+            "the scripts of `app` did not run: they would run `run-something-else`; do it in the"
             " image that is extended, or in a unit"
         ),
     ]

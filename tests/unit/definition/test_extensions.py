@@ -58,44 +58,44 @@ WRONG = {
     ),
     "a masked unit": (
         EXTENSION + 'systemd.mask = ["a.service"]\n',
-        "6:1 an extension cannot have `mask`: it only adds | say it in the image that is extended",
+        "6:9 an extension cannot have `mask`: it only adds | say it in the image that is extended",
     ),
     "a unit in a confext": (
         '[image.x]\noutputs = ["confext"]\nsystemd.enable = ["a.service"]\n',
-        "5:1 units are started by a `sysext` | add `sysext` to `outputs`",
+        "5:9 units are started by a `sysext` | add `sysext` to `outputs`",
     ),
     "a file in /etc of a sysext": (
         EXTENSION + 'files."/etc/x" = { text = "" }\n',
         (
-            "6:1 `/etc/x` would not be seen: only what is below /usr or /opt is merged"
+            "6:7 `/etc/x` would not be seen: only what is below /usr or /opt is merged"
             " | add `confext` to `outputs`"
         ),
     ),
     "a file in /usr of a confext": (
         '[image.x]\noutputs = ["confext"]\nfiles."/usr/x" = { text = "" }\n',
         (
-            "5:1 `/usr/x` would not be seen: only what is below /etc is merged"
+            "5:7 `/usr/x` would not be seen: only what is below /etc is merged"
             " | add `sysext` to `outputs`"
         ),
     ),
     "a file in /var": (
         EXTENSION + 'files."/var/lib/x" = { directory = true }\n',
         (
-            "6:1 `/var/lib/x` would not be seen: only what is below /usr or /opt is merged"
+            "6:7 `/var/lib/x` would not be seen: only what is below /usr or /opt is merged"
             " | let a file below /usr/lib/tmpfiles.d make it, tmpfiles.d(5)"
         ),
     ),
     "a file elsewhere": (
         EXTENSION + 'files."/srv/x" = { text = "" }\n',
         (
-            "6:1 `/srv/x` would not be seen: only what is below /usr or /opt is merged"
+            "6:7 `/srv/x` would not be seen: only what is below /usr or /opt is merged"
             " | put it below /usr or /opt"
         ),
     ),
     "another os-release": (
         EXTENSION + 'files."/usr/lib/os-release" = { text = "" }\n',
         (
-            "6:1 `/usr/lib/os-release` would take the place of the system's own"
+            "6:7 `/usr/lib/os-release` would take the place of the system's own"
             " | leave it out: what the extension is of is written anyway"
         ),
     ),
