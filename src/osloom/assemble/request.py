@@ -56,6 +56,10 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     """The image tree: everything in place, normalised, no time later than the epoch."""
     derived: Output | None = None
     """What an application's packages say of how it runs: a model.application.Derived as JSON."""
+    release: Output | None = None
+    """os-release(5) of the image that an extension extends, a blob; empty where there is none."""
+    notes: Output | None = None
+    """What people have to know of an extension, a blob with one sentence a line."""
     debug: Output | None = None
     """The tree of the tools that a debug variant adds."""
     foretold: Output | None = None
