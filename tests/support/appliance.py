@@ -10,6 +10,7 @@ from osloom.engine.tools import Tools
 from support.programs import Programs
 
 PACKAGES = (
+    "bmap-tools",
     "bubblewrap",
     "coreutils",
     "cryptsetup-bin",

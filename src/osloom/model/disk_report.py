@@ -13,11 +13,8 @@ import msgspec
 from osloom.base.errors import Error
 from osloom.model.blocks import Blocks
 from osloom.model.esp import Esp, Uki, read_esp
-from osloom.model.gpt import Partition, parse_gpt
+from osloom.model.gpt import EMPTY, Partition, parse_gpt
 from osloom.model.verity_check import find_damage
-
-EMPTY = "_empty"
-"""Label of a slot that holds no version, sysupdate.d(5)."""
 
 _MAGIC = {
     "btrfs": (65600, b"_BHRfS_M"),
