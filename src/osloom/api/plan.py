@@ -97,6 +97,12 @@ def plan_one(
     return own, products
 
 
+def request_of(session: Session, name: str, image: Image) -> Request:
+    """What the formats are given of one image, for what is made of it beside them."""
+    tools = plan_tools(session.lock.packages_of(TOOLS))
+    return _request(session, name, image, (tools, session.project.definition.debian.suite), name)[0]
+
+
 def _plan_several(
     session: Session, name: str, image: Image, formats: Sequence[str], base: tuple[Output, str]
 ) -> tuple[ImagePlan, list[Planned]]:

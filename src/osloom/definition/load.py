@@ -34,8 +34,8 @@ def find_definition(start: Path) -> Path:
     )
 
 
-def load(path: Path) -> Definition:
-    """The definition in `path`, complete; the files that it names are there."""
+def load(path: Path, *, check_files: bool = True) -> Definition:
+    """The definition in `path`, complete; the files that it names are there, if they are checked."""
     file = _shown(path)
     try:
         data = path.read_bytes()
@@ -44,7 +44,8 @@ def load(path: Path) -> Definition:
         raise DefinitionError(f"cannot find {file}", hint=hint) from error
     except OSError as error:
         raise DefinitionError(f"cannot read {file}: {error.strerror}") from error
-    return parse(_decode(data, file), file=file, directory=path.parent)
+    directory = path.parent if check_files else None
+    return parse(_decode(data, file), file=file, directory=directory)
 
 
 def parse(text: str, *, file: str, directory: Path | None = None) -> Definition:

@@ -13,8 +13,10 @@ from osloom.engine.step import Job, Output, Step, action
 from osloom.model.size import MIB
 from osloom.model.verity import make_verity
 
-COMPRESSION = "zstd,3"
-_GRAIN = 4096
+COMPRESSION = "lz4"
+"""Of a system of 150 MB a tenth larger than with zstd, made in a tenth of the time."""
+_CLUSTERS = ("-C65536", "-Eztailpacking")
+"""Bytes that are compressed as one; ends of files beside their inodes."""
 
 
 class Version(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,7 +36,7 @@ def make_root(job: Job) -> Mapping[str, Digest]:
     """The tree `tree` as `root` with `hashes` and `root_hash`; at most `slot_size` bytes."""
     blobs = job.store.blobs
     tree = job.tree()
-    size = make_erofs(job, tree, "root", job.parameters["compression"])
+    size = make_erofs(job, tree, "root", job.parameters["compression"], _CLUSTERS)
     most = job.parameters["slot_size"]
     if size > most:
         raise BuildError(

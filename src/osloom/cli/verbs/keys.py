@@ -93,7 +93,8 @@ def _find_definition(arguments: argparse.Namespace) -> "tuple[Definition, Path] 
         path = arguments.file or find_definition(Path.cwd())
     except DefinitionError:
         return None
-    return load(path), path.parent
+    # Files that it names may be the very keys that are not there yet.
+    return load(path, check_files=False), path.parent
 
 
 def _print(report: "KeyReport") -> None:
