@@ -24,6 +24,7 @@ PACKAGES = (
     "systemd-boot-efi",
     "systemd-repart",
     "systemd-ukify",
+    "zstd",
 )
 ID = "edge-gateway"
 _STUB = "/usr/lib/systemd/boot/efi/systemd-bootx64.efi"
