@@ -50,8 +50,8 @@ def release_files(session: Session, request: Request) -> tuple[ReleaseFile, ...]
     assert request.appliance is not None
     planned = plan_release(request, plan_version(request))
     version = planned.version
-    wanted = (version.root_hash, version.root, version.hashes, version.uki, planned.disk)
-    root_hash, *made = session.make(wanted)
+    wanted = (version.root, version.hashes, version.uki, planned.disk, planned.block_map)
+    root_hash, *made = session.make((version.root_hash, *wanted))
     ids = Verity(root_hash=session.store.blobs.read(root_hash).decode(), hashes=b"")
     name = request.appliance.name
     names = (
@@ -59,6 +59,7 @@ def release_files(session: Session, request: Request) -> tuple[ReleaseFile, ...]
         f"{name}_{ids.hash_id}.verity",
         f"{name}.efi",
         f"{name}.raw.zst",
+        f"{name}.raw.bmap",
     )
     return tuple(
         ReleaseFile(name=one, path=path, digest=digest, size=path.stat().st_size)
