@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 
-from osloom.api.appliance import appliance_of, release_keyring
+from osloom.api.appliance import appliance_of, release_keyring, secure_boot_of
 from osloom.api.requests import (
     COMPRESSORS,
     EMULATOR,
@@ -243,6 +243,7 @@ def _assembly(
     return Request(
         name=_plain(name),
         appliance=appliance,
+        secure_boot=secure_boot_of(session) if appliance else None,
         root=root,
         project=definition.project,
         image=image,

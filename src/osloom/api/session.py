@@ -2,7 +2,7 @@
 
 import copy
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -22,6 +22,7 @@ from osloom.engine.build import Builder
 from osloom.engine.decoder import find_decoder
 from osloom.engine.executor import LocalExecutor
 from osloom.engine.step import Output
+from osloom.keys.signer import Signer
 from osloom.model.definition import Definition, Image
 from osloom.model.lock import Lock, LockedImage
 from osloom.store.store import Store
@@ -35,7 +36,9 @@ class Session:
         self.lock = lock
         self.store = store
         self.report = report
-        self._executor = LocalExecutor(store, decoder=self._find_decoder)
+        self.signers: dict[str, Callable[[], Signer]] = {}
+        """What steps sign with (`engine.step.Signers`); who plans them adds to it."""
+        self._executor = LocalExecutor(store, decoder=self._find_decoder, signers=self.signers)
         self.builder = Builder(store, self._executor, report)
 
     def __enter__(self) -> "Session":

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from osloom.api.cases import make_case
-from osloom.api.scenarios import updates
+from osloom.api.scenarios import power, refusals, updates
 from osloom.api.scenarios.device import Device
 from osloom.api.scenarios.trial import Trial, trial
 from osloom.api.session import Session
@@ -22,7 +22,15 @@ SCENARIOS: Mapping[str, Scenario] = {
     "panic": updates.broken_panic,
     "health": updates.broken_health,
     "hang": updates.broken_hang,
+    "forged": refusals.forged,
+    "checksum": refusals.wrong_checksum,
+    "truncated": refusals.truncated,
+    "downgrade": refusals.downgrade,
+    "power-cuts": power.power_cuts,
+    "flipped-bit": power.flipped_bit,
+    "full": power.full_data,
     "factory-reset": updates.factory_reset,
+    "many": power.many,
 }
 
 

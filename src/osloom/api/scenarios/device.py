@@ -80,6 +80,10 @@ class Device:
         with contextlib.suppress(RebootError, BuildError):
             self.run(f"systemd-run --no-block --quiet sh -c '{command}'", timeout=60)
 
+    def update(self) -> None:
+        """Have it look for a newer version; it starts that by itself."""
+        self.send("systemctl start --no-block osloom-update.service")
+
     def reboot(self) -> str:
         assert self._agent is not None
         return self._agent.reboot(BOOT)

@@ -5,6 +5,8 @@ and published into a directory that lasts as long as the trial.
 """
 
 import contextlib
+import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -49,7 +51,7 @@ class Trial:
         """The version that was published last."""
         self._url = f"{url}{name}/"
         self._keys = make_keys(work / "keys", name="trial", now=now)
-        self._now = now
+        self.now = now
 
     @property
     def channel(self) -> Path:
@@ -69,16 +71,24 @@ class Trial:
 
     def publish(self, change: Change | None = None) -> int:
         """Release one more version, with a change to the image; gives its number."""
+        if self.newest:
+            kept = self.saved(self.newest)
+            shutil.rmtree(kept, ignore_errors=True)
+            shutil.copytree(self.channel, kept, symlinks=True, copy_function=os.link)
         self.newest += 1
         version = self.newest
         self.note(f"release version {version}")
         release(
             self._session(version, change),
             {self.name: self.image(change)},
-            Wanted(to=str(self.work / _DIRECTORY_NAME)),
-            now=self._now,
+            Wanted(to=str(self.work / _DIRECTORY_NAME), whole=False),
+            now=self.now,
         )
         return version
+
+    def saved(self, version: int) -> Path:
+        """The channel as it was when `version` was the newest."""
+        return self.work / "saved" / str(version)
 
     def disk(self, version: int, path: Path) -> Drive:
         """A device's disk as it is first written, with room for data."""

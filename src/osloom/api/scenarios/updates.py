@@ -10,7 +10,6 @@ from osloom.model.definition import File, Image
 from osloom.model.update import Health
 
 _MARK = "/var/lib/osloom-trial"
-_UPDATE = "systemctl start --no-block osloom-update.service"
 _UNITS = "/usr/lib/systemd/system"
 _BOOTS = 6
 """More than any scenario needs."""
@@ -22,7 +21,7 @@ def update(trial: Trial, device: Device) -> None:
     device.run(f"echo kept >{_MARK}; echo changed-$(cat /etc/hostname) >/etc/hostname; sync")
     version = trial.publish()
     trial.note(f"the device updates itself from {before} to {version}")
-    device.send(_UPDATE)
+    device.update()
     running = device.settled(boots=_BOOTS)
     device.check(running == version, f"version {running} runs, not {version}")
     _check_data(device)
@@ -79,7 +78,7 @@ def _broken(trial: Trial, device: Device, change: Change) -> None:
     device.run(f"echo kept >{_MARK}; echo changed-$(cat /etc/hostname) >/etc/hostname; sync")
     bad = trial.publish(change)
     trial.note(f"the device updates itself from {good} to the broken {bad}")
-    device.send(_UPDATE)
+    device.update()
     running = device.settled(boots=_BOOTS)
     device.check(running == good, f"version {running} runs, not {good}")
     _check_data(device)
