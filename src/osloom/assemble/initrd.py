@@ -4,7 +4,7 @@ An initrd is an image too: files of packages, of which no script has run. What t
 have done and an initrd needs is a short list.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import msgspec
 
