@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -20,9 +19,6 @@ from osloom.keys.signer import CommandSigner, FileSigner, Signer, read_key
 from osloom.keys.token import TokenSigner
 from osloom.model.efi_variable import VARIABLES
 from osloom.model.providers import Keys
-
-if TYPE_CHECKING:
-    from cryptography.x509 import Certificate
 
 
 class SigningKeys(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,11 +72,6 @@ def open_signer(place: Place, *, now: int) -> Signer:
     """A key that has a certificate. Raises Error."""
     certificate = load_certificate(place.public)
     check_dates(certificate, place.public, now=now)
-    return signer_of(place, certificate)
-
-
-def signer_of(place: Place, certificate: "Certificate") -> Signer:
-    """The key at `place`, whose certificate has been checked. Raises Error when they differ."""
     if place.key is not None:
         return FileSigner(place.key, certificate)
     if place.command:
