@@ -1,5 +1,7 @@
 """What of a version is published: what devices fetch, and the whole disk for new ones."""
 
+import os
+
 import msgspec
 
 from osloom.assemble.appliance.disk import plan_disk_of
@@ -8,6 +10,9 @@ from osloom.assemble.compression import compress, programs
 from osloom.assemble.request import Request
 from osloom.base.digest import Digest
 from osloom.engine.step import Job, Output, Step, action
+from osloom.model.blocks import Blocks
+from osloom.model.bmap import make_bmap
+from osloom.model.mapped import mapped_ranges
 
 _LEVEL = 9
 
@@ -18,6 +23,8 @@ class Published(msgspec.Struct, frozen=True, kw_only=True):
     version: Version
     disk: Output
     """The raw disk, zstd."""
+    block_map: Output
+    """Of the raw disk: what of it has to be written to a device (`model.bmap`)."""
 
 
 @action(version=1)
@@ -25,6 +32,19 @@ def compress_disk(job: Job) -> dict[str, Digest]:
     """The blob `file` with zstd."""
     chunks = job.store.blobs.chunks(job.digest("file"))
     return {"file": compress(job, chunks, "zstd", _LEVEL)}
+
+
+@action(version=1)
+def map_disk(job: Job) -> dict[str, Digest]:
+    """The block map of the raw disk `file`."""
+    with job.store.blobs.path(job.digest("file")).open("rb", buffering=0) as file:
+
+        def read(offset: int, size: int) -> bytes:
+            return os.pread(file.fileno(), size, offset)
+
+        disk = Blocks(source=read, size=os.fstat(file.fileno()).st_size)
+        text = make_bmap(disk, mapped_ranges(disk))
+    return {"file": job.store.blobs.add(text.encode())}
 
 
 def plan_release(request: Request, version: Version) -> Published:
@@ -35,4 +55,10 @@ def plan_release(request: Request, version: Version) -> Published:
         group=request.name,
         inputs={"file": raw, **programs("zstd", request.compressors)},
     )
-    return Published(version=version, disk=packed.output("file"))
+    mapped = Step(
+        action=map_disk,
+        title=f"map the disk of {request.name}",
+        group=request.name,
+        inputs={"file": raw},
+    )
+    return Published(version=version, disk=packed.output("file"), block_map=mapped.output("file"))
