@@ -18,7 +18,7 @@ name = "edge"
 version = "7"
 
 [image.gateway]
-packages = ["systemd-sysv", "udev", "dbus", "linux-image-cloud-amd64", "libcryptsetup12"]
+packages = ["systemd-sysv", "udev", "dbus", "linux-image-cloud-amd64", "libcryptsetup12", "systemd-container"]
 outputs = ["disk"]
 systemd = { enable = ["systemd-sysext.service", "systemd-confext.service"] }
 
@@ -36,7 +36,7 @@ systemd = { enable = ["trace.service"] }
 
 [image.tracing.files]
 "/etc/greeting" = { text = "of the extension\\n" }
-"/opt/trace/say" = { text = "#!/bin/sh\\necho traced\\n", mode = "0755" }
+"/opt/trace/say" = { text = "#!/bin/sh\\necho traced\\n", mode = "0755", group = "messagebus" }
 
 [image.tracing.files."/usr/lib/systemd/system/trace.service"]
 text = '''
@@ -71,7 +71,8 @@ def machine(edge: Workshop, store: Path) -> Iterator[Booted]:
     # Once as updates put it there, and once as a person does.
     for place, name in (("extensions/tracing.sysext.raw.v", "sysext"), ("confexts", "confext")):
         (directory / "content" / place).mkdir(parents=True)
-        shutil.copy(made / f"tracing_7.{name}.raw", directory / "content" / place)
+        for suffix in ("raw", "roothash"):
+            shutil.copy(made / f"tracing_7.{name}.{suffix}", directory / "content" / place)
     disk = empty_disk(directory / "machine.raw", programs, "machine", directory / "content")
     with booted(directory, store, "gateway", disk) as found:
         assert found.state == "running", found.check("systemctl --failed --no-pager")
