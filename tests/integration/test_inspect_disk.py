@@ -14,29 +14,9 @@ from osloom.model.blocks import Blocks
 from osloom.model.disk_report import read_disk
 from osloom.model.gpt import TYPES, parse_gpt
 from osloom.model.qcow2 import open_qcow2
-from support.appliance import ID, PACKAGES, Bench, copied, flip
+from support.appliance import ID, PACKAGES, Bench, Made, copied, flip
 from support.cli import osloom
 from support.programs import Programs
-
-
-class Made:
-    """Slot A has version 7 and slot B version 10, which is on trial; 9 is on the ESP only."""
-
-    def __init__(self, bench: Bench) -> None:
-        self.bench = bench
-        self.seven, self.ten = bench.version(7), bench.version(10)
-        bench.version(9)
-        self.disk = bench.disk("disk.raw", {"7": self.seven, "10": self.ten})
-        (bench.work / "loader.conf").write_text(f"timeout 0\ndefault {ID}_*\n")
-        bench.fill_esp(
-            self.disk,
-            {
-                f"EFI/Linux/{ID}_7.efi": "7.efi",
-                f"EFI/Linux/{ID}_10+2-1.efi": "10.efi",
-                f"EFI/Linux/{ID}_9+0-3.efi": "9.efi",
-                "loader/loader.conf": "loader.conf",
-            },
-        )
 
 
 @pytest.fixture(scope="module")

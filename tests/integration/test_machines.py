@@ -1,25 +1,32 @@
 """One machine over many boots: reset, hung, cut from power, and started again as it was left."""
 
 import contextlib
+import json
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from integration.conftest import Workshop
+from osloom.api.disk_file import inspect_disk
 from osloom.api.machine import built_disk, machine_for, machine_tools
 from osloom.api.project import open_project, open_store
 from osloom.api.requests import TOOLS
 from osloom.api.session import Session
 from osloom.base.errors import BuildError
 from osloom.base.progress import silent
+from osloom.compose.appliance.units import status_program
 from osloom.compose.plan import plan_tools
 from osloom.engine.tools import Tools
 from osloom.run import agent, drives
 from osloom.run.machine import Drive
 from osloom.run.qemu import Running, started
+from support.appliance import PACKAGES, Made
+from support.appliance import Bench as Appliances
+from support.programs import Programs
 
 _DEFINITION = """
 [image.kept]
@@ -54,8 +61,9 @@ sync
 """
 _KEPT = "cat /root/kept; systemd-creds decrypt --name=kept /root/sealed -"
 _HANG = """
+udevadm settle
+test -c /dev/watchdog0
 exec 9>/dev/watchdog0
-wdctl --settimeout 5 /dev/watchdog0 >&2 || true
 echo >&9
 echo 0 >/proc/sys/kernel/panic
 echo c >/proc/sysrq-trigger
@@ -112,6 +120,34 @@ def _check_state(reached: agent.Agent, state: str) -> None:
     assert state == "running", reached.run(_FAILED, timeout=60).output
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory, store: Path) -> Made:
+    programs = Programs(tmp_path_factory.mktemp("programs"), store, *PACKAGES)
+    return Made(Appliances(programs, tmp_path_factory.mktemp("slots")))
+
+
+def _check_status(reached: agent.Agent, disk: Path) -> None:
+    """The device tells of its disk what osloom tells of the file."""
+    _check(reached, "mkdir /run/esp; mount /dev/vdb1 /run/esp")
+    script = f"sh -s /dev/vdb <<'OSLOOM'\n{status_program()}\nOSLOOM\n"
+    said = json.loads("\n".join(_check(reached, script)))
+    seen = msgspec.to_builtins(inspect_disk(disk, verify=False))
+    assert _without(said["slots"], "is_booted") == _without(seen["slots"], "signature", "check")
+    assert said["esp"]["free"] == seen["esp"]["free"]
+    assert said["esp"]["ukis"] == _without(
+        seen["esp"]["ukis"], "title", "root_hash", "is_signed", "problem"
+    )
+    assert said["esp"]["default"] == seen["esp"]["default"]
+    assert said["units"] == {"state": "running", "failed": []}
+    assert said["boot"]["secure_boot"] is False
+    assert said["data"]["filesystem"] == "ext4"
+    assert 0 < said["data"]["free"] < said["data"]["size"] < _SIZE
+
+
+def _without(rows: list[dict[str, Any]], *names: str) -> list[dict[str, Any]]:
+    return [{name: one[name] for name in one if name not in names} for one in rows]
+
+
 def _check(reached: agent.Agent, script: str) -> list[str]:
     answer = reached.run(script, timeout=120)
     assert answer.status == 0, answer.output
@@ -119,7 +155,7 @@ def _check(reached: agent.Agent, script: str) -> list[str]:
 
 
 def test_a_machine_outlives_a_reboot_a_hang_and_a_cut_of_its_power(
-    bench: Bench, tmp_path: Path
+    bench: Bench, made: Made, tmp_path: Path
 ) -> None:
     drive = drives.overlay(bench.build_tools, bench.disk, tmp_path / "disk.qcow2", size=_SIZE)
     settings: dict[str, Any] = {
@@ -152,11 +188,13 @@ def test_a_machine_outlives_a_reboot_a_hang_and_a_cut_of_its_power(
         running.kill()
         with pytest.raises(BuildError, match="it ended"):
             reached.run("true", timeout=1)
-    with bench.started(drive, **settings) as (running, reached):
+    more = (Drive(path=made.disk),)
+    with bench.started(drive, more=more, **settings) as (running, reached):
         _check_state(reached, reached.wait(_UP))
         assert _check(reached, _KEPT) == ["given", "sealed"]
         assert running.console().count("Kernel panic") == 1
         assert running.console().count("Linux version") == 4
+        _check_status(reached, made.disk)
 
 
 def test_a_copy_of_a_disk_is_raw_and_as_large_as_asked(bench: Bench, tmp_path: Path) -> None:

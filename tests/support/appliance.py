@@ -10,6 +10,7 @@ from osloom.engine.tools import Tools
 from support.programs import Programs
 
 PACKAGES = (
+    "bmap-tools",
     "bubblewrap",
     "coreutils",
     "cryptsetup-bin",
@@ -23,6 +24,7 @@ PACKAGES = (
     "systemd-boot-efi",
     "systemd-repart",
     "systemd-ukify",
+    "zstd",
 )
 ID = "edge-gateway"
 _STUB = "/usr/lib/systemd/boot/efi/systemd-bootx64.efi"
@@ -92,6 +94,26 @@ class Bench:
             self.run("mmd", "-i", where, f"::/{directory}")
         for place, file in files.items():
             self.run("mcopy", "-i", where, file, f"::/{place}")
+
+
+class Made:
+    """A disk whose slot A has version 7, and slot B version 10, which is on trial; 9 is on the ESP only."""
+
+    def __init__(self, bench: Bench) -> None:
+        self.bench = bench
+        self.seven, self.ten = bench.version(7), bench.version(10)
+        bench.version(9)
+        self.disk = bench.disk("disk.raw", {"7": self.seven, "10": self.ten})
+        (bench.work / "loader.conf").write_text(f"timeout 0\ndefault {ID}_*\n")
+        bench.fill_esp(
+            self.disk,
+            {
+                f"EFI/Linux/{ID}_7.efi": "7.efi",
+                f"EFI/Linux/{ID}_10+2-1.efi": "10.efi",
+                f"EFI/Linux/{ID}_9+0-3.efi": "9.efi",
+                "loader/loader.conf": "loader.conf",
+            },
+        )
 
 
 def flip(path: Path, offset: int) -> None:

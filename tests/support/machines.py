@@ -19,7 +19,7 @@ from osloom.run.machine import Drive
 from osloom.run.qemu import Running, started
 from support.programs import Programs
 
-_UP_TIMEOUT = 400
+_UP_TIMEOUT = 900
 
 
 class Booted:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 
-from osloom.api.appliance import appliance_of, release_keyring
+from osloom.api.appliance import appliance_of, release_keyring, secure_boot_of
 from osloom.api.requests import (
     COMPRESSORS,
     EMULATOR,
@@ -97,6 +97,12 @@ def plan_one(
         for product in assembler(one, nixos=image.nixos is not None)(request)
     ]
     return own, products
+
+
+def request_of(session: Session, name: str, image: Image) -> Request:
+    """What the formats are given of one image, for what is made of it beside them."""
+    tools = plan_tools(session.lock.packages_of(TOOLS))
+    return _request(session, name, image, (tools, session.project.definition.debian.suite), name)[0]
 
 
 def _plan_several(
@@ -242,6 +248,7 @@ def _assembly(
     return Request(
         name=_plain(name),
         appliance=appliance,
+        secure_boot=secure_boot_of(session) if appliance else None,
         root=root,
         project=definition.project,
         image=image,

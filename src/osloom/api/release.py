@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from osloom.api.build import build
+from osloom.api.appliance import release_files
 from osloom.api.git import head
+from osloom.api.plan import request_of
 from osloom.api.project import Project
 from osloom.api.session import Session
 from osloom.base.errors import UsageError
@@ -17,7 +18,7 @@ from osloom.fetch.storage.location import Location, parse_location
 from osloom.fetch.storage.storage import open_storage
 from osloom.model.definition import Image
 from osloom.release.publish import Published, check_version, publish
-from osloom.release.version import Release, ReleaseFile, ReleasePackage, parse_number
+from osloom.release.version import Release, ReleasePackage, parse_number
 
 if TYPE_CHECKING:
     from osloom.keys.openpgp import ReleaseSigner
@@ -32,24 +33,26 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """Versions that stay in it."""
     unsigned: bool = False
     dry_run: bool = False
+    whole: bool = True
+    """With the disk for new devices, beside what those in the field fetch."""
 
 
 def releasable(project: Project, names: tuple[str, ...]) -> dict[str, Image]:
     """The images `names`, or all that can be released. Raises UsageError when there is none."""
     chosen = {name: project.image(name) for name in names} or {
-        name: image for name, image in project.definition.image.items() if _has_disk(image)
+        name: image for name, image in project.definition.image.items() if _is_appliance(image)
     }
-    hint = 'add `"disk"` to its `outputs`'
+    hint = 'add `"disk"` to its `outputs`, and `layout = "appliance"` to its table `disk`'
     for name, image in chosen.items():
-        if not _has_disk(image):
-            raise UsageError(f"cannot release `{name}`: it has no output `disk`", hint=hint)
+        if not _is_appliance(image):
+            raise UsageError(f"cannot release `{name}`: it is no appliance", hint=hint)
     if not chosen:
-        raise UsageError("cannot release anything: no image has the output `disk`", hint=hint)
+        raise UsageError("cannot release anything: no image is an appliance", hint=hint)
     return chosen
 
 
-def _has_disk(image: Image) -> bool:
-    return "disk" in image.outputs
+def _is_appliance(image: Image) -> bool:
+    return image.disk.is_appliance and "disk" in image.outputs
 
 
 def release(
@@ -76,7 +79,7 @@ def release(
     made = []
     for name, image in images.items():
         place = channel.below(name)
-        release = release_of(session, name, image)
+        release = release_of(session, name, image, whole=wanted.whole)
         with open_storage(place, _access()) as storage:
             made.append(
                 publish(
@@ -92,9 +95,8 @@ def release(
     return made
 
 
-def release_of(session: Session, name: str, image: Image) -> Release:
-    """Build an image, and describe it as a release."""
-    made = build(session, {name: image}, formats=("disk",))
+def release_of(session: Session, name: str, image: Image, *, whole: bool = True) -> Release:
+    """Build an image, and describe it as a release; `whole` has the disk for new devices."""
     project = session.project
     version = project.definition.project.version
     own = _id(project, name)
@@ -103,15 +105,7 @@ def release_of(session: Session, name: str, image: Image) -> Release:
         version=version,
         epoch=session.epoch(name),
         commit=_commit(project.directory),
-        files=tuple(
-            ReleaseFile(
-                name=f"{own}_{version}{Path(one.path).suffix}",
-                path=session.store.blobs.path(one.digest),
-                digest=one.digest,
-                size=one.size,
-            )
-            for one in made
-        ),
+        files=release_files(session, request_of(session, name, image), whole=whole),
         packages=tuple(
             ReleasePackage(name=one.name, version=one.version, source=one.source)
             for one in session.lock.packages_of(name)

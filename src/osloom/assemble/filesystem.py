@@ -3,7 +3,7 @@
 mkfs reads a tar stream; what has no such mkfs is written by osloom.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
@@ -64,12 +64,14 @@ def _make_erofs(job: Job, tree: Tree) -> int:
     return make_erofs(job, tree, "root", job.parameters["compression"])
 
 
-def make_erofs(job: Job, tree: Tree, name: str, compression: str | None) -> int:
+def make_erofs(
+    job: Job, tree: Tree, name: str, compression: str | None, options: Sequence[str] = ()
+) -> int:
     """The tree as the file `name` of the working directory, mkfs.erofs(1); gives its size in bytes."""
     command = ["mkfs.erofs", "--quiet", "--tar=f", f"-T{job.parameters['epoch']}"]
     command += ["-U", _identity(tree)]
     if compression:
-        command += [f"-z{compression}"]
+        command += [f"-z{compression}", *options]
     archive = job.work / "root.tar"
     with archive.open("wb") as file:
         for chunk in write_tar(tree, job.store.blobs.chunks):

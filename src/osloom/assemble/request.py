@@ -5,6 +5,7 @@ from typing import Literal
 
 import msgspec
 
+from osloom.assemble.appliance.signing import SecureBoot
 from osloom.engine.step import Output
 from osloom.model.appliance import Appliance
 from osloom.model.definition import Image, Project
@@ -77,6 +78,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     """Its tree, of which `tree` was made."""
     appliance: Appliance | None = None
     """What the disk is to be, where its layout is that of an appliance."""
+    secure_boot: SecureBoot | None = None
+    """Who signs what its firmware starts."""
     root: Output | None = None
     """The tree of the appliance's read-only root."""
     initrd: Output | None = None

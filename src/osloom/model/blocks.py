@@ -19,14 +19,21 @@ class Blocks(msgspec.Struct, frozen=True, kw_only=True):
     def read(self, offset: int, size: int) -> bytes:
         """Raises Error for what lies outside."""
         if offset < 0 or size < 0 or offset + size > self.size:
-            raise Error(f"cannot read {size} bytes at {offset}: they end at {self.size}")
+            raise _outside(offset, size, self.size)
         found = self.source(self.start + offset, size)
         if len(found) != size:
-            raise Error(f"cannot read {size} bytes at {offset}: there are {len(found)}")
+            raise _outside(offset, size, offset + len(found))
         return found
 
     def window(self, offset: int, size: int) -> "Blocks":
         """A part of them. Raises Error when it is not inside."""
         if offset < 0 or size < 0 or offset + size > self.size:
-            raise Error(f"cannot read {size} bytes at {offset}: they end at {self.size}")
+            raise _outside(offset, size, self.size)
         return Blocks(source=self.source, size=size, start=self.start + offset)
+
+
+def _outside(offset: int, size: int, end: int) -> Error:
+    return Error(
+        f"cannot read the disk: bytes {offset} to {offset + size} are needed of what has {end}",
+        hint="is the file whole?",
+    )

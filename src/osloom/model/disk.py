@@ -46,7 +46,7 @@ class Disk(Table, frozen=True, kw_only=True):
     """Of the EFI system partition."""
     compression: str | None = None
     """Of erofs: `lz4`, `lz4hc,12`, `zstd,9` …; of btrfs: `zstd`, `zstd,9`; none by default, in an
-    appliance `zstd,3`."""
+    appliance `lz4`."""
     slot_size: Size = "512M"
     """Of each of an appliance's two root partitions: it never changes on a device, so leave room
     for later versions."""

@@ -13,11 +13,8 @@ import msgspec
 from osloom.base.errors import Error
 from osloom.model.blocks import Blocks
 from osloom.model.esp import Esp, Uki, read_esp
-from osloom.model.gpt import Partition, parse_gpt
+from osloom.model.gpt import EMPTY, Partition, parse_gpt
 from osloom.model.verity_check import find_damage
-
-EMPTY = "_empty"
-"""Label of a slot that holds no version, sysupdate.d(5)."""
 
 _MAGIC = {
     "btrfs": (65600, b"_BHRfS_M"),
@@ -136,7 +133,7 @@ def _slots(partitions: Sequence[Partition], esp: Esp | None) -> Iterator[Slot]:
         signatures = {one.label: one.number for one in of_type.get(f"{kind}-verity-sig", [])}
         for root, own, letter in zip(roots, hashes, letters, strict=False):
             identity, _, version = root.label.rpartition("_")
-            is_empty = EMPTY in (root.label, own.label) or not version
+            is_empty = EMPTY in (root.label, own.label) or not identity
             root_hash = None if is_empty else root.id.hex + own.id.hex
             uki = ukis.get(root_hash) if root_hash else None
             yield Slot(

@@ -70,6 +70,19 @@ class Fat:
         """Bytes that files and directories can have."""
         return self.clusters * self.cluster_size
 
+    def used(self) -> Iterator[tuple[int, int]]:
+        """Where the tables and what files have begin and end; sorted, nothing twice."""
+        mask = 0x0FFFFFFF if self._is_fat32 else 0xFFFF
+        start, end = 0, self._data
+        for number, link in enumerate(self._links[2:]):
+            if link & mask:
+                place = self._data + number * self.cluster_size
+                if place != end:
+                    yield start, end
+                    start = place
+                end = place + self.cluster_size
+        yield start, end
+
     def entries(self, path: str) -> list[Entry]:
         """What is in the directory `path`, parts separated by `/`; nothing if it is not there."""
         found = self.find(path)

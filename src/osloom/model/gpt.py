@@ -21,6 +21,9 @@ _SECTORS = (512, 4096)
 _MOST_ENTRIES = 4096
 _UNUSED = bytes(16)
 
+EMPTY = "_empty"
+"""Label of a slot that holds no version, sysupdate.d(5)."""
+
 TYPES = {
     UUID("c12a7328-f81f-11d2-ba4b-00a0c93ec93b"): "esp",
     UUID("bc13c2ff-59e6-4262-a352-b275fd6f7172"): "xbootldr",
@@ -62,6 +65,8 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
     id: UUID
     sector: int
     """Bytes."""
+    usable: range
+    """The bytes that partitions may have; the table lies before and behind them."""
     partitions: tuple[Partition, ...]
     problems: tuple[str, ...] = ()
     """What is wrong with one copy of the table while the other is whole."""
@@ -132,6 +137,8 @@ def _parse_copy(disk: Blocks, place: int, sector: int) -> tuple[Table, int]:
         raise Error(f"it is at sector {place} and says {own}")
     if length < _ENTRY.size or length % 8 or length > sector or count > _MOST_ENTRIES:
         raise Error(f"it has {count} entries of {length} bytes")
+    if not first <= last < disk.size // sector:
+        raise Error(f"partitions may have the sectors {first} to {last}")
     entries = disk.read(start * sector, count * length)
     if zlib.crc32(entries) != sums:
         raise Error("the checksum of its entries is wrong")
@@ -143,7 +150,12 @@ def _parse_copy(disk: Blocks, place: int, sector: int) -> tuple[Table, int]:
     _check_overlap(partitions)
     if partitions and max(one.offset + one.size for one in partitions) > disk.size:
         raise Error("a partition lies behind the end of the disk")
-    table = Table(id=UUID(bytes_le=identity), sector=sector, partitions=tuple(partitions))
+    table = Table(
+        id=UUID(bytes_le=identity),
+        sector=sector,
+        usable=range(first * sector, (last + 1) * sector),
+        partitions=tuple(partitions),
+    )
     return table, other
 
 

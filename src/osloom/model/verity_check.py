@@ -41,6 +41,15 @@ def parse_superblock(hashes: Blocks) -> Superblock:
     return Superblock(salt=salt[:salt_size], blocks=blocks)
 
 
+def hashes_size(hashes: Blocks) -> int:
+    """Bytes of the superblock and the tree. Raises Error as `parse_superblock`, and where they are
+    more than there are."""
+    size = (1 + sum(_levels(parse_superblock(hashes).blocks))) * _BLOCK
+    if size > hashes.size:
+        raise Error("its dm-verity hashes are cut off")
+    return size
+
+
 def find_damage(data: Blocks, hashes: Blocks, root_hash: str) -> str | None:
     """The first block that is not what `root_hash` stands for; None when all are.
 

@@ -20,7 +20,8 @@ from pathlib import Path
 import msgspec
 
 from osloom.base.digest import Digest, from_hex
-from osloom.base.errors import FetchError
+from osloom.base.errors import Error, FetchError
+from osloom.base.files import sha256_sparse
 from osloom.base.progress import Event, Reporter, silent
 from osloom.fetch.download import GoneError
 from osloom.fetch.storage.changed import ChangedError

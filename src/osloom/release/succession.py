@@ -35,31 +35,27 @@ def succeed(current: Sums, release: Release, *, keep: int) -> Succession:
     if unchanged and release.manifest_name in same:
         versions = tuple(sorted({*there.values()}, reverse=True))
         return Succession(sums=dict(current), dropped=(), versions=versions, unchanged=True)
-    clashing = {name: current[name] for name in own if name in current}
-    _check({**same, **clashing}, own, release, newest)
-    sums = {**current, **own}
-    numbers = {name: version_of(name, release.id) for name in sums}
-    versions = sorted({one for one in numbers.values() if one}, reverse=True)
-    gone = versions[keep:]
-    dropped = {name for name in sums if numbers[name] in gone and name not in own}
-    return Succession(
-        sums={name: digest for name, digest in sums.items() if name not in dropped},
-        dropped=tuple(sorted(dropped)),
-        versions=tuple(one for one in versions if one not in gone),
-        unchanged=False,
-    )
-
-
-def _check(same: Sums, own: Sums, release: Release, newest: int) -> None:
-    if same:
-        differ = sorted(name for name in {*same, *own} if same.get(name) != own.get(name))
+    compared = {*same, *own} if same else {*own} & {*current}
+    differ = sorted(name for name in compared if current.get(name) != own.get(name))
+    if differ:
         raise Error(
             f"cannot release version {release.version} of `{release.id}`: "
             "it is published already, with other bytes",
             hint=f'set `version = "{newest + 1}"` in `[project]`',
             detail="\n".join(f"differs: {name}" for name in differ),
         )
-    check_number(release.id, release.number, newest)
+    check_number(release.id, number, newest)
+    sums = {**current, **own}
+    numbers = {name: version_of(name, release.id) for name in sums}
+    ordered = sorted({one for one in numbers.values() if one}, reverse=True)
+    kept, gone = ordered[:keep], ordered[keep:]
+    dropped = {name for name in sums if numbers[name] in gone and name not in own}
+    return Succession(
+        sums={name: digest for name, digest in sums.items() if name not in dropped},
+        dropped=tuple(sorted(dropped)),
+        versions=tuple(kept),
+        unchanged=False,
+    )
 
 
 def check_number(own: str, number: int, newest: int) -> None:

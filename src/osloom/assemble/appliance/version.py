@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from osloom.assemble.appliance.signing import plan_signed
 from osloom.assemble.filesystem import make_erofs
 from osloom.assemble.request import Request
 from osloom.assemble.uki import plan_uki
@@ -13,8 +14,10 @@ from osloom.engine.step import Job, Output, Step, action
 from osloom.model.size import MIB
 from osloom.model.verity import make_verity
 
-COMPRESSION = "zstd,3"
-_GRAIN = 4096
+COMPRESSION = "lz4"
+"""Of a system of 150 MB a tenth larger than with zstd, made in a tenth of the time."""
+_CLUSTERS = ("-C65536", "-Eztailpacking")
+"""Bytes that are compressed as one; ends of files beside their inodes."""
 
 
 class Version(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,7 +37,7 @@ def make_root(job: Job) -> Mapping[str, Digest]:
     """The tree `tree` as `root` with `hashes` and `root_hash`; at most `slot_size` bytes."""
     blobs = job.store.blobs
     tree = job.tree()
-    size = make_erofs(job, tree, "root", job.parameters["compression"])
+    size = make_erofs(job, tree, "root", job.parameters["compression"], _CLUSTERS)
     most = job.parameters["slot_size"]
     if size > most:
         raise BuildError(
@@ -72,9 +75,13 @@ def plan_version(request: Request) -> Version:
         inputs={"tree": request.root, "tools": request.tools},
     )
     root_hash = made.output("root_hash")
+    uki = plan_uki(request, root_hash=root_hash)
+    if request.secure_boot is not None:
+        title = f"the UKI of {request.name}"
+        uki = plan_signed(request.secure_boot, uki, title=title, group=request.name)
     return Version(
         root=made.output("root"),
         hashes=made.output("hashes"),
         root_hash=root_hash,
-        uki=plan_uki(request, root_hash=root_hash),
+        uki=uki,
     )

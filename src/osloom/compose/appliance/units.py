@@ -14,9 +14,14 @@ _SYSTEM = "usr/lib/systemd/system"
 _LIBRARY = "usr/lib/osloom"
 
 
+def status_program() -> str:
+    """What prints the state of the device as JSON, as a shell program."""
+    return (_DATA / "osloom-status").read_text()
+
+
 def programs() -> Mapping[str, str]:
     """Shell programs, by their paths in the image."""
-    return {
+    return {"usr/bin/osloom-status": status_program()} | {
         f"{_LIBRARY}/{path.name.removesuffix('.sh')}": path.read_text()
         for path in sorted(_DATA.glob("*.sh"))
     }

@@ -1,0 +1,16 @@
+"""What shellcheck says of the shell programs that osloom puts into images."""
+
+from pathlib import Path
+
+import osloom.compose.appliance
+from support.programs import Programs
+
+
+def test_the_programs_of_an_appliance_have_no_mistake_that_shellcheck_knows(
+    tmp_path: Path, store: Path
+) -> None:
+    programs = Programs(tmp_path, store, "shellcheck")
+    directory = Path(osloom.compose.appliance.__path__[0]) / "data"
+    for path in sorted(directory.iterdir()):
+        # os-release(5) is read where the program runs.
+        programs("usr/bin/shellcheck", "--shell=sh", "--exclude=SC1091", path)
