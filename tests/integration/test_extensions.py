@@ -56,6 +56,8 @@ outputs = ["confext"]
 """
 _SYSEXT = "/srv/extensions/tracing.sysext.raw.v/tracing_7.sysext.raw"
 _CONFEXT = "/srv/confexts/tracing_7.confext.raw"
+_EROFS = bytes.fromhex("e2e1f5e0")
+"""The magic number of its superblock."""
 
 
 @pytest.fixture(scope="module")
@@ -125,16 +127,44 @@ def test_systemd_dissect_tells_what_it_is(machine: Booted, path: str, kind: str)
     assert machine.check(f"systemd-dissect --validate {path}") == "OK"
 
 
-def test_a_byte_that_was_changed_is_seen(machine: Booted) -> None:
+def test_a_byte_that_was_changed_is_seen(edge: Workshop, machine: Booted) -> None:
     """In the first block of the file system; before systemd shares a device that is right."""
+    place = (edge.directory / "dist/site/site_7.confext.raw").read_bytes().index(_EROFS) + 76
     listed = "systemd-dissect --list --image-policy=root=verity"
-    change = "dd of=/tmp/site.raw bs=1 seek=$((1024 * 1024 + 1100)) conv=notrunc status=none"
+    change = f"dd of=/tmp/site.raw bs=1 seek={place} conv=notrunc status=none"
     machine.check(
         "cp /srv/beside/site_7.confext.raw /tmp/site.raw; "
         f"cp /srv/beside/site_7.confext.roothash /tmp/site.roothash; printf x | {change}"
     )
     assert machine(f"{listed} /tmp/site.raw").status != 0
     assert "etc/site\n" in machine.check(f"{listed} /srv/beside/site_7.confext.raw")
+
+
+def test_an_update_brings_it_with_its_root_hash(machine: Booted) -> None:
+    """By systemd-sysupdate, from a directory that has both files."""
+    assert machine("test -e /etc/site").status == 1
+    machine.check("mkdir -p /run/sysupdate.site.d /var/lib/confexts/site.confext.raw.v")
+    for number, suffix in ((10, "roothash"), (20, "raw")):
+        pattern = f"MatchPattern=site_@v.confext.{suffix}"
+        text = f"""[Transfer]
+Verify=no
+[Source]
+Type=regular-file
+Path=/srv/beside
+{pattern}
+[Target]
+Type=regular-file
+Path=/var/lib/confexts/site.confext.raw.v
+{pattern}
+InstancesMax=2
+"""
+        place = f"/run/sysupdate.site.d/{number}-{suffix}.transfer"
+        machine.check(f"cat >{place} <<'end'\n{text}end")
+    machine.check("/usr/lib/systemd/systemd-sysupdate --component=site update")
+    machine.check("systemd-confext refresh")
+    assert machine.check("cat /etc/site") == "of the site"
+    active = machine.check("cat /sys/block/dm-*/dm/uuid")
+    assert machine.check("cat /srv/beside/site_7.confext.roothash") in active
 
 
 def test_what_was_merged_can_be_taken_away(machine: Booted) -> None:
@@ -153,6 +183,7 @@ def test_a_system_of_another_version_does_not_take_it(machine: Booted) -> None:
 
 
 def test_built_elsewhere_it_is_the_same(edge: Workshop) -> None:
-    assert edge("verify", "site").check().stdout == (
-        "site/site_7.confext.raw: identical\nsite/site_7.confext.roothash: identical\n"
-    )
+    files = [f"{kind}.{suffix}" for kind in ("sysext", "confext") for suffix in ("raw", "roothash")]
+    assert edge("verify", "tracing").check().stdout.splitlines() == [
+        f"tracing/tracing_7.{name}: identical" for name in files
+    ]
