@@ -2,7 +2,7 @@
 
 A disk image that is found by its partitions' types, with dm-verity: the root hash is the two
 partitions' ids, and in a file beside it, where systemd looks for it. systemd-sysext(8),
-os-release(5), RootVerity= of systemd.exec(5),
+os-release(5), RootHash= of systemd.exec(5),
 https://uapi-group.org/specifications/specs/discoverable_disk_image/
 """
 
@@ -54,7 +54,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 def write_extension(job: Job) -> Mapping[str, Digest]:
     """What of `tree` one `kind` of extension merges, as a disk image; and its `root_hash`.
 
-    `release` is os-release(5) of the system it is for; `notes`, if there are some, are for people.
+    `release` is os-release(5) of the system it is for; `notes` are for people.
     """
     settings = msgspec.convert(job.parameters, Settings)
     blobs = job.store.blobs
@@ -89,8 +89,7 @@ def write_extension(job: Job) -> Mapping[str, Digest]:
     places = make_table(job, partitions, seed=derive_uuid("disk", tree.digest))
     for source, place in zip(("root", "hashes"), places, strict=True):
         copy_into(job.work / source, place.path, place.offset)
-    if "notes" in job.inputs:
-        job.facts["notes"] = blobs.read(job.digest("notes")).decode()
+    job.facts["notes"] = blobs.read(job.digest("notes")).decode()
     return {
         "file": blobs.add_file(places[0].path),
         "root_hash": blobs.add(verity.root_hash.encode()),
@@ -220,9 +219,8 @@ def _products(request: Request, kind: str) -> tuple[Product, ...]:
         inputs={
             "tree": request.tree,
             "release": request.release,
+            "notes": request.notes,
             "tools": request.tools,
-            # Of two extensions of one image the first tells them.
-            **({"notes": request.notes} if kind == request.image.outputs[0] else {}),
         },
     )
     return (
