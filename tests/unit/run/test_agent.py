@@ -9,6 +9,7 @@ from typing import BinaryIO
 
 import pytest
 
+from osloom.base.errors import BuildError
 from osloom.run.agent import Agent, Answer, RebootError
 
 Machine = Callable[[BinaryIO], None]
@@ -80,3 +81,15 @@ def test_a_reboot_is_over_when_another_boot_is_up(reach: Callable[[Machine], Age
     agent = reach(machine)
     agent.wait(5)
     assert (agent.reboot(5), agent.boot) == ("running", "two")
+
+
+def test_a_machine_that_has_ended_is_said(reach: Callable[[Machine], Agent]) -> None:
+    def machine(port: BinaryIO) -> None:
+        port.write(b"\nosloom-up one running\n")
+        raise SystemExit
+
+    agent = reach(machine)
+    agent.wait(5)
+    for _ in range(2):
+        with pytest.raises(BuildError, match="it ended before it answered"):
+            agent.run("true", timeout=5)
