@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
 
 from osloom.base.errors import Error
 from osloom.engine.tools import Tools, start_from
@@ -246,41 +244,53 @@ def test_openssl_verifies_the_updates_of_the_firmware(world: World) -> None:
         )
 
 
+PIN = "1234"
+TOKEN = "pkcs11:token=appliance;object="
+
+
 @pytest.fixture(scope="module")
-def token(world: World) -> str:
-    """The URI of an RSA key in softhsm; `token.crt` is its certificate."""
+def token(world: World) -> World:
+    """The same world with keys in softhsm, and their public parts in `public`."""
     directory = world.directory
     (directory / "tokens").mkdir()
     (directory / "softhsm.conf").write_text(f"directories.tokendir = {directory}/tokens\n")
     os.environ["SOFTHSM2_CONF"] = str(directory / "softhsm.conf")
-    module = world.programs.root / "usr/lib/softhsm/libsofthsm2.so"
+    module = ("--module", world.programs.root / MODULE)
     world.programs(
         "usr/bin/softhsm2-util",
-        *("--module", module, "--init-token", "--free", "--label", "release"),
-        *("--pin", "1234", "--so-pin", "5678"),
+        *(*module, "--init-token", "--free", "--label", "appliance"),
+        *("--pin", PIN, "--so-pin", "5678"),
     )
-    tool = ("usr/bin/pkcs11-tool", "--module", module, "--login", "--pin", "1234")
-    for kind, name, number in (("rsa:2048", "boot", "01"), ("EC:prime256v1", "verity", "02")):
-        made = ("--keypairgen", "--key-type", kind, "--label", name, "--id", number)
-        world.programs(*tool, *made, "--usage-sign")
-        public = directory / f"{name}.der"
-        world.programs(*tool, "--read-object", "--type", "pubkey", "--id", number, "-o", public)
-        certify(world, public, directory / f"{name}.crt")
-    return f"pkcs11:token=release;object=NAME?module-path={module}"
+    kinds = {"release": "rsa:2048", "verity": "EC:prime256v1", "secure-boot": "rsa:2048"}
+    for number, (name, kind) in enumerate(kinds.items(), start=1):
+        world.programs(
+            "usr/bin/pkcs11-tool",
+            *(*module, "--login", "--pin", PIN, "--keypairgen", "--usage-sign"),
+            *("--key-type", kind, "--label", name, "--id", f"{number:02}"),
+        )
+    uris = [word for name in kinds for word in (f"--{name}", TOKEN + name)]
+    done = with_token(world, "-m", "osloom", "keys", "new", "--directory", "public", *uris)
+    assert done.returncode == 0, done.stderr
+    return world
 
 
-def certify(world: World, public: Path, to: Path) -> None:
-    """A certificate for a public key whose private key is in a token, by a key that is not."""
-    own = world.directory / "keys/verity.key"
-    key = serialization.load_pem_private_key(own.read_bytes(), None)
-    like = x509.load_pem_x509_certificate(own.with_suffix(".crt").read_bytes())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, to.stem)])
-    found = serialization.load_der_public_key(public.read_bytes())
-    builder = x509.CertificateBuilder(
-        name, name, found, 7, like.not_valid_before_utc, like.not_valid_after_utc
+MODULE = "usr/lib/softhsm/libsofthsm2.so"
+
+
+def with_token(world: World, *arguments: str, pin: str = PIN) -> "subprocess.CompletedProcess[str]":
+    """Run Python. The token's module is of Debian, and wants Debian's C library."""
+    return subprocess.run(
+        [*start_from(world.programs.root, sys.executable), *arguments],
+        cwd=world.directory,
+        env=environment(
+            OSLOOM_PKCS11_PIN=pin,
+            OSLOOM_PKCS11_MODULE=str(world.programs.root / MODULE),
+            PYTHONPATH=os.pathsep.join(sys.path),
+        ),
+        capture_output=True,
+        text=True,
+        check=False,
     )
-    made = builder.sign(key, hashes.SHA256())  # type: ignore[arg-type]
-    to.write_bytes(made.public_bytes(serialization.Encoding.PEM))
 
 
 SIGN = """\
@@ -288,75 +298,85 @@ import sys, time
 from pathlib import Path
 from osloom.base.errors import Error
 from osloom.keys.open import open_keys
-from osloom.keys.sign import sign_efi, sign_verity
-from osloom.model.providers import Key, Keys
-boot, verity, image, root_hash = sys.argv[1:]
-keys = Keys(
-    secure_boot=Key(key=boot, certificate="boot.crt"),
-    verity=Key(key=verity, certificate="verity.crt"),
-)
+from osloom.keys.sign import keyring, sign_efi, sign_release, sign_verity
+from osloom.model.providers import Keys
+release, verity, boot, image, root_hash = sys.argv[1:]
+keys = Keys(directory="public", release=release, verity=verity, secure_boot=boot)
 try:
     found = open_keys(keys, Path(), now=int(time.time()))
     Path("token.efi").write_bytes(sign_efi(Path(image).read_bytes(), found.secure_boot))
     Path("token.p7s").write_bytes(sign_verity(root_hash, found.verity))
+    Path("token.gpg").write_bytes(sign_release(b"sums\\n", found.release))
+    Path("token.ring").write_bytes(keyring(found.release.public))
 except Error as error:
     sys.exit(f"{error.message} | {error.hint}")
 """
 
 
-def sign_in_token(world: World, boot: str, verity: str, pin: str) -> str:
-    """What it complained of. The token's module is of Debian, and wants Debian's C library."""
-    done = subprocess.run(
-        [
-            *(*start_from(world.programs.root, sys.executable), "-c", SIGN),
-            *(boot, verity, world.programs.root / BOOT, ROOT_HASH),
-        ],
-        cwd=world.directory,
-        env=environment(OSLOOM_PKCS11_PIN=pin, PYTHONPATH=os.pathsep.join(sys.path)),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return done.stderr.strip()
+def sign_in_token(world: World, *, pin: str = PIN, **uris: str) -> str:
+    """What it complained of."""
+    names = ("release", "verity", "boot")
+    wanted = {"release": "release", "verity": "verity", "boot": "secure-boot"}
+    given = [uris.get(name, TOKEN + wanted[name]) for name in names]
+    image = str(world.programs.root / BOOT)
+    return with_token(world, "-c", SIGN, *given, image, ROOT_HASH, pin=pin).stderr.strip()
 
 
-def test_a_token_signs_programs_and_root_hashes(world: World, token: str) -> None:
-    boot, verity = (token.replace("NAME", name) for name in ("boot", "verity"))
-    assert sign_in_token(world, boot, verity, "1234") == ""
-    path = world.directory / "token.efi"
-    assert world.accepts("sbverify", "--cert", "boot.crt", path)
-    assert not world.accepts("sbverify", "--cert", "keys/secure-boot/db.crt", path)
-    assert world.accepts(
+def test_a_token_signs_releases_root_hashes_and_programs(token: World) -> None:
+    public = token.directory / "public"
+    assert not list(public.glob("*.key"))
+    assert not (public / "secure-boot/db.key").exists()
+    assert sign_in_token(token) == ""
+    path = token.directory / "token.efi"
+    assert token.accepts("sbverify", "--cert", public / "secure-boot/db.crt", path)
+    assert not token.accepts("sbverify", "--cert", "keys/secure-boot/db.crt", path)
+    assert token.accepts(
         "openssl",
         *("smime", "-verify", "-binary", "-inform", "der", "-noverify", "-nointern"),
-        *("-in", "token.p7s", "-content", world.write("root-hash", ROOT_HASH.encode())),
-        *("-certfile", "verity.crt"),
+        *("-in", "token.p7s", "-content", token.write("root-hash", ROOT_HASH.encode())),
+        *("-certfile", public / "verity.crt"),
     )
+    ring = (token.directory / "token.ring").read_bytes()
+    signature = (token.directory / "token.gpg").read_bytes()
+    assert verifies_release(token, ring, b"sums\n", signature)
+    assert not verifies_release(token, ring, b"Sums\n", signature)
 
 
-def test_a_token_that_does_not_sign_is_said_in_one_sentence(world: World, token: str) -> None:
-    boot, verity = (token.replace("NAME", name) for name in ("boot", "verity"))
+@pytest.mark.parametrize("name", ["verity.crt", "secure-boot/db.crt"])
+def test_the_certificate_of_a_token_is_signed_by_itself(token: World, name: str) -> None:
+    path = token.directory / "public" / name
+    assert token.accepts("openssl", "verify", "-check_ss_sig", "-CAfile", path, path)
+
+
+def test_a_token_that_does_not_sign_is_said_in_one_sentence(token: World) -> None:
     pin = "OSLOOM_PKCS11_PIN"
     shown = "most tokens show it to who has the PIN in"
+    boot = TOKEN + "secure-boot"
     cases = (
         (boot, "4321", f"PinIncorrect | is the token there, and its PIN in {pin}?"),
         (
-            boot.replace("boot", "bot"),
-            "1234",
+            f"{boot}s",
+            PIN,
             f"no private keys are so called | name one by `object=` or `id=`; {shown} {pin}",
         ),
         (
-            boot.replace("=release", "=other"),
-            "1234",
-            "no tokens are so called | the tokens are: `release`, ``",
+            boot.replace("appliance", "other"),
+            PIN,
+            "no tokens are so called | the tokens are: `appliance`, ``",
         ),
     )
     for changed, given, expected in cases:
-        said = sign_in_token(world, changed, verity, given)
+        said = sign_in_token(token, boot=changed, pin=given)
         assert said == f"cannot sign with `{changed}`: {expected}"
-    other = token.replace("object=NAME", "id=%01")
-    assert sign_in_token(world, boot, other, "1234").startswith(
-        f"cannot use the signature of `{other}`: it is not one of the certificate's key"
+
+
+def test_a_key_of_another_certificate_is_noticed(token: World) -> None:
+    release, boot = TOKEN + "release", TOKEN + "secure-boot"
+    assert sign_in_token(token, boot=release).startswith(
+        f"cannot use the signature of `{release}`: it is not one of the certificate's key"
+    )
+    assert sign_in_token(token, release=boot).startswith(
+        f"cannot sign with `{boot}`: the public key is of another private key"
     )
 
 

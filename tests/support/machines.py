@@ -19,7 +19,7 @@ from osloom.run.machine import Drive
 from osloom.run.qemu import Running, started
 from support.programs import Programs
 
-_UP_TIMEOUT = 400
+_UP_TIMEOUT = 900
 
 
 class Booted:
@@ -80,10 +80,11 @@ def starting(directory: Path, store: Path, image: str, disk: Path) -> Iterator[R
             yield running
 
 
-def empty_disk(path: Path, programs: Programs, label: str) -> Path:
-    """An ext4 file system of 512 MiB; `programs` have e2fsprogs."""
+def empty_disk(path: Path, programs: Programs, label: str, content: Path | None = None) -> Path:
+    """An ext4 file system of 512 MiB, or one with a directory's content; `programs` have e2fsprogs."""
     with path.open("wb") as file:
         file.truncate(512 << 20)
     words = start_from(programs.root, "usr/sbin/mke2fs")
+    words += ["-d", str(content)] if content else []
     subprocess.run([*words, "-q", "-t", "ext4", "-L", label, path], check=True)
     return path

@@ -9,7 +9,7 @@ import hmac
 import http.server
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -22,7 +22,11 @@ _FORM = re.compile(
 
 
 class S3(http.server.ThreadingHTTPServer):
-    """`objects` by `/BUCKET/KEY`; `refused` counts requests that were not signed right."""
+    """`objects` by `/BUCKET/KEY`; `refused` counts requests that were not signed right.
+
+    `changes` has `METHOD PATH` of each PUT and DELETE; `before` is called with it before that is
+    done.
+    """
 
     daemon_threads = True
 
@@ -30,6 +34,11 @@ class S3(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.objects: dict[str, bytes] = {}
         self.refused = 0
+        self.changes: list[str] = []
+        self.before: Callable[[str], None] = lambda _: None
+        self.guard = threading.Lock()
+        self.forbidden = ""
+        """A method that its policy does not allow."""
 
     @property
     def address(self) -> str:
@@ -57,6 +66,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def _answer(self, status: int, data: bytes = b"") -> None:
         self.send_response(status)
         self.send_header("Content-Length", str(len(data)))
+        if self.command in ("GET", "HEAD") and status == 200:
+            self.send_header("ETag", _tag(data))
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(data)
@@ -66,15 +77,39 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if not self._is_signed(body):
             self.server.refused += 1
             self._answer(403, b"<Error><Code>SignatureDoesNotMatch</Code></Error>")
-        elif self.command == "PUT":
-            self.server.objects[self.path] = body
-            self._answer(200)
+        elif self.command == self.server.forbidden:
+            self._answer(403, b"<Error><Code>AccessDenied</Code></Error>")
+        elif self.command in ("PUT", "DELETE"):
+            change = f"{self.command} {self.path}"
+            self.server.before(change)
+            with self.server.guard:
+                self.server.changes.append(change)
+                self._change(body)
         elif self.path in self.server.objects:
             self._answer(200, self.server.objects[self.path])
         else:
             self._answer(404, b"<Error><Code>NoSuchKey</Code></Error>")
 
-    do_GET = do_HEAD = do_PUT = _any  # noqa: N815
+    do_GET = do_HEAD = do_PUT = do_DELETE = _any  # noqa: N815
+
+    def _change(self, body: bytes) -> None:
+        """https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html"""
+        objects = self.server.objects
+        if self.command == "DELETE":
+            objects.pop(self.path, None)
+            self._answer(204)
+            return
+        there = objects.get(self.path)
+        wanted = self.headers.get("If-Match")
+        if wanted is not None and there is None:
+            self._answer(404, b"<Error><Code>NoSuchKey</Code></Error>")
+        elif (self.headers.get("If-None-Match") == "*" and there is not None) or (
+            wanted is not None and there is not None and wanted != _tag(there)
+        ):
+            self._answer(412, b"<Error><Code>PreconditionFailed</Code></Error>")
+        else:
+            objects[self.path] = body
+            self._answer(200)
 
     def _is_signed(self, body: bytes) -> bool:
         found = _FORM.fullmatch(self.headers.get("Authorization", ""))
@@ -94,3 +129,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             key = hmac.new(key, part.encode(), hashlib.sha256).digest()
         wanted = hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
         return signature == wanted and {"host", "x-amz-date"} <= set(names.split(";"))
+
+
+def _tag(data: bytes) -> str:
+    return f'"{hashlib.md5(data, usedforsecurity=False).hexdigest()}"'

@@ -1,16 +1,22 @@
 """What of the definition makes an appliance of an image, and what of it is released."""
 
+import functools
+
 from osloom.api.requests import architecture_of
 from osloom.api.session import Session
 from osloom.assemble.appliance.release import plan_release
+from osloom.assemble.appliance.signing import SecureBoot
 from osloom.assemble.appliance.version import plan_version
 from osloom.assemble.request import Request
 from osloom.base.digest import Digest
 from osloom.base.errors import Error
+from osloom.keys.certificate import as_signer, load_certificate
+from osloom.keys.open import open_secure_boot, read_enrolment
 from osloom.keys.places import find_place
 from osloom.keys.sign import keyring
 from osloom.model.appliance import Appliance
 from osloom.model.definition import Image
+from osloom.model.tree import Node, Tree
 from osloom.model.verity import Verity
 from osloom.release.version import ReleaseFile
 
@@ -45,24 +51,52 @@ def release_keyring(session: Session) -> Digest | None:
     return session.store.blobs.add(keyring(public))
 
 
-def release_files(session: Session, request: Request) -> tuple[ReleaseFile, ...]:
-    """Make what is published of a version, and name it as devices look for it."""
+def secure_boot_of(session: Session) -> SecureBoot | None:
+    """Who signs what the firmware starts; None where the definition names no key for it."""
+    from hashlib import sha256
+
+    project = session.project
+    place = find_place(project.definition.keys, "secure-boot", project.directory)
+    if place is None:
+        return None
+    certificate = load_certificate(place.public)
+    fingerprint = sha256(as_signer(certificate).der).hexdigest()
+    # Firmware never looks at the date: any at which the certificate is valid will do.
+    begin = int(certificate.not_valid_before_utc.timestamp())
+    session.signers[fingerprint] = functools.partial(open_secure_boot, place, now=begin)
+    enrolment = read_enrolment(place.public)
+    nodes = {
+        name: Node("file", 0o644, size=len(data), digest=session.store.blobs.add(data))
+        for name, data in enrolment.items()
+    }
+    return SecureBoot(
+        certificate=fingerprint,
+        enrolment=session.store.add_tree(Tree(nodes)) if nodes else None,
+    )
+
+
+def release_files(
+    session: Session, request: Request, *, whole: bool = True
+) -> tuple[ReleaseFile, ...]:
+    """Make what is published of a version, and name it as devices look for it.
+
+    `whole` has the disk for new devices too.
+    """
     assert request.appliance is not None
-    planned = plan_release(request, plan_version(request))
-    version = planned.version
-    wanted = (version.root, version.hashes, version.uki, planned.disk, planned.block_map)
+    version = plan_version(request)
+    planned = plan_release(request, version)
+    wanted = [version.root, version.hashes, version.uki]
+    wanted += [planned.disk, planned.block_map] if whole else []
     root_hash, *made = session.make((version.root_hash, *wanted))
     ids = Verity(root_hash=session.store.blobs.read(root_hash).decode(), hashes=b"")
-    name = request.appliance.name
-    names = (
-        f"{name}_{ids.data_id}.root",
-        f"{name}_{ids.hash_id}.verity",
-        f"{name}.efi",
-        f"{name}.raw.zst",
-        f"{name}.raw.bmap",
-    )
+    endings = (f"_{ids.data_id}.root", f"_{ids.hash_id}.verity", ".efi", ".raw.zst", ".raw.bmap")
     return tuple(
-        ReleaseFile(name=one, path=path, digest=digest, size=path.stat().st_size)
-        for one, digest in zip(names, made, strict=True)
+        ReleaseFile(
+            name=f"{request.appliance.name}{ending}",
+            path=path,
+            digest=digest,
+            size=path.stat().st_size,
+        )
+        for ending, digest in zip(endings, made, strict=False)
         for path in (session.store.blobs.path(digest),)
     )

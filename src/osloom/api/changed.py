@@ -29,10 +29,15 @@ def changed(project: Project, lock: Lock, revision: str) -> dict[str, Image]:
         name: image
         for name, image in images.items()
         if (definition.project, definition.image.get(name)) != (now.project, image)
-        or (image.debug_of and definition.image.get(image.debug_of) != now.image[image.debug_of])
+        or any(definition.image.get(one) != now.image[one] for one in _others(image))
         or _packages(definition, old, name) != _packages(now, lock, name)
         or _reads(image, project, touched)
     }
+
+
+def _others(image: Image) -> tuple[str, ...]:
+    """The images that decide what it is, beside itself."""
+    return tuple(one for one in (image.debug_of, image.extends) if one is not None)
 
 
 def _before(project: Project, revision: str) -> tuple[Definition, Lock] | None:
@@ -54,7 +59,7 @@ def _packages(definition: Definition, lock: Lock, name: str) -> Mapping[str, tup
 
 def _reads(image: Image, project: Project, touched: frozenset[Path]) -> bool:
     """Whether a file of the definition's own that goes into the image is among `touched`."""
-    images = [image, *([project.definition.image[image.debug_of]] if image.debug_of else [])]
+    images = [image, *(project.definition.image[one] for one in _others(image))]
     files = [file for one in images for file in one.files.values()]
     named = [file if isinstance(file, str) else file.source for file in files]
     places = [(project.directory / source).resolve() for source in named if source is not None]

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from osloom.api.plan import plan
-from osloom.api.requests import machine_name
+from osloom.api.requests import TOOLS, machine_name
 from osloom.api.session import Session
 from osloom.base.errors import UsageError
 from osloom.base.progress import Event
-from osloom.compose.plan import plan_files
+from osloom.compose.plan import plan_files, plan_tools
 from osloom.engine.tools import Tools
 from osloom.run.machine import Drive, Machine
 from osloom.run.qemu import probe_kvm
@@ -22,6 +22,12 @@ def machine_tools(session: Session, architecture: str) -> Tools:
             hint='add the output `disk` to one: `outputs = ["disk"]`',
         )
     (digest,) = session.make([plan_files("machine", session.lock.packages_of(name))])
+    return Tools(session.store.checkout(digest))
+
+
+def tools_of(session: Session) -> Tools:
+    """The tools image of builds."""
+    (digest,) = session.make([plan_tools(session.lock.packages_of(TOOLS))])
     return Tools(session.store.checkout(digest))
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 
-from osloom.api.appliance import appliance_of, release_keyring
+from osloom.api.appliance import appliance_of, release_keyring, secure_boot_of
 from osloom.api.requests import (
     COMPRESSORS,
     EMULATOR,
@@ -23,6 +23,7 @@ from osloom.assemble.request import Part, Product, Request, StorePart
 from osloom.base.digest import Digest
 from osloom.base.errors import UsageError, nearest
 from osloom.compose.appliance.root import plan_root
+from osloom.compose.extension import check_versions
 from osloom.compose.ingest import ingest
 from osloom.compose.nix.plan import NixPackages
 from osloom.compose.plan import (
@@ -36,7 +37,7 @@ from osloom.compose.plan import (
 )
 from osloom.engine.step import Output, Step
 from osloom.model.definition import Image
-from osloom.model.lock import Base
+from osloom.model.lock import Base, Package
 from osloom.model.nix_package import parse_package_name
 from osloom.sources.nix.steps import plan_store_path
 from osloom.store.store import Store
@@ -122,10 +123,11 @@ def _request(
     if image.debug_of is not None:
         return _debug_request(session, name, image, base, locked)
     below = session.lock.base_of(locked)
+    packages, extended = _extended(session, name, image, base, locked)
     own = plan_image(
         _plain(name),
         image,
-        session.lock.packages_of(locked),
+        packages,
         project=session.project.definition.project,
         epoch=session.epoch(locked),
         programs=_programs(session, image, base),
@@ -133,8 +135,23 @@ def _request(
         base=_plan_base(below) if below else None,
         nix=_nix_packages(session, image, locked) if image.nix.is_used else None,
         system=_plan_system(session, name, image, locked) if image.nixos else None,
+        extended=extended,
     )
     return _assembly(session, name, image, own, base[1], locked), own
+
+
+def _extended(
+    session: Session, name: str, image: Image, base: tuple[Output, str], locked: str
+) -> tuple[Sequence[Package], Output | None]:
+    """The packages of the image itself, and the tree of the image that it extends."""
+    packages = session.lock.packages_of(locked)
+    if image.extends is None:
+        return packages, None
+    below = session.lock.packages_of(image.extends)
+    _, plan = _request(
+        session, image.extends, session.project.image(image.extends), base, image.extends
+    )
+    return check_versions(name, image.extends, packages, below), plan.tree
 
 
 def _plan_system(session: Session, name: str, image: Image, locked: str) -> Step:
@@ -226,6 +243,7 @@ def _assembly(
     return Request(
         name=_plain(name),
         appliance=appliance,
+        secure_boot=secure_boot_of(session) if appliance else None,
         root=root,
         project=definition.project,
         image=image,
@@ -235,6 +253,8 @@ def _assembly(
         version=_version(session, image, planned, locked),
         tree=planned.tree,
         derived=planned.derived,
+        release=planned.release,
+        notes=planned.notes,
         foretold=planned.foretold,
         parts=tuple(
             Part(

@@ -33,6 +33,8 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """Versions that stay in it."""
     unsigned: bool = False
     dry_run: bool = False
+    whole: bool = True
+    """With the disk for new devices, beside what those in the field fetch."""
 
 
 def releasable(project: Project, names: tuple[str, ...]) -> dict[str, Image]:
@@ -77,7 +79,7 @@ def release(
     made = []
     for name, image in images.items():
         place = channel.below(name)
-        release = release_of(session, name, image)
+        release = release_of(session, name, image, whole=wanted.whole)
         with open_storage(place, _access()) as storage:
             made.append(
                 publish(
@@ -93,8 +95,8 @@ def release(
     return made
 
 
-def release_of(session: Session, name: str, image: Image) -> Release:
-    """Build an image, and describe it as a release."""
+def release_of(session: Session, name: str, image: Image, *, whole: bool = True) -> Release:
+    """Build an image, and describe it as a release; `whole` has the disk for new devices."""
     project = session.project
     version = project.definition.project.version
     own = _id(project, name)
@@ -103,7 +105,7 @@ def release_of(session: Session, name: str, image: Image) -> Release:
         version=version,
         epoch=session.epoch(name),
         commit=_commit(project.directory),
-        files=release_files(session, request_of(session, name, image)),
+        files=release_files(session, request_of(session, name, image), whole=whole),
         packages=tuple(
             ReleasePackage(name=one.name, version=one.version, source=one.source)
             for one in session.lock.packages_of(name)

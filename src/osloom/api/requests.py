@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 
+import msgspec
+
 from osloom.assemble.appliance.initrd import PACKAGES as APPLIANCE_INITRD
 from osloom.engine import toolset
 from osloom.model.definition import Definition, Image
@@ -114,7 +116,7 @@ def requests(definition: Definition) -> Mapping[str, Request]:
         COMPRESSORS: _plain(toolset.COMPRESSORS, toolset.SUITE, host_architecture()),
     }
     for name, image in _every_variant(definition):
-        wanted[name] = _request(image, suite)
+        wanted[name] = _request(image, suite, definition)
         wanted |= _beside(image, suite)
         if "oci" in image.outputs:
             wanted[CONTAINERS] = _plain(toolset.CONTAINERS, toolset.SUITE, host_architecture())
@@ -124,7 +126,8 @@ def requests(definition: Definition) -> Mapping[str, Request]:
             wanted[NIX] = _plain(toolset.NIX, toolset.SUITE, host_architecture())
         if "nspawn" in image.outputs:
             host = nspawn_host(architecture_of(image))
-            wanted[nspawn_host_name(architecture_of(image))] = _request(host, toolset.SUITE)
+            locked = nspawn_host_name(architecture_of(image))
+            wanted[locked] = _request(host, toolset.SUITE, definition)
             wanted |= _beside(host, toolset.SUITE)
     return wanted
 
@@ -140,6 +143,8 @@ def needed_by(definition: Definition, name: str) -> tuple[str, ...]:
     images = image.variants(name)
     if image.debug_of is not None:
         images |= definition.image[image.debug_of].variants(image.debug_of)
+    if image.extends is not None:
+        images |= definition.image[image.extends].variants(image.extends)
     beside = [one for each in images.values() for one in _beside(each, definition.debian.suite)]
     programs = () if image.is_application and not image.script else (TOOLS,)
     return tuple(dict.fromkeys((*images, *beside, COMPRESSORS, *programs)))
@@ -164,8 +169,19 @@ def nspawn_host(architecture: str) -> Image:
     )
 
 
-def _request(image: Image, suite: str) -> Request:
+def _request(image: Image, suite: str, definition: Definition) -> Request:
     names, without = image.packages, image.without
+    if image.is_extension:
+        without += SCRIPTS_ONLY
+    if image.extends is not None:
+        # Together: what is new is chosen to go with what is there.
+        below = _request(definition.image[image.extends], suite, definition)
+        return msgspec.structs.replace(
+            below,
+            names=(*below.names, *(name for name in names if name not in below.names)),
+            recommends=below.recommends or bool(image.recommends),
+            without=(*below.without, *without),
+        )
     if image.nix.writable:
         names += tuple(name for name in WRITABLE if name not in names)
     if image.debug_of is not None:

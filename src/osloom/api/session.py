@@ -1,8 +1,11 @@
 """What works on a project share: its lock, a store, and an executor for as long as they last."""
 
+import copy
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+
+import msgspec
 
 from osloom.api.project import Project
 from osloom.api.requests import (
@@ -19,7 +22,8 @@ from osloom.engine.build import Builder
 from osloom.engine.decoder import find_decoder
 from osloom.engine.executor import LocalExecutor
 from osloom.engine.step import Output
-from osloom.model.definition import Image
+from osloom.keys.signer import Signer
+from osloom.model.definition import Definition, Image
 from osloom.model.lock import Lock, LockedImage
 from osloom.store.store import Store
 
@@ -32,7 +36,9 @@ class Session:
         self.lock = lock
         self.store = store
         self.report = report
-        self._executor = LocalExecutor(store, decoder=self._find_decoder)
+        self.signers: dict[str, Callable[[], Signer]] = {}
+        """What steps sign with (`engine.step.Signers`); who plans them adds to it."""
+        self._executor = LocalExecutor(store, decoder=self._find_decoder, signers=self.signers)
         self.builder = Builder(store, self._executor, report)
 
     def __enter__(self) -> "Session":
@@ -54,6 +60,12 @@ class Session:
         found = head(self.project.directory)
         given = self.project.given_epoch()
         return found.name, found.time if given is None else given
+
+    def with_definition(self, definition: Definition) -> "Session":
+        """The same store and workers for another definition; it ends with this one."""
+        other = copy.copy(self)
+        other.project = msgspec.structs.replace(self.project, definition=definition)
+        return other
 
     def _find_decoder(self) -> Path | None:
         """In the tools image, if a build before this one has made it."""

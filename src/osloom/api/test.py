@@ -25,6 +25,8 @@ _UNTESTED = {
     "initrd": "it is tested with the disk",
     "uki": "it is tested with the disk",
     "tar": "it is the image tree that the other outputs hold",
+    "sysext": "it is tested in the image that it extends",
+    "confext": "it is tested in the image that it extends",
 }
 
 

@@ -12,6 +12,8 @@ FORMATS: Mapping[str, str] = {
     "initrd": "initrd:plan",
     "uki": "uki:plan",
     "tar": "tar:plan_tar",
+    "sysext": "extension:plan_sysext",
+    "confext": "extension:plan_confext",
 }
 """Each with its module in this package, and the function there."""
 

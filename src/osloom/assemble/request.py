@@ -5,6 +5,7 @@ from typing import Literal
 
 import msgspec
 
+from osloom.assemble.appliance.signing import SecureBoot
 from osloom.engine.step import Output
 from osloom.model.appliance import Appliance
 from osloom.model.definition import Image, Project
@@ -56,6 +57,10 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     """The image tree: everything in place, normalised, no time later than the epoch."""
     derived: Output | None = None
     """What an application's packages say of how it runs: a model.application.Derived as JSON."""
+    release: Output | None = None
+    """os-release(5) of the image that an extension extends, a blob; empty where there is none."""
+    notes: Output | None = None
+    """What people have to know of an extension, a blob with one sentence a line."""
     debug: Output | None = None
     """The tree of the tools that a debug variant adds."""
     foretold: Output | None = None
@@ -73,6 +78,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     """Its tree, of which `tree` was made."""
     appliance: Appliance | None = None
     """What the disk is to be, where its layout is that of an appliance."""
+    secure_boot: SecureBoot | None = None
+    """Who signs what its firmware starts."""
     root: Output | None = None
     """The tree of the appliance's read-only root."""
     initrd: Output | None = None

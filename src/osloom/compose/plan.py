@@ -11,6 +11,8 @@ from osloom.compose.application.trim import trim
 from osloom.compose.base import base_of
 from osloom.compose.configure import configure
 from osloom.compose.customise import Settings, customise
+from osloom.compose.extension import Settings as Addition
+from osloom.compose.extension import plan_addition
 from osloom.compose.foretell import foretell_modules
 from osloom.compose.nix.plan import NixPackages, plan_packages_of_nix
 from osloom.compose.nix.writable import plan_writable
@@ -62,6 +64,10 @@ class ImagePlan(msgspec.Struct, frozen=True, kw_only=True):
     """The tree of the base image."""
     derived: Output | None = None
     """What an application's packages say of how it runs, model.application."""
+    release: Output | None = None
+    """Of an extension: os-release(5) of the image that it extends, a blob."""
+    notes: Output | None = None
+    """Of an extension: what people have to know of it, a blob with one sentence a line."""
 
 
 def plan_packages(packages: Sequence[Package]) -> tuple[Unpacked, ...]:
@@ -136,11 +142,13 @@ def plan_image(  # noqa: PLR0913  (what an image is made of)
     base: Output | None = None,
     nix: NixPackages | None = None,
     system: Step | None = None,
+    extended: Output | None = None,
 ) -> ImagePlan:
     """Merge, configure, customise, run scripts, finish, add packages of Nix: the image tree.
 
     `sources` has the tree of each of the image's files that has a source; `base` is the tree of
     the base image. `system` makes a NixOS system (`compose.nix.system`), to which only files are added.
+    `extended` is the tree of the image that an extension extends.
     """
     if system is not None:
         before = system.output()
@@ -189,7 +197,7 @@ def plan_image(  # noqa: PLR0913  (what an image is made of)
         tree, derived = adapted.output(), adapted.output("derived")
     tree = customised(tree)
     work = Work(epoch=epoch, locale=image.locale, systemd=image.systemd, script=image.script)
-    if not work.is_empty:
+    if not (work.is_empty or image.is_extension):
         tree = with_nix(tree).output() if nix else tree
         tree = Step(
             action=run_scripts,
@@ -199,6 +207,10 @@ def plan_image(  # noqa: PLR0913  (what an image is made of)
             inputs={"tree": tree, **programs.inputs},
         ).output()
     tree = _finished(name, image, {"tree": tree, **below}, epoch=epoch)
+    if image.is_extension:
+        return _extension(
+            name, image, tree, unpacked, epoch=epoch, programs=programs, extended=extended
+        )
     if nix is not None:
         last = with_nix(tree)
         tree, derived = last.output(), last.output("derived")
@@ -211,6 +223,34 @@ def plan_image(  # noqa: PLR0913  (what an image is made of)
         packages=unpacked,
         base=base,
         derived=derived,
+    )
+
+
+def _extension(
+    name: str,
+    image: Image,
+    tree: Output,
+    packages: tuple[Unpacked, ...],
+    *,
+    epoch: int,
+    programs: Programs,
+    extended: Output | None,
+) -> ImagePlan:
+    settings = Addition(
+        epoch=epoch,
+        kinds=image.outputs,
+        extends=image.extends or "",
+        keep=image.keep or (),
+        enable=image.systemd.enable,
+    )
+    step = plan_addition(name, tree, [one.control for one in packages], settings, below=extended)
+    return ImagePlan(
+        programs=programs,
+        tree=step.output(),
+        foretold=None,
+        packages=packages,
+        release=step.output("release"),
+        notes=step.output("notes"),
     )
 
 

@@ -13,6 +13,8 @@ def check_container(image: Image, path: Path) -> Iterator[Mistake]:
     for key in ("service", "keep", "debug_of"):
         if getattr(image, key) is None:
             continue
+        if key == "keep" and image.is_extension:
+            continue
         said = f"`{key.replace('_', '-')}` is for a container of an application"
         if image.configure == "dpkg" and key != "service":
             yield Mistake((*path, key.replace("_", "-")), said, 'leave `configure = "dpkg"` out')

@@ -9,7 +9,7 @@ import functools
 import inspect
 from collections.abc import Iterator, Mapping
 
-from osloom.model import definition, disk, providers, update
+from osloom.model import definition, disk, extension, providers, update
 from osloom.model.providers import Table
 
 
@@ -24,9 +24,8 @@ def of_field(table: type[Table], name: str) -> str:
 
 @functools.cache
 def _all() -> Mapping[str, Mapping[str, str]]:
-    trees = [
-        ast.parse(inspect.getsource(module)) for module in (providers, update, disk, definition)
-    ]
+    modules = (providers, extension, update, disk, definition)
+    trees = [ast.parse(inspect.getsource(module)) for module in modules]
     return {
         one.name: dict(_fields(one))
         for tree in trees

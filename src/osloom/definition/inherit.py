@@ -121,6 +121,10 @@ def complete(images: Images) -> dict[str, dict[str, Any]]:
     for name, image in [*own.items()]:
         if image.get("oci", {}).get("debug") and "oci" in image.get("outputs", ()):
             own[f"{name}{DEBUG}"] = {"debug-of": name, "outputs": ["oci"]}
+    for image in own.values():
+        extended = own.get(image.get("extends", ""))
+        if extended is not None and "architecture" in extended:
+            image.setdefault("architecture", extended["architecture"])
     return {
         name: _variant(image, own) if "debug-of" in image else image for name, image in own.items()
     }

@@ -11,6 +11,7 @@ import msgspec
 
 from osloom.base.errors import DefinitionError, Where
 from osloom.definition.check import Mistake, check
+from osloom.definition.extensions import check_extensions
 from osloom.definition.inherit import check_bases, check_parents, complete
 from osloom.definition.meaning import check_meaning, check_paths
 from osloom.definition.nix import check_nix
@@ -68,7 +69,7 @@ def parse(text: str, *, file: str, directory: Path | None = None) -> Definition:
     _raise(_placed(mistakes, raw), text, file)
     _raise(_placed(check_bases(images), raw), text, file)
     whole = msgspec.convert({**expanded, "image": complete(images)}, Definition)
-    _raise(_placed(check_nix(whole), raw), text, file)
+    _raise(_placed([*check_nix(whole), *check_extensions(whole)], raw), text, file)
     return whole
 
 

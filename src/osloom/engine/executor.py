@@ -19,7 +19,7 @@ from osloom.base.digest import Digest
 from osloom.base.errors import BuildError, Error
 from osloom.base.progress import Event, Reporter, silent
 from osloom.engine import clock
-from osloom.engine.step import Given, Job, Step
+from osloom.engine.step import NO_SIGNERS, Given, Job, Signers, Step
 from osloom.engine.worker import answer
 from osloom.store.store import Store
 
@@ -122,7 +122,7 @@ class LocalExecutor:
     A light step runs in this process, one at a time; several as long as no other process is ready:
     when one file has changed, what is left to do takes less time than a process takes to start.
 
-    `decoder` finds what `engine.decoder` is about.
+    What needs a key runs here alone, with `signers`. `decoder` finds what `engine.decoder` is about.
     """
 
     def __init__(
@@ -131,10 +131,12 @@ class LocalExecutor:
         *,
         slots: int | None = None,
         decoder: Callable[[], Path | None] = lambda: None,
+        signers: Signers = NO_SIGNERS,
     ) -> None:
         self.slots = slots or len(os.sched_getaffinity(0))
         self._store = store
         self._decoder = functools.cache(decoder)
+        self._signers = signers
         self._guard = threading.Lock()
         self._here = threading.Lock()
         self._idle: list[_Worker] = []
@@ -154,6 +156,8 @@ class LocalExecutor:
             "parameters": dict(step.parameters),
             "inputs": dict(given),
         }
+        if step.action.needs == "key":
+            return _made(answer(self._store, json.dumps(request), report, self._signers))
         if not self._is_light(step, given):
             return self._run_there(self._take(), request, report)
         if self._here.acquire(blocking=False):

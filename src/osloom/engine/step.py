@@ -9,6 +9,7 @@ was done before.
 import functools
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 import msgspec
@@ -16,11 +17,17 @@ import msgspec
 from osloom.base.digest import Digest, digest_json
 from osloom.base.progress import Reporter, silent
 from osloom.engine.tools import Tools
+from osloom.keys.signer import Signer
 from osloom.model.tree import Tree
 from osloom.store.store import Store
 
-Needs = Literal["data", "userns", "kvm"]
-"""The least a step asks of a machine: nothing but data; user namespaces; a virtual machine."""
+Needs = Literal["data", "userns", "kvm", "key"]
+"""The least a step asks of a machine: nothing but data; user namespaces; a virtual machine; a
+private key, which never leaves the process that was given it."""
+
+Signers = Mapping[str, Callable[[], Signer]]
+"""What opens a key, by SHA-256 of its certificate in DER, in hexadecimal digits."""
+NO_SIGNERS: Signers = MappingProxyType({})
 
 Given = Digest | tuple[Digest, ...]
 
@@ -125,6 +132,8 @@ class Job(msgspec.Struct, kw_only=True):
     facts: dict[str, str | int] = {}
     """Small values to keep beside the outputs."""
     report: Reporter = silent
+    signers: Signers = NO_SIGNERS
+    """Of a step that needs a key."""
 
     def digest(self, name: str = "tree") -> Digest:
         given = self.inputs[name]

@@ -21,7 +21,7 @@ from osloom.base.errors import Error
 from osloom.base.progress import Reporter, silent
 from osloom.engine import clock
 from osloom.engine.decoder import load_decoder
-from osloom.engine.step import Action, Job
+from osloom.engine.step import NO_SIGNERS, Action, Job, Signers
 from osloom.store.store import Store
 
 
@@ -32,7 +32,12 @@ def find_action(name: str) -> Action:
     return found
 
 
-def run_action(store: Store, request: dict[str, Any], report: Reporter = silent) -> dict[str, Any]:
+def run_action(
+    store: Store,
+    request: dict[str, Any],
+    report: Reporter = silent,
+    signers: Signers = NO_SIGNERS,
+) -> dict[str, Any]:
     """Run one action; gives `outputs` and `facts`."""
     inputs = {
         name: tuple(given) if isinstance(given, list) else given
@@ -45,14 +50,17 @@ def run_action(store: Store, request: dict[str, Any], report: Reporter = silent)
             inputs=inputs,
             work=work,
             report=report,
+            signers=signers,
         )
         outputs = find_action(request["action"]).run(job)
         return {"outputs": dict(outputs), "facts": job.facts}
 
 
-def answer(store: Store, line: str, report: Reporter = silent) -> dict[str, Any]:
+def answer(
+    store: Store, line: str, report: Reporter = silent, signers: Signers = NO_SIGNERS
+) -> dict[str, Any]:
     try:
-        return run_action(store, json.loads(line), report)
+        return run_action(store, json.loads(line), report, signers)
     except Error as error:
         import base64
         import pickle

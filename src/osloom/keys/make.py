@@ -1,36 +1,43 @@
 """New keys: of releases, of dm-verity, of secure boot. Nothing that is there is overwritten."""
 
-import datetime as dt
 import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import msgspec
 
 from osloom.base.digest import derive_uuid
 from osloom.base.errors import Error
 from osloom.base.files import remove_tree
 from osloom.keys.certificate import as_signer
+from osloom.keys.certify import certify, certify_token
+from osloom.keys.openpgp import rsa_key
+from osloom.keys.places import Role
 from osloom.keys.signer import rsa_sha256
+from osloom.keys.token import Token
+from osloom.model import openpgp
 from osloom.model.efi_variable import VARIABLES, Variable, signature_list, update
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
     from cryptography.x509 import Certificate
 
-_YEARS = 20
-"""As long as a device may live: firmware never looks at the date, but people's tools do."""
 _VERITY_BITS = 4096
 _FIRMWARE_BITS = 2048
 """What every firmware with secure boot knows; UEFI Specification, section 32.4.1."""
 _IGNORED = "# Private keys stay out of git; certificates and .auth files may be in it.\n*.key\n"
 
 
-def make_keys(directory: Path, *, name: str, now: int) -> tuple[Path, ...]:
+def make_keys(
+    directory: Path, *, name: str, now: int, tokens: Mapping[Role, Token] | None = None
+) -> tuple[Path, ...]:
     """Write all keys into `directory`, which has to be empty or missing; gives the files.
 
     `name` is what certificates call their owner, `now` the time they begin at, in seconds since
-    1970. Either all files are there in the end or none is. Raises Error.
+    1970. Of a key in `tokens`, only the public part is written. Either all files are there in the
+    end or none is. Raises Error.
     """
     place = directory.resolve()
     if place.exists() and (not place.is_dir() or any(place.iterdir())):
@@ -38,7 +45,7 @@ def make_keys(directory: Path, *, name: str, now: int) -> tuple[Path, ...]:
             f"cannot make keys in {directory}: something is there, and nothing is overwritten",
             hint="give another directory with `--directory`",
         )
-    files = _files(name, now)
+    files = _files(name, now, tokens or {})
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         staged = Path(tempfile.mkdtemp(prefix=f".{place.name}.", dir=place.parent))
@@ -55,109 +62,86 @@ def make_keys(directory: Path, *, name: str, now: int) -> tuple[Path, ...]:
     return tuple(directory / path for path in files)
 
 
-def _files(name: str, now: int) -> Mapping[str, bytes]:
-    public, secret = _release(name)
-    verity = _certified(f"{name} verity", _VERITY_BITS, now)
+def _files(name: str, now: int, tokens: Mapping[Role, Token]) -> Mapping[str, bytes]:
+    verity = _pair(f"{name} verity", _VERITY_BITS, now, tokens.get("verity"))
     return {
-        "release.key": secret,
-        "release.pub": public,
-        "verity.key": _pem(verity[0]),
-        "verity.crt": _certificate_pem(verity[1]),
-        **{f"secure-boot/{path}": content for path, content in _secure_boot(name, now).items()},
+        **_release(f"{name} releases", now, tokens.get("release")),
+        **_named("verity", verity),
+        **{
+            f"secure-boot/{path}": content
+            for path, content in _secure_boot(name, now, tokens.get("secure-boot")).items()
+        },
         ".gitignore": _IGNORED.encode(),
     }
 
 
-def _release(name: str) -> tuple[bytes, bytes]:
+def _release(name: str, now: int, token: Token | None) -> Mapping[str, bytes]:
+    """It has no end: a device that was off for years has to trust the next update all the same."""
     import pysequoia
 
-    # It has no end: a device that was off for years has to trust the next update all the same.
+    if token is not None:
+        numbers = rsa_key(token).public_numbers()
+        body = openpgp.public_key(numbers.n, numbers.e, now)
+        made = openpgp.certificate(body, name, token.sign, moment=now)
+        return {"release.pub": str(pysequoia.Cert.from_bytes(made)).encode()}
     key = pysequoia.Tsk.generate(
-        f"{name} releases",
+        name,
         profile=pysequoia.Profile.RFC4880,  # what gpg knows
         cipher_suite=pysequoia.CipherSuite.Cv25519,
     )
-    return str(key.extract_certificate()).encode(), str(key).encode()
+    public = str(key.extract_certificate()).encode()
+    return {"release.key": str(key).encode(), "release.pub": public}
 
 
-def _secure_boot(name: str, now: int) -> Mapping[str, bytes]:
-    from cryptography.hazmat.primitives.serialization import Encoding
+class _Pair(msgspec.Struct, frozen=True):
+    key: "RSAPrivateKey | None"
+    """None where it is in a token."""
+    certificate: "Certificate"
 
-    made = {one: _certified(f"{name} {one}", _FIRMWARE_BITS, now) for one in VARIABLES}
-    platform = made["PK"][1].public_bytes(Encoding.DER)
-    owner = derive_uuid("secure boot", platform.hex())
+
+def _pair(name: str, bits: int, now: int, token: Token | None = None) -> _Pair:
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
+    if token is not None:
+        return _Pair(None, certify_token(name, token, now=now))
+    key = rsa.generate_private_key(public_exponent=65537, key_size=bits)
+    return _Pair(key, certify(name, key.public_key(), key, now=now))
+
+
+def _secure_boot(name: str, now: int, token: Token | None) -> Mapping[str, bytes]:
+    if token is not None:
+        rsa_key(token)
+    pairs = {
+        one: _pair(f"{name} {one}", _FIRMWARE_BITS, now, token if one == "db" else None)
+        for one in VARIABLES
+    }
+    owner = derive_uuid("secure boot", as_signer(pairs["PK"].certificate).der.hex())
     above: Mapping[Variable, Variable] = {"PK": "PK", "KEK": "PK", "db": "KEK"}
     files: dict[str, bytes] = {}
-    for one, (key, certificate) in made.items():
-        content = signature_list(certificate.public_bytes(Encoding.DER), owner)
-        files |= {
-            f"{one}.key": _pem(key),
-            f"{one}.crt": _certificate_pem(certificate),
-            f"{one}.auth": _signed_update(one, content, *made[above[one]], now=now),
-        }
+    for one, pair in pairs.items():
+        content = signature_list(as_signer(pair.certificate).der, owner)
+        files |= _named(one, pair)
+        files[f"{one}.auth"] = _signed_update(one, content, pairs[above[one]], now=now)
     return files
 
 
-def _signed_update(
-    variable: "Variable", content: bytes, key: "RSAPrivateKey", above: "Certificate", *, now: int
-) -> bytes:
-    signer = as_signer(above)
+def _signed_update(variable: Variable, content: bytes, above: _Pair, *, now: int) -> bytes:
+    key = above.key
+    assert key is not None
+    signer = as_signer(above.certificate)
     return update(variable, content, signer, lambda data: key.sign(data, *rsa_sha256()), moment=now)
 
 
-def _certified(name: str, bits: int, now: int) -> "tuple[RSAPrivateKey, Certificate]":
-    """A private key with a certificate that it has signed itself, RFC 5280."""
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes
-    from cryptography.hazmat.primitives.asymmetric import rsa
-
-    key = rsa.generate_private_key(public_exponent=65537, key_size=bits)
-    called = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name[:64])])
-    begin = dt.datetime.fromtimestamp(now, dt.UTC)
-    usage = x509.KeyUsage(
-        digital_signature=True,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        key_cert_sign=False,
-        crl_sign=False,
-        encipher_only=False,
-        decipher_only=False,
-    )
-    extensions: tuple[tuple[Any, bool], ...] = (
-        (x509.BasicConstraints(ca=False, path_length=None), True),
-        (usage, True),
-        (x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False),
-    )
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(called)
-        .issuer_name(called)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(begin)
-        .not_valid_after(begin.replace(year=begin.year + _YEARS, month=1, day=1))
-    )
-    for extension, critical in extensions:
-        builder = builder.add_extension(extension, critical=critical)
-    return key, builder.sign(key, hashes.SHA256())
-
-
-def _pem(key: "RSAPrivateKey") -> bytes:
+def _named(name: str, pair: _Pair) -> Mapping[str, bytes]:
     from cryptography.hazmat.primitives import serialization
 
-    return key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-
-
-def _certificate_pem(certificate: "Certificate") -> bytes:
-    from cryptography.hazmat.primitives.serialization import Encoding
-
-    return certificate.public_bytes(Encoding.PEM)
+    pem = serialization.Encoding.PEM
+    public = {f"{name}.crt": pair.certificate.public_bytes(pem)}
+    if pair.key is None:
+        return public
+    plain = serialization.NoEncryption()
+    private = pair.key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain)
+    return {f"{name}.key": private, **public}
 
 
 def _write(path: Path, content: bytes) -> None:

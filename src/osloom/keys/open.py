@@ -11,6 +11,7 @@ from osloom.keys.openpgp import (
     CommandReleaseSigner,
     FileReleaseSigner,
     ReleaseSigner,
+    TokenReleaseSigner,
     certificates,
 )
 from osloom.keys.places import ROLES, Place, find_place
@@ -63,10 +64,8 @@ def open_release(place: Place, *, now: int) -> ReleaseSigner:
         return FileReleaseSigner(place.key, public)
     if place.command:
         return CommandReleaseSigner(place.command, place.base, public)
-    raise Error(
-        "cannot sign a release with a PKCS#11 token: OpenPGP says more than a token signs",
-        hint='let gpg speak with it: `release = { command = ["gpg", "--detach-sign"], … }`',
-    )
+    assert place.uri is not None
+    return TokenReleaseSigner(place.uri, place.base, public, now=now)
 
 
 def open_signer(place: Place, *, now: int) -> Signer:

@@ -2,10 +2,15 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from osloom.base.errors import Error
 from osloom.keys.signer import PASSPHRASE, locked, passphrase, read_key, run_signer
+from osloom.keys.token import Token
+from osloom.model import openpgp
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 
 class ReleaseSigner(Protocol):
@@ -87,6 +92,42 @@ class CommandReleaseSigner:
         return made
 
 
+class TokenReleaseSigner:
+    """An RSA key in a PKCS#11 token, whose OpenPGP certificate osloom has made."""
+
+    def __init__(self, uri: str, base: Path, public: bytes, *, now: int) -> None:
+        """`now` is what signatures say of their time, in seconds since 1970."""
+        self.public = public
+        self._token = Token(uri, base)
+        self._now = now
+
+    def sign(self, data: bytes) -> bytes:
+        modulus = rsa_key(self._token).public_numbers().n
+        bodies = [bytes(one.body) for one in _packets(self.public)]
+        own = [body for body in bodies if openpgp.find_rsa_modulus(body) == modulus]
+        if not own:
+            raise Error(
+                f"cannot sign with `{self._token.uri}`: the public key is of another private key",
+                hint="`osloom keys new --release URI` writes the public key of a token's key",
+            )
+        made = openpgp.sign_data(own[0], data, self._token.sign, moment=self._now)
+        verify(data, made, self.public, who=f"`{self._token.uri}`")
+        return made
+
+
+def rsa_key(token: Token) -> "RSAPublicKey":
+    """The public part of a token's key. Raises Error when it is not RSA."""
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+
+    found = token.public_key()
+    if not isinstance(found, RSAPublicKey):
+        raise Error(
+            f"cannot use `{token.uri}`: it is not an RSA key",
+            hint="releases and EFI programs are signed by RSA keys where these are in tokens",
+        )
+    return found
+
+
 def certificates(public: bytes, *, name: str) -> Sequence[Any]:
     """The OpenPGP certificates in `public`. Raises Error, which calls them `name`."""
     import pysequoia
@@ -105,9 +146,15 @@ def certificates(public: bytes, *, name: str) -> Sequence[Any]:
 
 
 def _holds_secrets(data: bytes) -> bool:
-    from pysequoia.packet import PacketPile, Tag
+    from pysequoia.packet import Tag
 
-    return any(one.tag in (Tag.SecretKey, Tag.SecretSubkey) for one in PacketPile.from_bytes(data))
+    return any(one.tag in (Tag.SecretKey, Tag.SecretSubkey) for one in _packets(data))
+
+
+def _packets(data: bytes) -> Sequence[Any]:
+    from pysequoia.packet import PacketPile
+
+    return list(PacketPile.from_bytes(data))
 
 
 def verify(data: bytes, signature: bytes, public: bytes, *, who: str) -> None:

@@ -21,7 +21,8 @@ from osloom.model.verity import hash_partition_size
 ETC = "lib/osloom/etc"
 """Where on the data partition is what a device has changed of /etc: `upper` and `work`."""
 
-_ARCHITECTURES = {"amd64": "x86-64", "arm64": "arm64"}
+ARCHITECTURES = {"amd64": "x86-64", "arm64": "arm64"}
+"""As systemd names what Debian does, ConditionArchitecture= of systemd.unit(5)."""
 
 Settings = dict[str, str]
 """Of one partition: the section [Partition] of repart.d(5)."""
@@ -64,7 +65,7 @@ class Appliance(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def root_type(self) -> str:
         """Of a slot's root partition, as repart.d(5) and sysupdate.d(5) name it."""
-        return f"root-{_ARCHITECTURES[self.architecture]}"
+        return f"root-{ARCHITECTURES[self.architecture]}"
 
     @property
     def hash_type(self) -> str:

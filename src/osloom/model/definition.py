@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from osloom.model.disk import Disk
+from osloom.model.extension import EXTENSIONS, Extension
 from osloom.model.providers import Debian, Keys, Nix, Registry, Table
 from osloom.model.update import Health, Release, Update
 from osloom.model.values import (
@@ -299,9 +300,11 @@ class Image(Table, frozen=True, kw_only=True):
     environment, directories and stop signal are carried over."""
     debug_of: Annotated[Name, Meta(extra={"inherit": "never"})] | None = None
     """The image to which this one adds tools, in a layer of their own: `packages` says which."""
+    extends: Name | None = None
+    """The image that a `sysext` or `confext` is for: what that has already is left out."""
     keep: tuple[Literal["doc", "man", "info", "locale", "completions"], ...] | None = None
-    """What applications leave out and this one has: documentation, man and info pages,
-    translations, shell completions."""
+    """What applications and extensions leave out and this one has: documentation, man and info
+    pages, translations, shell completions."""
     architecture: Architecture | None = None
     """The machine it is for; amd64 by default."""
     architectures: Architectures = ()
@@ -347,6 +350,8 @@ class Image(Table, frozen=True, kw_only=True):
     """Settings of the output `initrd` and of what boots with it."""
     uki: Uki = Uki()
     """Settings of the output `uki`."""
+    extension: Extension = Extension()
+    """Settings of the outputs `sysext` and `confext`."""
     update: Update = Update()
     """How devices that run the image update themselves."""
     health: tuple[Health, ...] = ()
@@ -355,7 +360,7 @@ class Image(Table, frozen=True, kw_only=True):
     @property
     def runs_dpkg(self) -> bool:
         """Whether the packages' scripts run; see `configure`."""
-        if self.nixos is not None:
+        if self.nixos is not None or self.is_extension:
             return False
         if self.configure is not None:
             return self.configure == "dpkg"
@@ -367,7 +372,14 @@ class Image(Table, frozen=True, kw_only=True):
         return self.runs_dpkg or self._asks_programs
 
     @property
+    def is_extension(self) -> bool:
+        """Whether it is made for another system that runs."""
+        return not EXTENSIONS.isdisjoint(self.outputs)
+
+    @property
     def _asks_programs(self) -> bool:
+        if self.is_extension:
+            return False
         return bool(self.script or self.locale or self.systemd != Systemd())
 
     def variants(self, name: str) -> "dict[str, Image]":

@@ -233,4 +233,4 @@ SYSTEMS: Mapping[str, tuple[str, ...]] = {
 }
 """What Nix calls the systems whose programs an architecture runs, its own first."""
 Architectures = Annotated[tuple[Architecture, ...], Meta(extra={"inherit": "replace"})]
-Format = Literal["oci", "nspawn", "disk", "initrd", "uki", "tar"]
+Format = Literal["oci", "nspawn", "disk", "initrd", "uki", "tar", "sysext", "confext"]

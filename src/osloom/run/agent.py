@@ -8,7 +8,7 @@ names the boot it is of: a machine can be reset while one is half written or not
 import base64
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -49,8 +49,9 @@ Environment=HOME=/root
 """
 
 
-def credentials() -> Mapping[str, str]:
-    return service_credentials("osloom-test", unit=_UNIT, script=_SCRIPT)
+def credentials(*, masked: Sequence[str] = ()) -> Mapping[str, str]:
+    """What starts it; the units `masked` do not start."""
+    return service_credentials("osloom-test", unit=_UNIT, script=_SCRIPT, masked=masked)
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,5 +1,6 @@
 """What a definition may say of keys, and that no image takes one with it."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,14 @@ def test_keys_are_paths_uris_and_commands() -> None:
         verity="pkcs11:token=release;object=verity",
         secure_boot=Key(command=("sign-it", "db"), certificate="db.crt"),
     )
+
+
+def test_the_examples_of_the_page_are_right() -> None:
+    page = (Path(__file__).parents[3] / "docs/keys.md").read_text()
+    examples = re.findall(r"^```toml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    found = [parse(text + IMAGE, file="keys.md").keys for text in examples]
+    assert len(found) == 4
+    assert Keys() not in found
 
 
 WRONG = {

@@ -4,7 +4,7 @@ import pytest
 
 from support.mistakes import mistakes
 
-FORMATS = "`oci`, `nspawn`, `disk`, `initrd`, `uki` or `tar`"
+FORMATS = "`oci`, `nspawn`, `disk`, `initrd`, `uki`, `tar`, `sysext` or `confext`"
 
 
 WRONG = {

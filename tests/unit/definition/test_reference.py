@@ -63,6 +63,7 @@ def test_every_table_has_a_section() -> None:
         "`[image.NAME.disk.partition.NAME]`",
         "`[image.NAME.initrd]`",
         "`[image.NAME.uki]`",
+        "`[image.NAME.extension]`",
         "`[image.NAME.update]`",
         "`[[image.NAME.health]]`",
     ]

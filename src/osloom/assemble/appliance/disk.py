@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from osloom.assemble.appliance.signing import plan_signed_loader
 from osloom.assemble.appliance.version import Version, plan_version
 from osloom.assemble.disk import finished, make_table
 from osloom.assemble.esp import write_esp
@@ -14,7 +15,7 @@ from osloom.assemble.request import Product, Request
 from osloom.base.digest import Digest, derive_uuid
 from osloom.base.errors import BuildError
 from osloom.base.files import copy_into
-from osloom.engine.step import Job, Output, Step, action
+from osloom.engine.step import Input, Job, Output, Step, action
 from osloom.model.appliance import Appliance, Settings, made_partitions
 from osloom.model.size import MIB, parse_size
 from osloom.model.verity import Verity
@@ -98,6 +99,19 @@ def plan_disk_of(request: Request, version: Version, kind: str) -> Output:
             "root_hash": version.root_hash,
             "uki": version.uki,
             "tools": request.tools,
+            **_signed(request),
         },
     )
     return step.output("file")
+
+
+def _signed(request: Request) -> dict[str, Input]:
+    """What an ESP has for secure boot: the loader signed, and keys to enrol."""
+    secure_boot = request.secure_boot
+    if secure_boot is None:
+        return {}
+    loader = plan_signed_loader(
+        secure_boot, request.tools, architecture=request.architecture, group=request.name
+    )
+    keys = {"enrolment": secure_boot.enrolment} if secure_boot.enrolment else {}
+    return {"loader": loader, **keys}

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from osloom.assemble.appliance.signing import plan_signed
 from osloom.assemble.filesystem import make_erofs
 from osloom.assemble.request import Request
 from osloom.assemble.uki import plan_uki
@@ -74,9 +75,13 @@ def plan_version(request: Request) -> Version:
         inputs={"tree": request.root, "tools": request.tools},
     )
     root_hash = made.output("root_hash")
+    uki = plan_uki(request, root_hash=root_hash)
+    if request.secure_boot is not None:
+        title = f"the UKI of {request.name}"
+        uki = plan_signed(request.secure_boot, uki, title=title, group=request.name)
     return Version(
         root=made.output("root"),
         hashes=made.output("hashes"),
         root_hash=root_hash,
-        uki=plan_uki(request, root_hash=root_hash),
+        uki=uki,
     )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from osloom.cli.context import now
 from osloom.cli.output import print_json
+from osloom.keys.places import ROLES
 
 if TYPE_CHECKING:
     from osloom.keys.report import KeyReport
@@ -46,6 +47,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--name", metavar="NAME", help="new: what certificates say; the project's by default"
     )
+    for role in ROLES:
+        parser.add_argument(
+            f"--{role}",
+            metavar="URI",
+            help=f"new: the {role} key is in this PKCS#11 token: write its public part alone",
+        )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -54,16 +61,23 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _new(arguments: argparse.Namespace) -> int:
     from osloom.keys.make import make_keys
+    from osloom.keys.token import Token
 
     directory: Path = arguments.directory or Path("keys")
     found = None if arguments.name else _find_definition(arguments)
     name = arguments.name or (found[0].project.name if found else "osloom")
-    written = make_keys(directory, name=name, now=now())
+    given = vars(arguments)
+    uris = {role: given[role.replace("-", "_")] for role in ROLES}
+    tokens = {role: Token(uri, Path()) for role, uri in uris.items() if uri}
+    written = make_keys(directory, name=name, now=now(), tokens=tokens)
     if arguments.json:
         print_json([str(path) for path in written])
     else:
         print(f"keys of {name} are in {directory}:\n")
         print(_TEXT.format(directory=directory), end="")
+        for role, uri in uris.items():
+            if uri:
+                print(f'{role} = "{uri}"')
     return 0
 
 
@@ -106,7 +120,7 @@ def _print(report: "KeyReport") -> None:
         ("private", report.private or "elsewhere"),
         ("algorithm", report.algorithm),
         ("fingerprint", report.fingerprint),
-        ("valid until", report.expires or "without end"),
+        ("valid until", report.expires or (report.fingerprint and "without end")),
     ):
         if value:
             print(f"  {word:12} {value}")

@@ -8,13 +8,19 @@ import argparse
 import time
 from pathlib import Path
 
-from osloom.cli.context import project_of, session_of
+from osloom.cli.context import now, project_of, session_of
 from osloom.cli.output import in_seconds, print_json, print_table
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("images", nargs="*", metavar="IMAGE", help="all with outputs by default")
     parser.add_argument("--junit", type=Path, metavar="FILE", help="write a JUnit XML report")
+    parser.add_argument(
+        "--scenario",
+        action="append",
+        metavar="NAME",
+        help="try an appliance in an emulated device instead: update, panic, health, hang …",
+    )
     parser.add_argument(
         "--logs", type=Path, metavar="DIRECTORY", help="for consoles of failed boots; dist/logs"
     )
@@ -30,7 +36,18 @@ def run(arguments: argparse.Namespace) -> int:
     logs: Path = arguments.logs or project.directory / OUTPUT / "logs"
     start = time.monotonic()
     with session_of(arguments, project) as session:
-        cases = test(session, images, Place(logs=logs.absolute()))
+        if arguments.scenario:
+            from osloom.api.scenarios import run_scenarios
+
+            cases = [
+                case
+                for name in images
+                for case in run_scenarios(
+                    session, name, arguments.scenario, logs.absolute(), now=now()
+                )
+            ]
+        else:
+            cases = test(session, images, Place(logs=logs.absolute()))
     if arguments.junit:
         arguments.junit.write_bytes(junit(cases))
     if arguments.json:

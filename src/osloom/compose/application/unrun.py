@@ -1,6 +1,6 @@
 """What the packages' scripts would have done: done here where it is plain, and named where not."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from osloom.compose.accounts import Accounts
 from osloom.compose.application.declared import GROUPS, USERS, add_account, add_group, add_user
@@ -54,14 +54,20 @@ def _is_known(change: Change, accounts: Accounts, epoch: int) -> bool:
     )
 
 
-def _link(root: Root, choices: Iterable[Alternative]) -> None:
+def best_alternatives(
+    choices: Iterable[Alternative], is_there: Callable[[str], bool]
+) -> Iterable[Alternative]:
     """Of each name the choice of the highest priority, update-alternatives(1); the first of equals."""
     best: dict[str, Alternative] = {}
     for one in choices:
         there = best.get(one.name)
-        if root.place(one.path) in root.nodes and (there is None or one.priority > there.priority):
+        if is_there(one.path) and (there is None or one.priority > there.priority):
             best[one.name] = one
-    for one in best.values():
+    return best.values()
+
+
+def _link(root: Root, choices: Iterable[Alternative]) -> None:
+    for one in best_alternatives(choices, lambda path: root.place(path) in root.nodes):
         for link, name, path in ((one.link, one.name, one.path), *one.slaves):
             if root.place(path) in root.nodes and root.place(link) not in root.nodes:
                 root.put(f"etc/alternatives/{name}", Node("symlink", 0o777, target=path))
@@ -69,7 +75,7 @@ def _link(root: Root, choices: Iterable[Alternative]) -> None:
                 root.put(link.lstrip("/"), Node("symlink", 0o777, target=target))
 
 
-def script_notes(found: Mapping[str, Effects], tree: Tree) -> tuple[str, ...]:
+def script_notes(found: Mapping[str, Effects], tree: Tree, *, mend: str = _MEND) -> tuple[str, ...]:
     """One sentence for each package whose scripts matter and did not run, sorted."""
     said = []
     for name, one in found.items():
@@ -78,7 +84,7 @@ def script_notes(found: Mapping[str, Effects], tree: Tree) -> tuple[str, ...]:
         first, *others = one.reasons
         more = f" and do {len(others)} more things" if len(others) > 1 else ""
         more = f" and {others[0]}" if len(others) == 1 else more
-        said.append(f"the scripts of `{name}` did not run: they would {first}{more}; {_MEND}")
+        said.append(f"the scripts of `{name}` did not run: they would {first}{more}; {mend}")
     for path, program in file_triggers(tree):
-        said.append(f"`{program}` did not run for the files in /{path}; {_MEND}")
+        said.append(f"`{program}` did not run for the files in /{path}; {mend}")
     return tuple(sorted(said))

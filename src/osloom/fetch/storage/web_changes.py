@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from osloom.fetch.storage.web import Web
 
 _DONE = (200, 201, 202, 204)
-_NO_PARENT = (404, 409)
-"""Of a PUT below a collection that is not there, RFC 4918 9.7.1."""
+_NO_PARENT = (404, 409, 500)
+"""Of a PUT below a collection that is not there: 409 by RFC 4918 9.7.1, 500 by nginx."""
 _MOST = 64 << 20
 """Bytes of a file that is compared."""
 

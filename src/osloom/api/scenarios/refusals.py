@@ -1,0 +1,121 @@
+"""Scenarios of releases that a device must not take."""
+
+import contextlib
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from osloom.api.scenarios.device import Device
+from osloom.api.scenarios.trial import Trial
+from osloom.keys.make import make_keys
+from osloom.keys.open import open_release
+from osloom.keys.places import find_place
+from osloom.model.providers import Keys
+
+_SUMS = ("SHA256SUMS", "SHA256SUMS.gpg")
+
+
+def forged(trial: Trial, device: Device) -> None:
+    """Checksums signed by somebody else's key."""
+
+    def forge(channel: Path) -> None:
+        keys = trial.work / "forger"
+        make_keys(keys, name="forger", now=trial.now)
+        place = find_place(Keys(directory=str(keys)), "release", trial.work)
+        assert place is not None
+        signer = open_release(place, now=trial.now)
+        _replace(channel / _SUMS[1], signer.sign((channel / _SUMS[0]).read_bytes()))
+
+    _refused(trial, device, forge)
+
+
+def wrong_checksum(trial: Trial, device: Device) -> None:
+    """A root file system of which one byte is another."""
+
+    def change(channel: Path) -> None:
+        path = _newest_root(channel, trial)
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 1
+        _replace(path, bytes(content))
+
+    _refused(trial, device, change)
+
+
+def truncated(trial: Trial, device: Device) -> None:
+    """A root file system whose end is missing."""
+
+    def cut(channel: Path) -> None:
+        path = _newest_root(channel, trial)
+        _replace(path, path.read_bytes()[: path.stat().st_size // 2])
+
+    _refused(trial, device, cut)
+
+
+def downgrade(trial: Trial, device: Device) -> None:
+    """A channel that has only the version before the one that runs, truly signed."""
+    _up_to_date(trial, device)
+    old = trial.saved(trial.newest - 1)
+    with _instead(trial, old):
+        before = _state(device)
+        device.run("systemctl start osloom-update.service", timeout=600)
+        device.check(_state(device) == before, "an older version was taken")
+
+
+def _refused(trial: Trial, device: Device, tamper: Callable[[Path], None]) -> None:
+    """The device does not take a version whose release was tampered with; untouched, it does."""
+    before = _state(device)
+    version = trial.publish()
+    tampered = trial.work / "tampered"
+    shutil.rmtree(tampered, ignore_errors=True)
+    shutil.copytree(trial.channel, tampered, symlinks=True)
+    tamper(tampered)
+    with _instead(trial, tampered):
+        status, output = device.try_("systemctl start osloom-update.service", timeout=900)
+        said = device.run("journalctl -b -u osloom-update.service -o cat -n 30")
+        device.check(status != 0, f"version {version} was taken", f"{output}\n{said}")
+        device.check(_state(device) == before, f"version {version} has left something", said)
+    trial.note(f"refused: {_reason(said)}")
+
+
+def _up_to_date(trial: Trial, device: Device) -> None:
+    """Have the newest version run, whatever was refused before."""
+    if device.version() != trial.newest:
+        device.update()
+        running = device.settled(boots=3)
+        device.check(running == trial.newest, f"version {running} runs, not {trial.newest}")
+
+
+def _state(device: Device) -> tuple[str, list[str]]:
+    """What would boot, and that it is the same boot."""
+    return device.run("cat /proc/sys/kernel/random/boot_id"), device.entries()
+
+
+@contextlib.contextmanager
+def _instead(trial: Trial, directory: Path) -> Iterator[None]:
+    """Serve another directory in the place of the channel for as long as the block lasts."""
+    aside = trial.channel.with_name(".aside")
+    trial.channel.rename(aside)
+    try:
+        trial.channel.symlink_to(directory)
+        yield
+    finally:
+        trial.channel.unlink()
+        aside.rename(trial.channel)
+
+
+def _newest_root(channel: Path, trial: Trial) -> Path:
+    (found,) = channel.glob(f"{trial.id}_{trial.newest}_*.root")
+    return found
+
+
+def _replace(path: Path, content: bytes) -> None:
+    # What is linked to the store stays as it is.
+    target = path.resolve()
+    target.unlink()
+    target.write_bytes(content)
+
+
+def _reason(said: str) -> str:
+    words = ("signature", "hash", "Failed", "failed", "mismatch", "Truncated")
+    lines = [line for line in said.splitlines() if any(word in line for word in words)]
+    return lines[0] if lines else said.strip().splitlines()[-1]

@@ -1,0 +1,144 @@
+"""An appliance on trial: versions of it made from the definition, a channel, and a device.
+
+Nothing of the project is touched: versions are numbered from 1, signed by keys of the trial's own,
+and published into a directory that lasts as long as the trial.
+"""
+
+import contextlib
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+
+from osloom.api.machine import machine_for, machine_tools, tools_of
+from osloom.api.plan import request_of
+from osloom.api.release import Wanted, release
+from osloom.api.requests import architecture_of
+from osloom.api.scenarios.device import Device
+from osloom.api.session import Session
+from osloom.assemble.appliance.disk import plan_disk_of
+from osloom.assemble.appliance.version import plan_version
+from osloom.base.progress import Event
+from osloom.keys.make import make_keys
+from osloom.model.definition import Image
+from osloom.model.providers import Keys
+from osloom.model.size import parse_size
+from osloom.run import agent, drives
+from osloom.run.machine import Drive
+from osloom.run.serve import serving
+
+Change = Callable[[Image], Image]
+
+HOST = "10.0.2.2"
+"""This machine, as a machine in QEMU reaches it."""
+_SIZE = 4 << 30
+"""Bytes of a device's disk, at least."""
+_TRIES = 2
+"""A failing boot takes a minute under emulation: the count is what is tried, not its length."""
+_DIRECTORY_NAME = "channel"
+
+
+class Trial:
+    """See the module. Made by `trial`."""
+
+    def __init__(self, session: Session, name: str, work: Path, url: str, *, now: int) -> None:
+        self.session = session
+        self.name = name
+        self.work = work
+        self.newest = 0
+        """The version that was published last."""
+        self._url = f"{url}{name}/"
+        self._keys = make_keys(work / "keys", name="trial", now=now)
+        self.now = now
+
+    @property
+    def channel(self) -> Path:
+        """The directory with the image's releases."""
+        return self.work / _DIRECTORY_NAME / self.name
+
+    @property
+    def id(self) -> str:
+        return f"{self.session.project.definition.project.name}-{self.name}"
+
+    def image(self, change: Change | None = None) -> Image:
+        """The definition's image, looking for updates in the trial's channel."""
+        own = self.session.project.image(self.name)
+        update = msgspec.structs.replace(own.update, url=self._url, reboot="now", tries=_TRIES)
+        made = msgspec.structs.replace(own, update=update)
+        return change(made) if change else made
+
+    def publish(self, change: Change | None = None) -> int:
+        """Release one more version, with a change to the image; gives its number."""
+        if self.newest:
+            kept = self.saved(self.newest)
+            shutil.rmtree(kept, ignore_errors=True)
+            shutil.copytree(self.channel, kept, symlinks=True, copy_function=os.link)
+        self.newest += 1
+        version = self.newest
+        self.note(f"release version {version}")
+        release(
+            self._session(version, change),
+            {self.name: self.image(change)},
+            Wanted(to=str(self.work / _DIRECTORY_NAME), whole=False),
+            now=self.now,
+        )
+        return version
+
+    def saved(self, version: int) -> Path:
+        """The channel as it was when `version` was the newest."""
+        return self.work / "saved" / str(version)
+
+    def disk(self, version: int, path: Path) -> Drive:
+        """A device's disk as it is first written, with room for data."""
+        request = request_of(self._session(version, None), self.name, self.image())
+        (digest,) = self.session.make([plan_disk_of(request, plan_version(request), "raw")])
+        base = Drive(path=self.session.store.blobs.path(digest))
+        size = max(_SIZE, parse_size(request.image.disk.size or "0"))
+        return drives.overlay(tools_of(self.session), base, path, size=size)
+
+    @contextlib.contextmanager
+    def device(self, version: int = 1, **settings: object) -> Iterator[Device]:
+        """A device with `version` that has never been started."""
+        architecture = architecture_of(self.image())
+        tools = machine_tools(self.session, architecture)
+        with self.session.store.working_directory() as work:
+            machine = machine_for(
+                self.session,
+                self.disk(version, work / "disk.qcow2"),
+                tools,
+                work,
+                architecture=architecture,
+                credentials=agent.credentials(masked=("osloom-update.timer",)),
+                test_socket=True,
+                console_log=True,
+                reboots=True,
+                **settings,
+            )
+            with Device(machine, tools, work, self.note) as device:
+                yield device
+
+    def note(self, text: str) -> None:
+        self.session.report(Event(kind="note", id=text, title=text))
+
+    def _session(self, version: int, change: Change | None) -> Session:
+        definition = self.session.project.definition
+        trial = msgspec.structs.replace(
+            definition,
+            project=msgspec.structs.replace(definition.project, version=str(version)),
+            image={**definition.image, self.name: self.image(change)},
+            keys=Keys(directory=str(self.work / "keys")),
+        )
+        return self.session.with_definition(trial)
+
+
+@contextlib.contextmanager
+def trial(session: Session, name: str, *, now: int) -> Iterator[Trial]:
+    """A trial of the appliance `name`, with version 1 published; `now` in seconds since 1970."""
+    with session.store.working_directory() as work:
+        (work / _DIRECTORY_NAME).mkdir()
+        with serving(work / _DIRECTORY_NAME) as server:
+            made = Trial(session, name, work, f"http://{HOST}:{server.port}/", now=now)
+            made.publish()
+            yield made

@@ -1,0 +1,114 @@
+"""Scenarios of updates: one that works, and versions that do not."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from osloom.api.scenarios.device import Device
+from osloom.api.scenarios.trial import Change, Trial
+from osloom.model.definition import File, Image
+from osloom.model.update import Health
+
+_MARK = "/var/lib/osloom-trial"
+_UNITS = "/usr/lib/systemd/system"
+_BOOTS = 6
+"""More than any scenario needs."""
+
+
+def update(trial: Trial, device: Device) -> None:
+    """A newer version is fetched, started and found good; data stay."""
+    before = device.version()
+    device.run(f"echo kept >{_MARK}; echo changed-$(cat /etc/hostname) >/etc/hostname; sync")
+    version = trial.publish()
+    trial.note(f"the device updates itself from {before} to {version}")
+    device.update()
+    running = device.settled(boots=_BOOTS)
+    device.check(running == version, f"version {running} runs, not {version}")
+    _check_data(device)
+    entries = device.entries()
+    wanted = [f"{trial.id}_{one}.efi" for one in sorted((before, version))]
+    device.check(entries == sorted(wanted), f"the ESP holds {', '.join(entries)}")
+
+
+def broken_panic(trial: Trial, device: Device) -> None:
+    """A version whose kernel panics is left for the one before."""
+    _broken(trial, device, _with_unit("echo c >/proc/sysrq-trigger"))
+
+
+def broken_health(trial: Trial, device: Device) -> None:
+    """A version that fails a health check is left for the one before."""
+
+    def change(image: Image) -> Image:
+        bad = Health(run="echo this version is ill; exit 1", timeout=5)
+        return msgspec.structs.replace(image, health=(*image.health, bad))
+
+    _broken(trial, device, change)
+
+
+def broken_hang(trial: Trial, device: Device) -> None:
+    """A version that hangs is reset by the watchdog, and left for the one before."""
+
+    def change(image: Image) -> Image:
+        # PID 1 stops doing anything when it crashes, systemd.crash_action of kernel-command-line(7).
+        hung = _with_unit("kill -ABRT 1")(image)
+        soon = msgspec.structs.replace(hung.update, watchdog="20s")
+        return msgspec.structs.replace(hung, update=soon)
+
+    _broken(trial, device, change)
+
+
+def factory_reset(trial: Trial, device: Device) -> None:
+    """A reset leaves what a first boot makes, and the version that runs."""
+    version = device.version()
+    before = device.run("cat /etc/machine-id")
+    device.run(f"echo gone >{_MARK}; echo gone >/etc/osloom-trial; sync")
+    trial.note("reset to the factory's state")
+    device.send("systemctl start factory-reset.target")
+    device.wait()
+    device.check(device.version() == version, f"version {device.version()} runs, not {version}")
+    left = device.run(f"ls -d {_MARK} /etc/osloom-trial 2>/dev/null || true")
+    device.check(not left, f"{left} is still there")
+    after = device.run("cat /etc/machine-id")
+    device.check(after != before, "the machine still has its id")
+
+
+def _broken(trial: Trial, device: Device, change: Change) -> None:
+    """A version made with `change` is tried, given up, and not tried again."""
+    good = device.version()
+    device.run(f"echo kept >{_MARK}; echo changed-$(cat /etc/hostname) >/etc/hostname; sync")
+    bad = trial.publish(change)
+    trial.note(f"the device updates itself from {good} to the broken {bad}")
+    device.update()
+    running = device.settled(boots=_BOOTS)
+    device.check(running == good, f"version {running} runs, not {good}")
+    _check_data(device)
+    entries = device.entries()
+    tried = [name for name in entries if name.startswith(f"{trial.id}_{bad}+0-")]
+    device.check(tried, f"version {bad} was not tried until its end: {', '.join(entries)}")
+    boot = device.run("cat /proc/sys/kernel/random/boot_id")
+    device.run("systemctl start osloom-update.service", timeout=300)
+    device.run("sleep 5")
+    same = device.run("cat /proc/sys/kernel/random/boot_id") == boot
+    device.check(same, f"version {bad} was tried again")
+
+
+def _check_data(device: Device) -> None:
+    data = device.run(f"cat {_MARK}")
+    device.check(data == "kept", f"{_MARK} holds `{data}`")
+    hostname = device.run("cat /etc/hostname")
+    device.check(hostname.startswith("changed-"), f"/etc/hostname is `{hostname}` again")
+
+
+def _with_unit(command: str) -> Change:
+    """The image with a unit that runs `command` when the system is nearly up."""
+    name = "osloom-trial.service"
+    text = f"[Service]\nType=oneshot\nExecStart=/bin/sh -c '{command}'\n"
+    files: Sequence[tuple[str, File]] = (
+        (f"{_UNITS}/{name}", File(text=text)),
+        (f"{_UNITS}/multi-user.target.wants/{name}", File(link=f"../{name}")),
+    )
+
+    def change(image: Image) -> Image:
+        return msgspec.structs.replace(image, files={**image.files, **dict(files)})
+
+    return change

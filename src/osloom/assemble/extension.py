@@ -1,0 +1,224 @@
+"""Outputs `sysext` and `confext`: what a system can have on top of itself while it runs.
+
+A disk image that is found by its partitions' types, with dm-verity: the root hash is the two
+partitions' ids. systemd-sysext(8), os-release(5),
+https://uapi-group.org/specifications/specs/discoverable_disk_image/
+"""
+
+import posixpath
+import shlex
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from osloom.assemble.disk import make_table
+from osloom.assemble.filesystem import make_erofs
+from osloom.assemble.request import Product, Request
+from osloom.base.digest import Digest, derive_uuid, to_hex
+from osloom.base.errors import BuildError, nearest
+from osloom.base.files import copy_into
+from osloom.engine.step import Job, Step, action
+from osloom.model.appliance import ARCHITECTURES, exactly
+from osloom.model.extension import PLACES
+from osloom.model.tree import Node, Tree, with_parents
+from osloom.model.verity import make_verity
+from osloom.store.blobs import Blobs
+
+_RELEASE = {"sysext": "usr/lib/extension-release.d", "confext": "etc/extension-release.d"}
+_UNITS = {"sysext": "usr/lib/systemd/system", "confext": "etc/systemd/system"}
+_ANY_NAME = (("user.extension-release.strict", b"0"),)
+"""Releases and devices may name the file with its version or without."""
+_CHUNK = 1 << 20
+_LONGEST_LABEL = 36
+"""Characters of a partition's label, UEFI specification."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """The parameters of `write_extension`."""
+
+    kind: str
+    """A key of PLACES."""
+    name: str
+    version: str
+    architecture: str
+    """As Debian says it."""
+    epoch: int
+    level: str | None = None
+    enable: tuple[str, ...] = ()
+    """Units that start."""
+    compression: str | None = None
+
+
+@action(version=1)
+def write_extension(job: Job) -> Mapping[str, Digest]:
+    """What of `tree` one `kind` of extension merges, as a disk image.
+
+    `release` is os-release(5) of the system it is for; `notes`, if there are some, are for people.
+    """
+    settings = msgspec.convert(job.parameters, Settings)
+    blobs = job.store.blobs
+    tree = extension_tree(job.tree(), blobs, settings, blobs.read(job.digest("release")))
+    if not any(node.kind != "dir" for path, node in tree.items() if not _is_release(path)):
+        tops = " and ".join(f"/{top}" for top in PLACES[settings.kind])
+        raise BuildError(
+            f"cannot make the {settings.kind} `{settings.name}`: it would be empty, as there is "
+            f"nothing new in {tops}",
+            hint="add `packages` or `files`, or leave the output out",
+        )
+    size = make_erofs(job, tree, "root", settings.compression)
+    with (job.work / "root").open("rb") as file:
+        verity = make_verity(
+            iter(lambda: file.read(_CHUNK), b""),
+            salt=bytes.fromhex(to_hex(tree.digest)),
+            identity=derive_uuid("verity", tree.digest),
+        )
+    (job.work / "hashes").write_bytes(verity.hashes)
+    label = f"{settings.name}_{settings.version}"[:_LONGEST_LABEL]
+    same = {"Label": label, "ReadOnly": "yes"}
+    root_type = f"root-{ARCHITECTURES[settings.architecture]}"
+    partitions = [
+        {"Type": root_type, "UUID": str(verity.data_id), **same, **exactly(size)},
+        {
+            "Type": f"{root_type}-verity",
+            "UUID": str(verity.hash_id),
+            **same,
+            **exactly(len(verity.hashes)),
+        },
+    ]
+    places = make_table(job, partitions, seed=derive_uuid("disk", tree.digest))
+    for source, place in zip(("root", "hashes"), places, strict=True):
+        copy_into(job.work / source, place.path, place.offset)
+    if "notes" in job.inputs:
+        job.facts["notes"] = blobs.read(job.digest("notes")).decode()
+    return {"file": blobs.add_file(places[0].path)}
+
+
+def extension_tree(tree: Tree, blobs: Blobs, settings: Settings, release: bytes) -> Tree:
+    """What of `tree` is merged, and what says for which systems that is.
+
+    Raises BuildError for a unit that is to start and is not there.
+    """
+    kind, tops = settings.kind, PLACES[settings.kind]
+    nodes = {path: node for path, node in tree.items() if path.partition("/")[0] in tops}
+    texts = _started(settings, tree, blobs) if kind == "sysext" else {}
+    reloads = any(path.startswith(f"{_UNITS[kind]}/") for path in (*nodes, *texts))
+    place = f"{_RELEASE[kind]}/extension-release.{settings.name}"
+    texts[place] = _release(settings, release, reloads=reloads)
+    for path, text in texts.items():
+        data = text.encode()
+        nodes[path] = Node(
+            "file",
+            0o644,
+            mtime=settings.epoch,
+            size=len(data),
+            digest=blobs.add(data),
+            xattrs=_ANY_NAME if path == place else (),
+        )
+    return with_parents(nodes, mtime=settings.epoch)
+
+
+def _is_release(path: str) -> bool:
+    return posixpath.basename(path).startswith("extension-release.")
+
+
+def _release(settings: Settings, release: bytes, *, reloads: bool) -> str:
+    """The fields of os-release(5) that are compared, and those that name the extension itself."""
+    host = parse_release(release.decode(errors="replace"))
+    prefix = settings.kind.upper()
+    fields = {"ID": host.get("ID", "_any")}
+    if settings.level is not None:
+        fields[f"{prefix}_LEVEL"] = settings.level
+    elif "VERSION_ID" in host:
+        fields["VERSION_ID"] = host["VERSION_ID"]
+    fields["ARCHITECTURE"] = ARCHITECTURES[settings.architecture]
+    fields[f"{prefix}_ID"] = settings.name
+    fields[f"{prefix}_VERSION_ID"] = settings.version
+    if reloads:
+        fields["EXTENSION_RELOAD_MANAGER"] = "1"
+    return "".join(f"{key}={shlex.quote(value)}\n" for key, value in fields.items())
+
+
+def parse_release(text: str) -> dict[str, str]:
+    """The fields of os-release(5); lines of another form are passed over."""
+    fields = {}
+    for line in text.splitlines():
+        key, equals, value = line.strip().partition("=")
+        if equals and key.isidentifier():
+            try:
+                fields[key] = "".join(shlex.split(value)[:1])
+            except ValueError:
+                continue
+    return fields
+
+
+def _started(settings: Settings, tree: Tree, blobs: Blobs) -> dict[str, str]:
+    """Drop-ins by which the targets of units uphold them: what is merged while the system starts
+    is no part of what it set out to start, systemd.unit(5)."""
+    wanted: dict[str, list[str]] = {}
+    there = {posixpath.basename(path): path for path in tree if path.startswith(_UNITS["sysext"])}
+    for unit in settings.enable:
+        if unit not in there:
+            close = nearest(unit, [one for one in there if "." in one])
+            raise BuildError(
+                f"cannot start `{unit}`: `{settings.name}` brings no such unit",
+                hint=f"did you mean `{close[0]}`?" if close else None,
+            )
+        digest = tree[there[unit]].digest
+        text = blobs.read(digest).decode(errors="replace") if digest else ""
+        for target in _wanted_by(text):
+            wanted.setdefault(target, []).append(unit)
+    return {
+        f"{_UNITS['sysext']}/{target}.d/50-{settings.name}.conf": f"[Unit]\nUpholds={' '.join(units)}\n"
+        for target, units in wanted.items()
+    }
+
+
+def _wanted_by(unit: str) -> Sequence[str]:
+    """The targets of the section [Install]."""
+    lines = [line.strip() for line in unit.splitlines()]
+    found = [
+        target
+        for line in lines
+        for key, _, value in [line.partition("=")]
+        if key.strip() in ("WantedBy", "RequiredBy", "UpheldBy")
+        for target in value.split()
+    ]
+    return found or ["multi-user.target"]
+
+
+def plan_sysext(request: Request) -> tuple[Product, ...]:
+    return (_product(request, "sysext"),)
+
+
+def plan_confext(request: Request) -> tuple[Product, ...]:
+    return (_product(request, "confext"),)
+
+
+def _product(request: Request, kind: str) -> Product:
+    assert request.release is not None
+    assert request.notes is not None
+    settings = Settings(
+        kind=kind,
+        name=request.name,
+        version=request.project.version,
+        architecture=request.architecture,
+        epoch=request.epoch,
+        level=request.image.extension.level,
+        enable=request.image.systemd.enable,
+        compression=request.image.extension.compression,
+    )
+    file = f"{settings.name}_{settings.version}.{kind}.raw"
+    step = Step(
+        action=write_extension,
+        title=f"write {file}",
+        group=request.name,
+        parameters=msgspec.to_builtins(settings),
+        inputs={
+            "tree": request.tree,
+            "release": request.release,
+            "tools": request.tools,
+            # Of two extensions of one image the first tells them.
+            **({"notes": request.notes} if kind == request.image.outputs[0] else {}),
+        },
+    )
+    return Product(path=file, output=step.output("file"))

@@ -1,0 +1,122 @@
+"""What extensions cannot be, and what to do instead."""
+
+import pytest
+
+from osloom.definition.load import parse
+from support.mistakes import mistakes
+
+GATEWAY = '[image.gateway]\noutputs = ["disk"]\n'
+EXTENSION = '[image.x]\nextends = "gateway"\noutputs = ["sysext"]\n'
+WRONG = {
+    "an image that is not there": (
+        '[image.x]\nextends = "gatway"\noutputs = ["sysext"]\n',
+        "4:1 cannot find the image `gatway` | did you mean `gateway`?",
+    ),
+    "itself": (
+        '[image.x]\nextends = "x"\noutputs = ["sysext"]\n',
+        "4:1 an image cannot extend itself",
+    ),
+    "another extension": (
+        EXTENSION + '[image.y]\nextends = "x"\noutputs = ["sysext"]\n',
+        "7:1 `x` is an extension itself | extend `gateway`",
+    ),
+    "a container for several machines": (
+        (
+            '[image.c]\noutputs = ["oci"]\narchitectures = ["amd64"]\n'
+            '[image.x]\nextends = "c"\noutputs = ["sysext"]\n'
+        ),
+        "7:1 `c` is only a container | extend an image that boots",
+    ),
+    "an image for another machine": (
+        EXTENSION + 'architecture = "arm64"\n',
+        (
+            "4:1 `gateway` is for amd64, and `x` is not"
+            " | leave `architecture` out: that of the extended image is taken"
+        ),
+    ),
+    "no extension": (
+        '[image.x]\nextends = "gateway"\noutputs = ["oci"]\n',
+        "4:1 `extends` is for the outputs `sysext` and `confext` | add one of them to `outputs`",
+    ),
+    "a system and an extension": (
+        '[image.x]\noutputs = ["sysext", "disk"]\n',
+        (
+            "4:22 `disk` cannot be made of an extension, which is no whole system"
+            " | make an image of its own for it"
+        ),
+    ),
+    "accounts": (
+        EXTENSION + "users.app = {}\n",
+        (
+            "6:1 an extension cannot have `users` | make them in the image that is extended: accounts"
+            " are there before extensions"
+        ),
+    ),
+    "configured packages": (
+        EXTENSION + 'configure = "dpkg"\n',
+        "6:1 packages cannot be configured in an extension, which is read-only | leave it out",
+    ),
+    "a masked unit": (
+        EXTENSION + 'systemd.mask = ["a.service"]\n',
+        "6:9 an extension cannot have `mask`: it only adds | say it in the image that is extended",
+    ),
+    "a unit in a confext": (
+        '[image.x]\noutputs = ["confext"]\nsystemd.enable = ["a.service"]\n',
+        "5:9 units are started by a `sysext` | add `sysext` to `outputs`",
+    ),
+    "a file in /etc of a sysext": (
+        EXTENSION + 'files."/etc/x" = { text = "" }\n',
+        (
+            "6:7 `/etc/x` would not be seen: only what is below /usr or /opt is merged"
+            " | add `confext` to `outputs`"
+        ),
+    ),
+    "a file in /usr of a confext": (
+        '[image.x]\noutputs = ["confext"]\nfiles."/usr/x" = { text = "" }\n',
+        (
+            "5:7 `/usr/x` would not be seen: only what is below /etc is merged"
+            " | add `sysext` to `outputs`"
+        ),
+    ),
+    "a file in /var": (
+        EXTENSION + 'files."/var/lib/x" = { directory = true }\n',
+        (
+            "6:7 `/var/lib/x` would not be seen: only what is below /usr or /opt is merged"
+            " | let a file below /usr/lib/tmpfiles.d make it, tmpfiles.d(5)"
+        ),
+    ),
+    "a file elsewhere": (
+        EXTENSION + 'files."/srv/x" = { text = "" }\n',
+        (
+            "6:7 `/srv/x` would not be seen: only what is below /usr or /opt is merged"
+            " | put it below /usr or /opt"
+        ),
+    ),
+    "another os-release": (
+        EXTENSION + 'files."/usr/lib/os-release" = { text = "" }\n',
+        (
+            "6:7 `/usr/lib/os-release` would take the place of the system's own"
+            " | leave it out: what the extension is of is written anyway"
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "said"), WRONG.values(), ids=WRONG.keys())
+def test_a_mistake_is_told_with_the_mend(text: str, said: str) -> None:
+    assert mistakes(GATEWAY + text) == [said]
+
+
+def test_a_mistake_that_is_inherited_is_told_once() -> None:
+    text = '[image.y]\nfrom = "x"\noutputs = ["confext"]\n'
+    assert mistakes(GATEWAY + EXTENSION + "hostname = 'a'\n" + text) == [
+        "6:1 an extension cannot have `hostname` | say it in the image that is extended"
+    ]
+
+
+def test_an_extension_is_for_the_machine_of_what_it_extends() -> None:
+    text = '[image.gateway]\narchitecture = "arm64"\noutputs = ["disk"]\n' + EXTENSION
+    image = parse(text, file="osloom.toml").image["x"]
+    assert image.architecture == "arm64"
+    assert image.is_extension
+    assert not image.runs_programs
