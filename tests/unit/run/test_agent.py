@@ -1,6 +1,7 @@
 """The host's end of the port, with a machine that is only lines."""
 
 import base64
+import contextlib
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -15,6 +16,10 @@ from osloom.run.agent import Agent, Answer, RebootError
 Machine = Callable[[BinaryIO], None]
 
 
+class _EndError(Exception):
+    """The machine ends."""
+
+
 @pytest.fixture
 def reach(tmp_path: Path) -> Iterator[Callable[[Machine], Agent]]:
     """Gives an agent that talks with a machine."""
@@ -26,7 +31,8 @@ def reach(tmp_path: Path) -> Iterator[Callable[[Machine], Agent]]:
     def start(machine: Machine) -> Agent:
         def serve() -> None:
             connection, _ = server.accept()
-            with connection, connection.makefile("rwb", buffering=0) as port:
+            opened = connection.makefile("rwb", buffering=0)
+            with contextlib.suppress(_EndError), connection, opened as port:
                 machine(port)  # type: ignore[arg-type]
                 port.read()
 
@@ -86,7 +92,7 @@ def test_a_reboot_is_over_when_another_boot_is_up(reach: Callable[[Machine], Age
 def test_a_machine_that_has_ended_is_said(reach: Callable[[Machine], Agent]) -> None:
     def machine(port: BinaryIO) -> None:
         port.write(b"\nosloom-up one running\n")
-        raise SystemExit
+        raise _EndError
 
     agent = reach(machine)
     agent.wait(5)
