@@ -33,6 +33,12 @@ packages alone has nothing of Debian: what it needs of these its closure has."""
 WRITABLE = ("nix-bin", "sqlite3")
 """What is in an image with `nix.writable`: Nix, and what reads its databases at the boot."""
 
+APPLIANCE = ("dbus", "systemd-boot", "systemd-sysv", "udev")
+"""What is in every appliance: a system, and what finds a boot of it good."""
+
+UPDATES = ("gpg", "systemd-container")
+"""What is in one that updates itself: systemd-sysupdate, and what checks signatures for it."""
+
 SCRIPTS_ONLY = (
     "adduser",
     "base-files>awk",
@@ -79,6 +85,13 @@ def initrd_name(suite: str, image: Image) -> str | None:
         return None
     extra = "".join(f"/{name}" for name in initrd_packages(image))
     return f".initrd/{suite}/{architecture_of(image)}{extra}"
+
+
+def _appliance_packages(image: Image) -> tuple[str, ...]:
+    """What an appliance has beside its own."""
+    if not image.disk.is_appliance:
+        return ()
+    return APPLIANCE + (UPDATES if image.update.url is not None else ())
 
 
 def initrd_packages(image: Image) -> tuple[str, ...]:
@@ -184,6 +197,7 @@ def _request(image: Image, suite: str, definition: Definition) -> Request:
         )
     if image.nix.writable:
         names += tuple(name for name in WRITABLE if name not in names)
+    names += tuple(name for name in _appliance_packages(image) if name not in names)
     if image.debug_of is not None:
         return Request(
             names=names or toolset.DEBUG,
