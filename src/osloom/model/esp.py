@@ -128,8 +128,8 @@ def _read_uki(files: Fat, entry: Entry, *, verify: bool) -> Uki:
 def _check_signature(content: Blocks) -> Signature:
     """Every signature holds the digest of what it is of."""
     image = content.read(0, content.size)
-    own = digest(image)
-    return "whole" if all(own in message for message in signatures(image)) else "damaged"
+    own, found = digest(image), signatures(image)
+    return "whole" if found and all(own in message for message in found) else "damaged"
 
 
 def entry_id(path: str) -> str:
