@@ -23,7 +23,7 @@ from osloom.fetch.registry.descriptor import OCI_MANIFEST, Descriptor, make_mani
 from osloom.fetch.registry.registry import Registry
 from osloom.release.channel import Signing, without_signature
 from osloom.release.checksums import SIGNATURE, SUMS, format_sums
-from osloom.release.publish import Published, PublishedFile
+from osloom.release.published import Published, PublishedFile
 from osloom.release.succession import check_number, taken
 from osloom.release.version import Release
 
