@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from osloom.assemble.appliance.initrd import PACKAGES as APPLIANCE_INITRD
+from osloom.assemble.appliance.initrd import TPM
 from osloom.engine import toolset
 from osloom.model.definition import Definition, Image
 from osloom.run.machine import PACKAGES as MACHINE_PACKAGES
@@ -32,6 +33,12 @@ packages alone has nothing of Debian: what it needs of these its closure has."""
 
 WRITABLE = ("nix-bin", "sqlite3")
 """What is in an image with `nix.writable`: Nix, and what reads its databases at the boot."""
+
+APPLIANCE = ("dbus", "systemd-boot", "systemd-sysv", "udev")
+"""What is in every appliance: a system, and what finds a boot of it good."""
+
+UPDATES = ("gpg", "systemd-container")
+"""What is in one that updates itself: systemd-sysupdate, and what checks signatures for it."""
 
 SCRIPTS_ONLY = (
     "adduser",
@@ -81,12 +88,21 @@ def initrd_name(suite: str, image: Image) -> str | None:
     return f".initrd/{suite}/{architecture_of(image)}{extra}"
 
 
+def _appliance_packages(image: Image) -> tuple[str, ...]:
+    """What an appliance has beside its own."""
+    if not image.disk.is_appliance:
+        return ()
+    sealed = ("systemd-cryptsetup", *TPM) if image.disk.data.encryption == "tpm2" else ()
+    return APPLIANCE + (UPDATES if image.update.url is not None else ()) + sealed
+
+
 def initrd_packages(image: Image) -> tuple[str, ...]:
     """What its initrd has beside what every initrd has."""
     if not image.disk.is_appliance:
         return image.initrd.packages
     own: tuple[str, ...] = APPLIANCE_INITRD
     own += ("btrfs-progs",) if image.disk.data.filesystem == "btrfs" else ()
+    own += TPM if image.disk.data.encryption == "tpm2" else ()
     return (*own, *image.initrd.packages)
 
 
@@ -184,6 +200,7 @@ def _request(image: Image, suite: str, definition: Definition) -> Request:
         )
     if image.nix.writable:
         names += tuple(name for name in WRITABLE if name not in names)
+    names += tuple(name for name in _appliance_packages(image) if name not in names)
     if image.debug_of is not None:
         return Request(
             names=names or toolset.DEBUG,

@@ -8,6 +8,7 @@ import posixpath
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from osloom.definition.appliances import check_appliances
 from osloom.definition.check import Mistake
 from osloom.definition.check import Path as KeyPath
 from osloom.definition.containers import check_container
@@ -24,6 +25,7 @@ _OWN_REPOSITORIES = ("debian", "debian-security")
 def check_meaning(definition: Definition) -> Iterator[Mistake]:
     """Every mistake that the text alone shows."""
     yield from _check_repositories(definition.debian)
+    yield from check_appliances(definition)
     yield from check_keys(definition.keys)
     for name, image in definition.image.items():
         path = ("image", name)

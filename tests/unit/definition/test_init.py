@@ -14,6 +14,7 @@ from osloom.definition.schema import json_schema
 @pytest.mark.parametrize(
     ("name", "outputs"),
     [
+        ("appliance", {"gateway": ("disk",)}),
         ("all", {"app": ("oci",), "base": (), "machine": ("nspawn",), "server": ("disk",)}),
         ("container", {"app": ("oci",), "app-debug": ("oci",)}),
         ("machine", {"machine": ("nspawn", "tar")}),
@@ -27,7 +28,7 @@ def test_a_template_makes_what_it_says(name: str, outputs: dict[str, tuple[str, 
 
 def test_every_template_is_tested_and_names_the_schema_first() -> None:
     assert {name: template(name).splitlines()[0] for name in TEMPLATES} == dict.fromkeys(
-        ["all", "container", "machine", "server"], "#:schema ./osloom.schema.json"
+        ["appliance", "all", "container", "machine", "server"], "#:schema ./osloom.schema.json"
     )
 
 

@@ -19,21 +19,66 @@ WRONG = {
             " beginning of the repositories' names behind it, as in `registry.example.com/team`"
         ),
     ),
-    "updates over plain HTTP": (
-        '[image.a]\nupdate.url = "http://updates.example.com/a/"\n',
+    "updates that nobody signs": (
+        '[image.a]\nupdate.url = "https://updates.example.com/a/"\n',
         (
-            "2:8 devices must not fetch from `updates.example.com` over plain HTTP | anyone on the"
+            "2:8 devices could not tell whose updates they take: there is no key"
+            ' | run `osloom keys new`, and write `[keys]` and `directory = "keys"`'
+        ),
+    ),
+    "version of an appliance that is no number": (
+        '[project]\nversion = "1.2"\n[image.a]\ndisk.layout = "appliance"\n',
+        (
+            "2:1 the version of an appliance is a whole number, not `1.2`"
+            ' | count releases: `version = "1"`'
+        ),
+    ),
+    "name of an appliance that no partition can have": (
+        (
+            '[project]\nname = "the-name-of-a-project"\nversion = "1"\n'
+            '[image.the-name-of-an-image]\ndisk.layout = "appliance"\n'
+        ),
+        (
+            "4:8 `the-name-of-a-project-the-name-of-an-image_1` is too long for a partition's label"
+            " of 36 characters | shorten the name of the project or of the image"
+        ),
+    ),
+    "file system of an appliance's root": (
+        '[image.a.disk]\nlayout = "appliance"\nfilesystem = "btrfs"\n',
+        (
+            "3:1 the root of an appliance is always erofs"
+            " | leave `filesystem` out; that of data is `data.filesystem`"
+        ),
+    ),
+    "partition with a name that is taken": (
+        '[image.a.disk]\nlayout = "appliance"\npartition.data.size = "1G"\n',
+        "3:11 the partition name `data` is taken | choose another",
+    ),
+    "partition that is mounted without a file system": (
+        (
+            '[image.a.disk]\nlayout = "appliance"\n'
+            'partition.raw = { size = "1G", filesystem = "none", mount = "/raw" }\n'
+        ),
+        (
+            "3:53 the partition `raw` has nothing to mount"
+            " | give it a `filesystem`, or leave `mount` out"
+        ),
+    ),
+    "updates over plain HTTP": (
+        '[keys]\ndirectory = "keys"\n[image.a]\nupdate.url = "http://updates.example.com/a/"\n',
+        (
+            "4:8 devices must not fetch from `updates.example.com` over plain HTTP | anyone on the"
             " way could hold back updates: write `https://`"
         ),
     ),
     "updates from no host": (
-        '[image.a]\nupdate.url = "https:///a/"\n',
-        "2:8 `https:///a/` names no host | write `https://updates.example.com/NAME/`",
+        '[keys]\ndirectory = "keys"\n[image.a]\nupdate.url = "https:///a/"\n',
+        "4:8 `https:///a/` names no host | write `https://updates.example.com/NAME/`",
     ),
     "updates from a query": (
-        '[image.a]\nupdate.url = "https://h.example/?a=1"\n',
+        '[keys]\ndirectory = "keys"\n[image.a]\nupdate.url = "https://h.example/?a=1"\n',
         (
-            "2:8 `https://h.example/?a=1` is not the address of a directory | devices put the names"
+            "4:8 `https://h.example/?a=1` is not the address of a directory | devices put the names"
             " of files behind it: end it with the directory"
         ),
     ),

@@ -1,0 +1,57 @@
+"""What types cannot say of appliances: versions that are numbers, keys for updates, partitions."""
+
+from collections.abc import Iterator
+
+from osloom.definition.check import Mistake, Path
+from osloom.model.definition import Definition, Image
+from osloom.model.providers import Keys
+
+_TAKEN = ("data", "esp", "swap", "root", "_empty")
+_LONGEST = 36
+"""Characters of a partition's label, UEFI specification 5.3.3."""
+
+
+def check_appliances(definition: Definition) -> Iterator[Mistake]:
+    """Every mistake that the text shows, before `from` is followed."""
+    version = definition.project.version
+    for name, image in definition.image.items():
+        path = ("image", name)
+        if image.update.url is not None and not _signs(definition.keys):
+            said = "devices could not tell whose updates they take: there is no key"
+            hint = 'run `osloom keys new`, and write `[keys]` and `directory = "keys"`'
+            yield Mistake((*path, "update", "url"), said, hint)
+        if image.disk.is_appliance:
+            if not version.isdecimal():
+                said = f"the version of an appliance is a whole number, not `{version}`"
+                yield Mistake(("project", "version"), said, 'count releases: `version = "1"`')
+            label = f"{definition.project.name}-{name}_{version}"
+            if len(label) > _LONGEST:
+                said = f"`{label}` is too long for a partition's label of {_LONGEST} characters"
+                yield Mistake(path, said, "shorten the name of the project or of the image")
+            if image.disk.data.encryption == "tpm2" and not _seals(definition.keys):
+                said = "a TPM cannot tell which system it opens data for: there is no key"
+                hint = 'run `osloom keys new`, and write `[keys]` and `directory = "keys"`'
+                yield Mistake((*path, "disk", "data", "encryption"), said, hint)
+            yield from _check_partitions(image, path)
+
+
+def _signs(keys: Keys) -> bool:
+    return keys.directory is not None or keys.release is not None
+
+
+def _seals(keys: Keys) -> bool:
+    return keys.directory is not None or keys.secure_boot is not None
+
+
+def _check_partitions(image: Image, path: Path) -> Iterator[Mistake]:
+    if image.disk.filesystem != "ext4":
+        said = "the root of an appliance is always erofs"
+        hint = "leave `filesystem` out; that of data is `data.filesystem`"
+        yield Mistake((*path, "disk", "filesystem"), said, hint)
+    for name, one in image.disk.partition.items():
+        place = (*path, "disk", "partition", name)
+        if name in _TAKEN:
+            yield Mistake(place, f"the partition name `{name}` is taken", "choose another")
+        if one.mount is not None and one.filesystem == "none":
+            said = f"the partition `{name}` has nothing to mount"
+            yield Mistake((*place, "mount"), said, "give it a `filesystem`, or leave `mount` out")

@@ -1,0 +1,53 @@
+"""An appliance of the template, as a device: updates, versions that do not work, resets."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from integration.conftest import Workshop
+
+SHORT = ("update", "health", "checksum", "forged", "factory-reset")
+LONG = ("panic", "hang", "truncated", "downgrade", "power-cuts", "flipped-bit", "full", "update")
+
+
+@pytest.fixture(scope="module")
+def appliance(tmp_path_factory: pytest.TempPathFactory, store: Path) -> Workshop:
+    workshop = Workshop(tmp_path_factory.mktemp("appliance"), store)
+    for words in (("init", "appliance"), ("keys", "new"), ("lock",), ("build",)):
+        workshop(*words).check()
+    return workshop
+
+
+def verdicts(appliance: Workshop, *scenarios: str) -> Mapping[str, str]:
+    words = [word for one in scenarios for word in ("--scenario", one)]
+    done = appliance("test", "--json", *words)
+    return {case["name"]: case["verdict"] + case["message"] for case in done.json}
+
+
+def test_a_device_updates_itself_and_returns_from_what_does_not_work(appliance: Workshop) -> None:
+    assert verdicts(appliance, *SHORT) == dict.fromkeys(("boot", *SHORT), "passed")
+
+
+@pytest.mark.long
+def test_a_device_survives_what_happens_to_devices(appliance: Workshop) -> None:
+    assert verdicts(appliance, *LONG) == dict.fromkeys(("boot", *LONG), "passed")
+
+
+def test_a_scenario_that_there_is_not_has_a_near_name(appliance: Workshop) -> None:
+    done = appliance("test", "--scenario", "helth")
+    assert done.status == 2
+    assert "did you mean `health`?" in done.stderr
+
+
+def test_a_slot_that_is_too_small_is_said_with_the_numbers(appliance: Workshop) -> None:
+    definition = appliance.directory / "osloom.toml"
+    text = definition.read_text()
+    try:
+        definition.write_text(text.replace('slot-size = "256M"', 'slot-size = "32M"'))
+        done = appliance("build")
+    finally:
+        definition.write_text(text)
+    assert done.status == 1
+    assert "MiB into slots of 32 MiB" in done.stderr
+    assert "raise `slot-size`" in done.stderr

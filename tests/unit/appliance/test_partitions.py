@@ -1,0 +1,66 @@
+"""The partitions of an appliance, when it is made and when it boots first."""
+
+from osloom.model.appliance import (
+    Appliance,
+    device_partitions,
+    fstab,
+    made_partitions,
+    repart_files,
+)
+from osloom.model.disk import Data, Disk, Partition
+from osloom.model.size import MIB
+
+OWN = Appliance(
+    id="edge-gateway",
+    version="7",
+    architecture="amd64",
+    epoch=0,
+    disk=Disk(
+        layout="appliance",
+        slot_size="300M",
+        swap="1G",
+        data=Data(filesystem="btrfs", minimum_size="2G"),
+        partition={
+            "logs": Partition(size="1G", mount="/logs", keep=True),
+            "raw": Partition(size="10M", filesystem="none"),
+        },
+    ),
+)
+
+
+def test_the_disk_is_made_with_an_esp_and_two_empty_slots() -> None:
+    made = made_partitions(OWN)
+    assert [(one["Type"], one["Label"], one["SizeMinBytes"]) for one in made] == [
+        ("esp", "esp", str(256 * MIB)),
+        ("root-x86-64", "_empty", str(300 * MIB)),
+        ("root-x86-64-verity", "_empty", str(3 * MIB)),
+        ("root-x86-64", "_empty", str(300 * MIB)),
+        ("root-x86-64-verity", "_empty", str(3 * MIB)),
+    ]
+    assert len({one["UUID"] for one in made}) == 5
+
+
+def test_the_device_adds_what_is_written_to() -> None:
+    made = device_partitions(OWN)
+    # What is there keeps its label and its id: a newer version has others.
+    assert not [one for one in made[:5] if "Label" in one or "UUID" in one]
+    assert [(one["Label"], one.get("Format"), one.get("FactoryReset")) for one in made[5:]] == [
+        ("swap", "swap", None),
+        ("logs", "ext4", None),
+        ("raw", None, "yes"),
+        ("data", "btrfs", "yes"),
+    ]
+    assert made[-1]["UUID"] == OWN.data_id
+
+
+def test_files_are_read_in_the_order_of_the_partitions() -> None:
+    names = list(repart_files(device_partitions(OWN)))
+    assert names == sorted(names)
+    assert len(names) == 9
+
+
+def test_data_and_what_has_a_place_are_mounted() -> None:
+    assert [line.split()[1:3] for line in fstab(OWN).splitlines()] == [
+        ["/var", "btrfs"],
+        ["/logs", "ext4"],
+    ]

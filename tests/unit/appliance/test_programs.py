@@ -1,0 +1,63 @@
+"""The shell programs of an appliance, in directories that stand for the device's."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from osloom.base.command import run
+from osloom.compose.appliance.units import programs
+
+ID = "edge-gateway"
+
+
+@pytest.fixture
+def device(tmp_path: Path) -> Path:
+    for directory in ("efi/EFI/Linux", "boot", "etc", "bin"):
+        (tmp_path / directory).mkdir(parents=True)
+    (tmp_path / "etc/os-release").write_text("IMAGE_VERSION=7\n")
+    systemctl = tmp_path / "bin/systemctl"
+    systemctl.write_text(f'#!/bin/sh\necho "$@" >>{tmp_path}/said\n')
+    systemctl.chmod(0o755)
+    return tmp_path
+
+
+def start_new_version(device: Path) -> bool:
+    """Whether it reboots."""
+    text = programs()["usr/lib/osloom/start-new-version"]
+    for path in ("/etc/os-release", "/efi", "/boot"):
+        text = text.replace(f" {path}", f" {device}{path}")
+    environment = {**os.environ, "PATH": f"{device}/bin:{os.environ['PATH']}"}
+    run(["sh", "-c", text, "start-new-version", ID], environment=environment)
+    return (device / "said").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "reboots"),
+    [
+        (f"{ID}_8+3.efi", True),
+        (f"{ID}_8+1-2.efi", True),
+        (f"{ID}_8.efi", True),
+        (f"{ID}_10+3.efi", True),
+        (f"{ID}_8+0-3.efi", False),
+        (f"{ID}_7.efi", False),
+        (f"{ID}_6.efi", False),
+        ("edge-other_8.efi", False),
+    ],
+)
+def test_only_a_newer_version_with_tries_left_is_started(
+    device: Path, name: str, *, reboots: bool
+) -> None:
+    (device / "efi/EFI/Linux" / name).touch()
+    assert start_new_version(device) == reboots
+
+
+def test_a_check_is_tried_until_it_succeeds(tmp_path: Path) -> None:
+    check = tmp_path / "check"
+    check.write_text(
+        f"#!/bin/sh\nset -e\necho x >>{tmp_path}/tries\ntest -e {tmp_path}/tries2 || {{ touch {tmp_path}/tries2; exit 1; }}\n"
+    )
+    check.chmod(0o755)
+    text = programs()["usr/lib/osloom/health"]
+    run(["sh", "-c", text, "health", "30", str(check)])
+    assert (tmp_path / "tries").read_text() == "x\nx\n"
