@@ -30,9 +30,8 @@ def test_the_loader_is_signed_and_the_key_stays_where_it_is(
     loader = Node("file", 0o644, size=len(make_pe()), digest=store.blobs.add(make_pe()))
     tools = workbench.output(with_parents({LOADER: loader}, mtime=0))
     certificate = hashlib.sha256(as_signer(signer.certificate).der).hexdigest()
-    wanted = plan_signed_loader(
-        SecureBoot(certificate=certificate), tools, architecture="amd64", group="app"
-    )
+    own = SecureBoot(certificate=certificate, public=store.blobs.add(b"its key in PEM"))
+    wanted = plan_signed_loader(own, tools, architecture="amd64", group="app")
     executor = LocalExecutor(store, slots=1, signers={certificate: lambda: signer})
     try:
         (made,) = Builder(store, executor, silent).make([wanted])
