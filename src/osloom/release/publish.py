@@ -20,7 +20,8 @@ from osloom.base.errors import FetchError
 from osloom.base.progress import Reporter, silent
 from osloom.fetch.storage.changed import ChangedError
 from osloom.fetch.storage.storage import Storage
-from osloom.release.channel import SUMS_KIND, Current, Signing, load_channel, signature_name
+from osloom.keys.openpgp import ReleaseSigner
+from osloom.release.channel import SUMS_KIND, Current, load_channel, signature_name
 from osloom.release.checksums import SIGNATURE, SUMS, format_sums, is_name, version_of
 from osloom.release.published import Published, PublishedFile
 from osloom.release.succession import Succession, check_number, succeed
@@ -45,14 +46,14 @@ class StorageChannel:
         self.where = where
         self._keep = keep
 
-    def check(self, own: str, number: int, *, signer: Signing | None) -> None:
+    def check(self, own: str, number: int, *, signer: ReleaseSigner | None) -> None:
         """Raises Error where version `number` of `own` could not be published."""
         current = load_channel(self._storage, self.where, signer)
         newest = max((version_of(name, own) or 0 for name in current.sums), default=0)
         check_number(own, number, newest)
 
     def publish(
-        self, release: Release, *, signer: Signing | None, dry_run: bool, report: Reporter
+        self, release: Release, *, signer: ReleaseSigner | None, dry_run: bool, report: Reporter
     ) -> Published:
         """See `publish`."""
         return publish(
@@ -71,7 +72,7 @@ def publish(
     where: str,
     release: Release,
     *,
-    signer: Signing | None,
+    signer: ReleaseSigner | None,
     keep: int,
     dry_run: bool = False,
     report: Reporter = silent,
@@ -102,7 +103,7 @@ class _Work:
         where: str,
         release: Release,
         *,
-        signer: Signing | None,
+        signer: ReleaseSigner | None,
         report: Reporter,
     ) -> None:
         self._storage = storage
