@@ -155,6 +155,25 @@ def test_an_empty_slot_and_a_foreign_uki_are_said(made: Made) -> None:
     ]
 
 
+def test_a_uki_that_was_changed_after_it_was_signed_is_said(made: Made, tmp_path: Path) -> None:
+    made.bench.sign("7.efi", "signed.efi")
+    disk = made.bench.disk("signed.raw", {"7": made.seven, "none": None})
+    made.bench.fill_esp(disk, {"EFI/Linux/signed.efi": "signed.efi"})
+    assert [one["signature"] for one in inspect(disk)["esp"]["ukis"]] == ["not checked"]
+    report = inspect(disk, "--verify")
+    assert ([one["signature"] for one in report["esp"]["ukis"]], report["problems"]) == (
+        ["whole"],
+        [],
+    )
+    altered = copied(disk, tmp_path / "altered.raw")
+    flip(altered, altered.read_bytes().index(b"quiet roothash=") + 2)
+    report = inspect(altered, "--verify", status=1)
+    assert ([one["signature"] for one in report["esp"]["ukis"]], report["problems"]) == (
+        ["damaged"],
+        ["`EFI/Linux/signed.efi`: it was changed after it was signed"],
+    )
+
+
 def test_people_read_a_table(made: Made) -> None:
     lines = osloom(made.disk.parent, "inspect", "./disk.raw").check().stdout.splitlines()
     (slot,) = (line for line in lines if line.startswith("B "))

@@ -135,7 +135,7 @@ def _check_status(reached: agent.Agent, disk: Path) -> None:
     assert _without(said["slots"], "is_booted") == _without(seen["slots"], "signature", "check")
     assert said["esp"]["free"] == seen["esp"]["free"]
     assert said["esp"]["ukis"] == _without(
-        seen["esp"]["ukis"], "title", "root_hash", "is_signed", "problem"
+        seen["esp"]["ukis"], "title", "root_hash", "signature", "problem"
     )
     assert said["esp"]["default"] == seen["esp"]["default"]
     assert said["units"] == {"state": "running", "failed": []}

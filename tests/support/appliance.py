@@ -19,7 +19,9 @@ PACKAGES = (
     "erofs-utils",
     "fdisk",
     "mtools",
+    "openssl",
     "qemu-utils",
+    "sbsigntool",
     "systemd",
     "systemd-boot-efi",
     "systemd-repart",
@@ -61,6 +63,14 @@ class Bench:
             f"--output={number}.efi",
         )
         return found[1]
+
+    def sign(self, program: str, signed: str) -> None:
+        """An EFI program with a signature by a new key."""
+        self.run(
+            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=db"),
+            *("-keyout", "db.key", "-out", "db.crt"),
+        )
+        self.run("sbsign", "--key=db.key", "--cert=db.crt", f"--output={signed}", program)
 
     def disk(self, name: str, slots: dict[str, str | None]) -> Path:
         """A disk with versions (and their root hashes) in its slots; None is an empty slot."""

@@ -61,7 +61,7 @@ def _uki_row(uki: Uki, default: str | None) -> list[str]:
         _safe(uki.version) or "-",
         in_bytes(uki.size),
         state,
-        "yes" if uki.is_signed else "none",
+        uki.signature,
         "default" if uki.path == default else "",
     ]
 

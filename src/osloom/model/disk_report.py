@@ -84,7 +84,7 @@ def read_disk(disk: Blocks, *, verify: bool = False) -> Report:
     for one in table.partitions:
         if one.type == "esp" and esp is None:
             try:
-                esp = read_esp(disk.window(one.offset, one.size))
+                esp = read_esp(disk.window(one.offset, one.size), verify=verify)
             except Error as error:
                 problems.append(error.message)
     slots = list(_slots(table.partitions, esp))
@@ -177,6 +177,8 @@ def _problems(slots: Sequence[Slot], esp: Esp | None) -> Iterator[str]:
 
 
 def _problems_of(uki: Uki, known: Mapping[str, Slot]) -> Iterator[str]:
+    if uki.signature == "damaged":
+        yield f"`{uki.path}`: it was changed after it was signed"
     if uki.problem:
         yield f"`{uki.path}`: {uki.problem}"
     elif uki.root_hash is not None and uki.root_hash not in known:

@@ -6,10 +6,12 @@ https://uapi-group.org/specifications/specs/boot_loader_specification/, systemd-
 import fnmatch
 import re
 from collections.abc import Sequence
+from typing import Literal
 
 import msgspec
 
 from osloom.base.errors import Error
+from osloom.model.authenticode import digest, signatures
 from osloom.model.blocks import Blocks
 from osloom.model.fat import Entry, Fat
 from osloom.model.pe import Program, parse_program
@@ -20,6 +22,9 @@ _KEYS = "loader/keys"
 _LOADER = "loader/loader.conf"
 _COUNTED = re.compile(r"(?P<name>.+?)(\+(?P<left>[0-9]{1,9})(-(?P<done>[0-9]{1,9}))?)?\.(efi|conf)")
 _LONGEST = 65536
+
+
+Signature = Literal["none", "not checked", "whole", "damaged"]
 
 
 class Uki(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,8 +42,8 @@ class Uki(msgspec.Struct, frozen=True, kw_only=True):
     tries_left: int | None
     """None when it is not counted: it was found good, or never on trial."""
     tries_done: int | None
-    is_signed: bool
-    """Whether it holds a signature at all; none is verified."""
+    signature: Signature
+    """Whether what signed it signed this very file; by whom is for the firmware to judge."""
     problem: str = ""
     """Why it could not be read."""
 
@@ -59,11 +64,15 @@ class Esp(msgspec.Struct, frozen=True, kw_only=True):
     """Lines of loader.conf(5)."""
 
 
-def read_esp(volume: Blocks) -> Esp:
-    """Raises Error when it holds no whole FAT file system."""
+def read_esp(volume: Blocks, *, verify: bool = False) -> Esp:
+    """With `verify`, signatures are compared with what they are of.
+
+    Raises Error when it holds no whole FAT file system.
+    """
     files = Fat(volume)
     ukis = sorted(
-        (_read_uki(files, one) for one in files.entries(_UKIS) if _is_uki(one)), key=_order
+        (_read_uki(files, one, verify=verify) for one in files.entries(_UKIS) if _is_uki(one)),
+        key=_order,
     )
     loader = files.find(_LOADER)
     menu = tuple(_text(files, loader).splitlines()) if loader else ()
@@ -88,13 +97,17 @@ def _is_uki(one: Entry) -> bool:
     return not one.is_directory and one.name.lower().endswith(".efi")
 
 
-def _read_uki(files: Fat, entry: Entry) -> Uki:
+def _read_uki(files: Fat, entry: Entry, *, verify: bool) -> Uki:
     counted = _COUNTED.fullmatch(entry.name)
     left, done = (counted["left"], counted["done"]) if counted else (None, None)
     problem = ""
+    signature: Signature = "none"
     try:
-        program = parse_program(files.open(entry))
+        content = files.open(entry)
+        program = parse_program(content)
         release = program.release()
+        if program.is_signed:
+            signature = _check_signature(content) if verify else "not checked"
     except Error as error:
         program, release = Program(sections={}, is_signed=False), {}
         problem = error.message
@@ -107,9 +120,16 @@ def _read_uki(files: Fat, entry: Entry) -> Uki:
         root_hash=program.option("roothash") or program.option("usrhash"),
         tries_left=None if left is None else int(left),
         tries_done=None if left is None else int(done or 0),
-        is_signed=program.is_signed,
+        signature=signature,
         problem=problem,
     )
+
+
+def _check_signature(content: Blocks) -> Signature:
+    """Every signature holds the digest of what it is of."""
+    image = content.read(0, content.size)
+    own, found = digest(image), signatures(image)
+    return "whole" if found and all(own in message for message in found) else "damaged"
 
 
 def entry_id(path: str) -> str:

@@ -19,6 +19,7 @@ from osloom.run.service import service_credentials
 
 _UP = "osloom-up"
 _COMMAND = "/run/osloom-test.command"
+_ENDED = "cannot reach the machine: it ended before it answered"
 _PATIENCE = 60
 """Seconds more than the machine's own limit: under emulation it is slow to answer."""
 
@@ -92,7 +93,7 @@ class Agent:
         """Run shell text in the machine; 124 is the status of one that ran out of time.
 
         Raises RebootError when the machine comes up anew in the place of an answer; `wait` then gives
-        the state of that boot at once.
+        the state of that boot at once. Raises BuildError when it ended.
         """
         deadline = time.monotonic() + timeout + _PATIENCE
         self._send(command, timeout)
@@ -115,7 +116,10 @@ class Agent:
         assert self._socket is not None
         self._count, self._state = self._count + 1, None
         encoded = base64.b64encode(command.encode()).decode()
-        self._socket.sendall(f"{self.boot} {self._count} {timeout} {encoded}\n".encode())
+        try:
+            self._socket.sendall(f"{self.boot} {self._count} {timeout} {encoded}\n".encode())
+        except OSError as error:
+            raise BuildError(_ENDED) from error
 
     def _hear(self, line: str) -> bool:
         """Whether it tells of another boot, which is taken note of."""
@@ -147,14 +151,16 @@ class Agent:
                 data = self._socket.recv(65536)
             except TimeoutError:
                 continue
+            except OSError:
+                data = b""
             if not data:
-                raise BuildError("cannot reach the machine: it ended before it answered")
+                raise BuildError(_ENDED)
             self._buffer += data
         line, _, self._buffer = self._buffer.partition(b"\n")
         return line.decode(errors="replace").strip()
 
     def _check(self, deadline: float) -> None:
         if not self._is_alive():
-            raise BuildError("cannot reach the machine: it ended before it answered")
+            raise BuildError(_ENDED)
         if time.monotonic() > deadline:
             raise BuildError("cannot reach the machine: it did not answer in time")

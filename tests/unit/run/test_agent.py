@@ -1,6 +1,7 @@
 """The host's end of the port, with a machine that is only lines."""
 
 import base64
+import contextlib
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -9,9 +10,14 @@ from typing import BinaryIO
 
 import pytest
 
+from osloom.base.errors import BuildError
 from osloom.run.agent import Agent, Answer, RebootError
 
 Machine = Callable[[BinaryIO], None]
+
+
+class _EndError(Exception):
+    """The machine ends."""
 
 
 @pytest.fixture
@@ -25,7 +31,8 @@ def reach(tmp_path: Path) -> Iterator[Callable[[Machine], Agent]]:
     def start(machine: Machine) -> Agent:
         def serve() -> None:
             connection, _ = server.accept()
-            with connection, connection.makefile("rwb", buffering=0) as port:
+            opened = connection.makefile("rwb", buffering=0)
+            with contextlib.suppress(_EndError), connection, opened as port:
                 machine(port)  # type: ignore[arg-type]
                 port.read()
 
@@ -80,3 +87,15 @@ def test_a_reboot_is_over_when_another_boot_is_up(reach: Callable[[Machine], Age
     agent = reach(machine)
     agent.wait(5)
     assert (agent.reboot(5), agent.boot) == ("running", "two")
+
+
+def test_a_machine_that_has_ended_is_said(reach: Callable[[Machine], Agent]) -> None:
+    def machine(port: BinaryIO) -> None:
+        port.write(b"\nosloom-up one running\n")
+        raise _EndError
+
+    agent = reach(machine)
+    agent.wait(5)
+    for _ in range(2):
+        with pytest.raises(BuildError, match="it ended before it answered"):
+            agent.run("true", timeout=5)

@@ -2,7 +2,8 @@
 
 Of an image: packages and store paths with their sizes, layers, files. Of a disk, raw or qcow2: its
 partitions, its slots with their versions and root hashes, what the ESP can start and has free, and
-what is wrong with it. Exit status 1 when `--verify` finds a damaged block.
+what is wrong with it. Exit status 1 when `--verify` finds a damaged block, or a UKI that was changed
+after it was signed.
 """
 
 import argparse
@@ -25,7 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "image", metavar="IMAGE", help="or the file of a disk: a path with a `/` or a `.` in it"
     )
     parser.add_argument("--files", action="store_true", help="list every path of the image")
-    parser.add_argument("--verify", action="store_true", help="check every block of a disk's slots")
+    parser.add_argument(
+        "--verify", action="store_true", help="check every block of a disk's slots, and UKIs"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -51,7 +54,9 @@ def _run_on_disk(arguments: argparse.Namespace) -> int:
         print_json(report)
     else:
         print_report(arguments.image, report)
-    return int(any(slot.check == "damaged" for slot in report.slots))
+    ukis = report.esp.ukis if report.esp else ()
+    checks = [*(slot.check for slot in report.slots), *(uki.signature for uki in ukis)]
+    return int("damaged" in checks)
 
 
 def _run_on_image(arguments: argparse.Namespace) -> int:

@@ -33,7 +33,7 @@ _NEEDED = {
 """What updates need on the device, and the packages that have it."""
 
 
-@action(version=1)
+@action(version=2)
 def arrange(job: Job) -> Mapping[str, Digest]:
     """The tree `tree` as the root of the appliance `appliance`; `keyring` signs its updates."""
     appliance = msgspec.convert(job.parameters["appliance"], Appliance)
@@ -57,7 +57,7 @@ def arrange(job: Job) -> Mapping[str, Digest]:
         _SETTINGS: units.manager_settings(appliance),
     }
     added = files(texts, blobs, epoch=appliance.epoch)
-    executable = {**units.programs(), **units.health_scripts(appliance)}
+    executable = {**job.parameters["programs"], **units.health_scripts(appliance)}
     added |= files(executable, blobs, epoch=appliance.epoch, mode=0o755)
     for path, target in units.wanted(appliance).items():
         added[path] = Node("symlink", 0o777, mtime=appliance.epoch, target=target)
@@ -108,6 +108,10 @@ def plan_root(appliance: Appliance, tree: Output, *, group: str, keyring: Digest
         action=arrange,
         title=f"arrange {group} as an appliance",
         group=group,
-        parameters={"appliance": msgspec.to_builtins(appliance)},
+        # What they say is of the step's key: a changed program makes another root.
+        parameters={
+            "appliance": msgspec.to_builtins(appliance),
+            "programs": dict(units.programs()),
+        },
         inputs={"tree": tree, **({"keyring": keyring} if keyring else {})},
     ).output()
