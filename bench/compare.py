@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from appliances import measure_release, measure_settings, measure_sizes
 from containers import (
     compare_change,
     compare_container,
@@ -282,6 +283,9 @@ def main() -> int:
         "layers": lambda: compare_layers(osloom, place, runs),
         "container": lambda: compare_container(osloom, engines(osloom, place), place, runs),
         "change": lambda: compare_change(osloom, engines(osloom, place), place, runs),
+        "appliance-settings": lambda: measure_settings(osloom, place, runs),
+        "appliance-release": lambda: measure_release(osloom, place, runs),
+        "appliance-sizes": lambda: measure_sizes(osloom, place),
         "unchanged": lambda: measure_unchanged(osloom, engines(osloom, place), place, runs),
     }
     kept = place / "rows.json"

@@ -34,6 +34,27 @@ def test_a_device_survives_what_happens_to_devices(appliance: Workshop) -> None:
     assert verdicts(appliance, *LONG) == dict.fromkeys(("boot", *LONG), "passed")
 
 
+@pytest.mark.long
+def test_who_writes_to_the_root_is_named(appliance: Workshop) -> None:
+    definition = appliance.directory / "osloom.toml"
+    text = definition.read_text()
+    unit = "[Service]\\nType=oneshot\\nExecStart=touch /usr/written\\n"
+    more = f"""
+"/usr/lib/systemd/system/bad.service" = {{ text = "{unit}" }}
+"/usr/lib/systemd/system/multi-user.target.wants/bad.service" = {{ link = "../bad.service" }}
+"""
+    try:
+        definition.write_text(
+            text.replace("[image.gateway.files]\n", f"[image.gateway.files]{more}")
+        )
+        done = appliance("test", "--json")
+    finally:
+        definition.write_text(text)
+    boot = next(case for case in done.json if case["name"] == "boot")
+    said = "the system is `degraded`: bad.service wrote to the root, which is read-only"
+    assert (boot["verdict"], boot["message"]) == ("failed", said)
+
+
 def test_a_scenario_that_there_is_not_has_a_near_name(appliance: Workshop) -> None:
     done = appliance("test", "--scenario", "helth")
     assert done.status == 2

@@ -21,6 +21,12 @@ from osloom.run.report import Case, Verdict
 BOOT_TIMEOUT = 300
 """Seconds; under emulation a full system needs one minute or two."""
 
+_READ_ONLY = r"""
+journalctl -b --no-pager -o verbose --output-fields=_SYSTEMD_UNIT --grep 'Read-only file system' |
+    sed -n 's/^ *_SYSTEMD_UNIT=//p' | grep -v '^init\.scope$' || true
+"""
+"""Prints the units that were told EROFS, errno(3)."""
+
 _UNTESTED = {
     "initrd": "it is tested with the disk",
     "uki": "it is tested with the disk",
@@ -121,7 +127,7 @@ def _run_in_machine(
         seconds = time.monotonic() - start
         return [make_case(name, "disk", "boot", "failed", seconds, (error.message, detail))]
     verdict: Verdict = "passed" if state == "running" else "failed"
-    message = "" if verdict == "passed" else f"the system is `{state}`"
+    message = "" if verdict == "passed" else f"the system is `{state}`{_writers(reached)}"
     detail = "" if verdict == "passed" else _failed_units(reached)
     cases = [
         make_case(name, "disk", "boot", verdict, time.monotonic() - start, (message, detail)),
@@ -130,6 +136,13 @@ def _run_in_machine(
         note(session, f"test {name}: {name_of(one)}")
         cases.append(run_test(name, "disk", one, reached.run))
     return cases
+
+
+def _writers(reached: agent.Agent) -> str:
+    """Which units wanted to write to a root that nobody writes to."""
+    answer = reached.run(_READ_ONLY, timeout=60)
+    names = sorted(set(answer.output.split()))
+    return f": {' and '.join(names)} wrote to the root, which is read-only" if names else ""
 
 
 def _failed_units(reached: agent.Agent) -> str:

@@ -32,6 +32,9 @@ def check_appliances(definition: Definition) -> Iterator[Mistake]:
                 said = "a TPM cannot tell which system it opens data for: there is no key"
                 hint = 'run `osloom keys new`, and write `[keys]` and `directory = "keys"`'
                 yield Mistake((*path, "disk", "data", "encryption"), said, hint)
+            if image.nixos is not None:
+                said = "a NixOS system cannot be an appliance yet"
+                yield Mistake((*path, "disk", "layout"), said, 'leave `layout = "appliance"` out')
             yield from _check_partitions(image, path)
 
 

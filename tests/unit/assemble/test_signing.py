@@ -1,7 +1,11 @@
 """What the firmware starts is signed where the key is, and the store keeps nothing of the key."""
 
 import hashlib
+import os
+import sys
 from pathlib import Path
+
+import pytest
 
 from osloom.assemble.appliance.signing import SecureBoot, plan_signed_loader
 from osloom.base.progress import silent
@@ -21,8 +25,10 @@ LOADER = "usr/lib/systemd/boot/efi/systemd-bootx64.efi"
 
 
 def test_the_loader_is_signed_and_the_key_stays_where_it_is(
-    workbench: Workbench, tmp_path: Path
+    workbench: Workbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # The tools of the test are made by a step of tests/support.
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path for path in sys.path if path))
     make_keys(tmp_path / "keys", name="edge", now=EPOCH)
     signer = open_keys(Keys(directory="keys"), tmp_path, now=EPOCH).secure_boot
     assert signer is not None

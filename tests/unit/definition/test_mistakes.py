@@ -43,6 +43,10 @@ WRONG = {
             " of 36 characters | shorten the name of the project or of the image"
         ),
     ),
+    "NixOS as an appliance": (
+        '[image.a]\nnixos = ".#a"\ndisk.layout = "appliance"\n',
+        ('3:6 a NixOS system cannot be an appliance yet | leave `layout = "appliance"` out'),
+    ),
     "file system of an appliance's root": (
         '[image.a.disk]\nlayout = "appliance"\nfilesystem = "btrfs"\n',
         (

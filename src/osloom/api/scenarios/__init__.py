@@ -80,7 +80,7 @@ def run_scenarios(
 
 
 def _failed(own: Trial, device: Device, what: str, start: float, error: Error, logs: Path) -> Case:
-    console = device.running.console() if device.running else ""
+    console = device.console()
     logs.mkdir(parents=True, exist_ok=True)
     path = logs / f"{own.name}.{what}.console.log"
     path.write_text(console, errors="replace")

@@ -115,6 +115,10 @@ class Device:
                 continue
         raise FailedError(f"no version was found good in {boots} boots")
 
+    def console(self) -> str:
+        """All that it has said, over every boot."""
+        return self.running.console() if self.running else ""
+
     def entries(self) -> list[str]:
         """The names of the UKIs on the ESP, with their counters."""
         return sorted(set(self.run(_ENTRIES).split()))

@@ -35,7 +35,7 @@ HOST = "10.0.2.2"
 """This machine, as a machine in QEMU reaches it."""
 _SIZE = 4 << 30
 """Bytes of a device's disk, at least."""
-_TRIES = 2
+TRIES = 2
 """A failing boot takes a minute under emulation: the count is what is tried, not its length."""
 _DIRECTORY_NAME = "channel"
 
@@ -65,7 +65,7 @@ class Trial:
     def image(self, change: Change | None = None) -> Image:
         """The definition's image, looking for updates in the trial's channel."""
         own = self.session.project.image(self.name)
-        update = msgspec.structs.replace(own.update, url=self._url, reboot="now", tries=_TRIES)
+        update = msgspec.structs.replace(own.update, url=self._url, reboot="now", tries=TRIES)
         made = msgspec.structs.replace(own, update=update)
         return change(made) if change else made
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from osloom.api.scenarios.device import Device
-from osloom.api.scenarios.trial import Change, Trial
+from osloom.api.scenarios.trial import TRIES, Change, Trial
 from osloom.model.definition import File, Image
 from osloom.model.update import Health
 
@@ -32,7 +32,8 @@ def update(trial: Trial, device: Device) -> None:
 
 def broken_panic(trial: Trial, device: Device) -> None:
     """A version whose kernel panics is left for the one before."""
-    _broken(trial, device, _with_unit("echo c >/proc/sysrq-trigger"))
+    change = _with_unit("echo c >/proc/sysrq-trigger")
+    _broken(trial, device, change, "Kernel panic - not syncing")
 
 
 def broken_health(trial: Trial, device: Device) -> None:
@@ -42,7 +43,7 @@ def broken_health(trial: Trial, device: Device) -> None:
         bad = Health(run="echo this version is ill; exit 1", timeout=5)
         return msgspec.structs.replace(image, health=(*image.health, bad))
 
-    _broken(trial, device, change)
+    _broken(trial, device, change, "osloom: this boot of a new version has failed")
 
 
 def broken_hang(trial: Trial, device: Device) -> None:
@@ -54,7 +55,7 @@ def broken_hang(trial: Trial, device: Device) -> None:
         soon = msgspec.structs.replace(hung.update, watchdog="20s")
         return msgspec.structs.replace(hung, update=soon)
 
-    _broken(trial, device, change)
+    _broken(trial, device, change, "Freezing execution")
 
 
 def factory_reset(trial: Trial, device: Device) -> None:
@@ -72,8 +73,12 @@ def factory_reset(trial: Trial, device: Device) -> None:
     device.check(after != before, "the machine still has its id")
 
 
-def _broken(trial: Trial, device: Device, change: Change) -> None:
-    """A version made with `change` is tried, given up, and not tried again."""
+def _broken(trial: Trial, device: Device, change: Change, said: str) -> None:
+    """A version made with `change` is tried, given up, and not tried again.
+
+    `said` is what the console shows of each of its boots, so that it failed for no other reason.
+    """
+    before = device.console().count(said)
     good = device.version()
     device.run(f"echo kept >{_MARK}; echo changed-$(cat /etc/hostname) >/etc/hostname; sync")
     bad = trial.publish(change)
@@ -82,6 +87,8 @@ def _broken(trial: Trial, device: Device, change: Change) -> None:
     running = device.settled(boots=_BOOTS)
     device.check(running == good, f"version {running} runs, not {good}")
     _check_data(device)
+    count = device.console().count(said) - before
+    device.check(count == TRIES, f"the console says `{said}` {count} times, not {TRIES}")
     entries = device.entries()
     tried = [name for name in entries if name.startswith(f"{trial.id}_{bad}+0-")]
     device.check(tried, f"version {bad} was not tried until its end: {', '.join(entries)}")

@@ -21,6 +21,7 @@ from osloom.model.size import MIB, parse_size
 from osloom.model.verity import Verity
 
 _QCOW2_SIZE = "4G"
+_MEASURED = ("root", "uki")
 
 
 @action(version=1)
@@ -28,7 +29,8 @@ def make_appliance(job: Job) -> Mapping[str, Digest]:
     """The blobs `root`, `hashes`, `root_hash` and `uki` as a disk, raw or qcow2."""
     blobs = job.store.blobs
     appliance = msgspec.convert(job.parameters["appliance"], Appliance)
-    _check_esp(appliance, blobs.path(job.digest("uki")).stat().st_size)
+    sizes = {name: blobs.path(job.digest(name)).stat().st_size for name in _MEASURED}
+    _check_esp(appliance, sizes["uki"])
     root_hash = blobs.read(job.digest("root_hash")).decode()
     partitions = [dict(one) for one in made_partitions(appliance)]
     ids = Verity(root_hash=root_hash, hashes=b"")
@@ -40,7 +42,16 @@ def make_appliance(job: Job) -> Mapping[str, Digest]:
     write_esp(job, esp)
     copy_into(blobs.path(job.digest("root")), root.path, root.offset)
     copy_into(blobs.path(job.digest("hashes")), hashes.path, hashes.offset)
+    job.facts["notes"] = (
+        f"root {_mib(sizes['root'])} of {_mib(appliance.slot_size)} MiB, "
+        f"two UKIs {_mib(2 * sizes['uki'])} of {_mib(esp.size)} MiB"
+    )
     return finished(job, esp.path)
+
+
+def _mib(size: int) -> int:
+    """Whole MiB, rounded up."""
+    return -(-size // MIB)
 
 
 def _check_esp(appliance: Appliance, uki: int) -> None:
@@ -48,7 +59,7 @@ def _check_esp(appliance: Appliance, uki: int) -> None:
     room = parse_size(appliance.disk.esp_size)
     if 2 * uki + 2 * MIB > room * 9 // 10:
         raise BuildError(
-            f"cannot fit two UKIs of {-(-uki // MIB)} MiB into an ESP of {room // MIB} MiB",
+            f"cannot fit two UKIs of {_mib(uki)} MiB into an ESP of {room // MIB} MiB",
             hint="raise `esp-size` in the table `disk`",
         )
 

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from osloom.assemble.kernel import EARLY
 from osloom.model.appliance import DATA, ETC, Appliance
-from osloom.model.update import seconds
 
 PACKAGES = ("systemd-cryptsetup", "systemd-repart")
 """What finds a verified root, and what makes the data partition."""
@@ -58,16 +57,21 @@ Options=lowerdir=/sysroot/etc,upperdir={upper},workdir={work}
             "[Service]\nExecStartPre=-/bin/sh /usr/lib/osloom/failed-boot\n"
         ),
         # What hangs here, such as a question that nobody answers, is a failed boot as well.
-        f"{_UNITS}/osloom-deadline.service": f"""\
+        f"{_UNITS}/osloom-deadline.timer": f"""\
 [Unit]
-Description=End a boot on trial that takes too long
+Description=Time that a boot on trial has
 DefaultDependencies=no
 ConditionPathExistsGlob=/sys/firmware/efi/efivars/LoaderBootCountPath-*
 
-[Service]
-ExecStart=/bin/sh -c 'sleep {seconds(appliance.update.deadline)}; exec sh /usr/lib/osloom/failed-boot'
+[Timer]
+OnActiveSec={appliance.update.deadline}
 """,
-        f"{_UNITS}/initrd.target.d/osloom.conf": "[Unit]\nWants=osloom-deadline.service\n",
+        f"{_UNITS}/osloom-deadline.service": (
+            "[Unit]\nDescription=End a boot on trial that takes too long\n"
+            "DefaultDependencies=no\n\n"
+            "[Service]\nType=oneshot\nExecStart=/bin/sh /usr/lib/osloom/failed-boot\n"
+        ),
+        f"{_UNITS}/initrd.target.d/osloom.conf": "[Unit]\nWants=osloom-deadline.timer\n",
         "usr/lib/osloom/failed-boot": (_DATA / "failed-boot.sh").read_text(),
         "usr/lib/systemd/system.conf.d/50-osloom.conf": (
             f"[Manager]\nRuntimeWatchdogSec={appliance.update.watchdog}\n"
