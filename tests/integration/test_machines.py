@@ -40,7 +40,7 @@ outputs = ["disk"]
 "/usr/lib/systemd/system-preset/10-pcrlock.preset" = { text = "disable systemd-pcrlock-*\\n" }
 """
 _SIZE = 4 << 30
-_UP = 400
+_UP = 900
 
 _LOOK = """
 udevadm settle
@@ -140,6 +140,7 @@ def _check_status(reached: agent.Agent, disk: Path) -> None:
     assert said["esp"]["default"] == seen["esp"]["default"]
     assert said["units"] == {"state": "running", "failed": []}
     assert said["boot"]["secure_boot"] is False
+    assert said["boot"]["entry"].startswith("kept_")
     assert said["data"]["filesystem"] == "ext4"
     assert 0 < said["data"]["free"] < said["data"]["size"] < _SIZE
 
