@@ -18,7 +18,7 @@ name = "edge"
 version = "7"
 
 [image.gateway]
-packages = ["systemd-sysv", "udev", "dbus", "linux-image-cloud-amd64", "libcryptsetup12"]
+packages = ["systemd-sysv", "udev", "dbus", "linux-image-cloud-amd64", "libcryptsetup12", "systemd-container"]
 outputs = ["disk"]
 systemd = { enable = ["systemd-sysext.service", "systemd-confext.service"] }
 
@@ -36,7 +36,7 @@ systemd = { enable = ["trace.service"] }
 
 [image.tracing.files]
 "/etc/greeting" = { text = "of the extension\\n" }
-"/opt/trace/say" = { text = "#!/bin/sh\\necho traced\\n", mode = "0755" }
+"/opt/trace/say" = { text = "#!/bin/sh\\necho traced\\n", mode = "0755", group = "messagebus" }
 
 [image.tracing.files."/usr/lib/systemd/system/trace.service"]
 text = '''
@@ -48,8 +48,16 @@ ExecStart=/usr/bin/strace -o /run/trace /opt/trace/say
 [Install]
 WantedBy=multi-user.target
 '''
+
+[image.site]
+extends = "gateway"
+files = { "/etc/site" = { text = "of the site\\n" } }
+outputs = ["confext"]
 """
-_POLICY = "--image-policy=root=verity+absent:root-verity=unprotected+absent"
+_SYSEXT = "/srv/extensions/tracing.sysext.raw.v/tracing_7.sysext.raw"
+_CONFEXT = "/srv/confexts/tracing_7.confext.raw"
+_EROFS = bytes.fromhex("e2e1f5e0")
+"""The magic number of its superblock."""
 
 
 @pytest.fixture(scope="module")
@@ -67,24 +75,27 @@ def machine(edge: Workshop, store: Path) -> Iterator[Booted]:
     directory = edge.directory
     (directory / "programs").mkdir()
     programs = Programs(directory / "programs", store, "e2fsprogs")
-    made = directory / "dist/tracing"
-    # Once as updates put it there, and once as a person does.
-    for place, name in (("extensions/tracing.sysext.raw.v", "sysext"), ("confexts", "confext")):
-        (directory / "content" / place).mkdir(parents=True)
-        shutil.copy(made / f"tracing_7.{name}.raw", directory / "content" / place)
+    # Once as updates put it there, once as a person does, and once beside.
+    for place, name in (
+        ("extensions/tracing.sysext.raw.v", "tracing/tracing_7.sysext"),
+        ("confexts", "tracing/tracing_7.confext"),
+        ("beside", "site/site_7.confext"),
+    ):
+        target = directory / "content" / place
+        target.mkdir(parents=True)
+        for suffix in ("raw", "roothash"):
+            shutil.copy(directory / f"dist/{name}.{suffix}", target)
     disk = empty_disk(directory / "machine.raw", programs, "machine", directory / "content")
     with booted(directory, store, "gateway", disk) as found:
         assert found.state == "running", found.check("systemctl --failed --no-pager")
         yield found
 
 
-def dissected(machine: Booted, path: str) -> Any:
-    return json.loads(machine.check(f"systemd-dissect --json=short {_POLICY} {path}"))
-
-
 def test_what_is_merged_at_the_boot_runs(machine: Booted) -> None:
     assert "tracing" in machine.check("systemd-sysext list --no-legend")
     assert machine.check("/opt/trace/say") == "traced"
+    # A group that only the extended image has.
+    assert machine.check("stat -c %G /opt/trace/say") == "messagebus"
     assert "strace -- version" in machine.check("strace --version")
     # A name that update-alternatives would have made.
     assert machine.check("readlink -f /usr/bin/vi") == "/usr/bin/vim.tiny"
@@ -97,33 +108,63 @@ def test_its_unit_is_started(machine: Booted) -> None:
 
 
 def test_the_kernel_verifies_it(machine: Booted) -> None:
-    ids = machine.check("cat /sys/block/dm-*/dm/uuid").split()
-    assert sum(one.startswith("CRYPT-VERITY-") for one in ids) == 2
-
-
-@pytest.mark.parametrize(
-    ("path", "kind"),
-    [
-        ("/srv/extensions/tracing.sysext.raw.v/tracing_7.sysext.raw", "sysext"),
-        ("/srv/confexts/tracing_7.confext.raw", "confext"),
-    ],
-)
-def test_systemd_dissect_tells_what_it_is(machine: Booted, path: str, kind: str) -> None:
-    said = dissected(machine, path)
-    release = dict(said[f"{kind}Release"][number] for number in range(0))
-    assert said, release
-
-
-def test_a_byte_that_was_changed_is_seen(machine: Booted) -> None:
-    """In the first block of the file system."""
-    assert (
-        machine(
-            "cp /srv/confexts/tracing_7.confext.raw /tmp/changed.raw; "
-            "printf x | dd of=/tmp/changed.raw bs=1 seek=$((1024 * 1024 + 1100)) conv=notrunc; "
-            f"systemd-dissect --validate {_POLICY} /tmp/changed.raw"
-        ).status
-        != 0
+    ids = set(machine.check("cat /sys/block/dm-*/dm/uuid").split())
+    hashes = machine.check(
+        f"cat {_SYSEXT.removesuffix('raw')}roothash; echo; cat /srv/confexts/*.roothash"
     )
+    assert {one.rsplit("-", 2)[1] for one in ids} == set(hashes.split())
+
+
+@pytest.mark.parametrize(("path", "kind"), [(_SYSEXT, "sysext"), (_CONFEXT, "confext")])
+def test_systemd_dissect_tells_what_it_is(machine: Booted, path: str, kind: str) -> None:
+    said: Any = json.loads(machine.check(f"systemd-dissect --json=short {path}"))
+    assert said[f"{kind}Release"][:3] == ["ID=debian", "VERSION_ID=13", "ARCHITECTURE=x86-64"]
+    assert said["useSystemExtension" if kind == "sysext" else "useConfigurationExtension"]
+    root, hashes = said["mounts"]
+    assert (root["designator"], root["fstype"], root["verity"]) == ("root", "erofs", "yes")
+    assert (hashes["designator"], hashes["fstype"]) == ("root-verity", "DM_verity_hash")
+    assert root["partition_label"] == hashes["partition_label"] == "tracing_7"
+    assert machine.check(f"systemd-dissect --validate {path}") == "OK"
+
+
+def test_a_byte_that_was_changed_is_seen(edge: Workshop, machine: Booted) -> None:
+    """In the first block of the file system; before systemd shares a device that is right."""
+    place = (edge.directory / "dist/site/site_7.confext.raw").read_bytes().index(_EROFS) + 76
+    listed = "systemd-dissect --list --image-policy=root=verity"
+    change = f"dd of=/tmp/site.raw bs=1 seek={place} conv=notrunc status=none"
+    machine.check(
+        "cp /srv/beside/site_7.confext.raw /tmp/site.raw; "
+        f"cp /srv/beside/site_7.confext.roothash /tmp/site.roothash; printf x | {change}"
+    )
+    assert machine(f"{listed} /tmp/site.raw").status != 0
+    assert "etc/site\n" in machine.check(f"{listed} /srv/beside/site_7.confext.raw")
+
+
+def test_an_update_brings_it_with_its_root_hash(machine: Booted) -> None:
+    """By systemd-sysupdate, from a directory that has both files."""
+    assert machine("test -e /etc/site").status == 1
+    machine.check("mkdir -p /run/sysupdate.site.d /var/lib/confexts/site.confext.raw.v")
+    for number, suffix in ((10, "roothash"), (20, "raw")):
+        pattern = f"MatchPattern=site_@v.confext.{suffix}"
+        text = f"""[Transfer]
+Verify=no
+[Source]
+Type=regular-file
+Path=/srv/beside
+{pattern}
+[Target]
+Type=regular-file
+Path=/var/lib/confexts/site.confext.raw.v
+{pattern}
+InstancesMax=2
+"""
+        place = f"/run/sysupdate.site.d/{number}-{suffix}.transfer"
+        machine.check(f"cat >{place} <<'end'\n{text}end")
+    machine.check("/usr/lib/systemd/systemd-sysupdate --component=site update")
+    machine.check("systemd-confext refresh")
+    assert machine.check("cat /etc/site") == "of the site"
+    active = machine.check("cat /sys/block/dm-*/dm/uuid")
+    assert machine.check("cat /srv/beside/site_7.confext.roothash") in active
 
 
 def test_what_was_merged_can_be_taken_away(machine: Booted) -> None:
@@ -134,9 +175,15 @@ def test_what_was_merged_can_be_taken_away(machine: Booted) -> None:
     assert machine.check("/opt/trace/say") == "traced"
 
 
-def test_another_release_of_the_system_does_not_take_it(machine: Booted) -> None:
-    """As it will be when the distribution has a new version."""
-    machine.check("systemd-sysext unmerge; cp /usr/lib/os-release /tmp/kept")
+def test_a_system_of_another_version_does_not_take_it(machine: Booted) -> None:
+    machine.check("systemd-sysext unmerge; systemd-confext unmerge")
     machine.check("sed -i 's/^VERSION_ID=.*/VERSION_ID=99/' /etc/os-release")
-    machine("systemd-sysext merge")
+    assert "1 ignored" in machine.check("systemd-sysext merge 2>&1")
     assert machine("test -e /opt/trace").status == 1
+
+
+def test_built_elsewhere_it_is_the_same(edge: Workshop) -> None:
+    files = [f"{kind}.{suffix}" for kind in ("sysext", "confext") for suffix in ("raw", "roothash")]
+    assert edge("verify", "tracing").check().stdout.splitlines() == [
+        f"tracing/tracing_7.{name}: identical" for name in files
+    ]

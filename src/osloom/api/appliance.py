@@ -55,6 +55,8 @@ def secure_boot_of(session: Session) -> SecureBoot | None:
     """Who signs what the firmware starts; None where the definition names no key for it."""
     from hashlib import sha256
 
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
     project = session.project
     place = find_place(project.definition.keys, "secure-boot", project.directory)
     if place is None:
@@ -71,6 +73,9 @@ def secure_boot_of(session: Session) -> SecureBoot | None:
     }
     return SecureBoot(
         certificate=fingerprint,
+        public=session.store.blobs.add(
+            certificate.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+        ),
         enrolment=session.store.add_tree(Tree(nodes)) if nodes else None,
     )
 

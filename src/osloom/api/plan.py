@@ -37,6 +37,7 @@ from osloom.compose.plan import (
 )
 from osloom.engine.step import Output, Step
 from osloom.model.definition import Image
+from osloom.model.extension import EXTENSIONS
 from osloom.model.lock import Base, Package
 from osloom.model.nix_package import parse_package_name
 from osloom.sources.nix.steps import plan_store_path
@@ -221,6 +222,10 @@ def chosen_formats(name: str, image: Image, formats: Sequence[str]) -> tuple[str
             close = nearest(one, list(FORMATS))
             hint = f"did you mean `{close[0]}`?" if close else f"there are: {', '.join(FORMATS)}"
             raise UsageError(f"cannot make `{one}` of `{name}`: no such output", hint=hint)
+        if (one in EXTENSIONS) != image.is_extension:
+            said = "it is an extension" if image.is_extension else "it is no extension"
+            hint = f'make an image with `outputs = ["{one}"]` for it'
+            raise UsageError(f"cannot make `{one}` of `{name}`: {said}", hint=hint)
         if one != "oci" and (image.architectures or image.debug_of):
             what = "several architectures" if image.architectures else "debugging"
             raise UsageError(

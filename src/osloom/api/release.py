@@ -1,7 +1,8 @@
 """Build images and publish them as releases, for the devices that run them."""
 
+import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,14 +15,17 @@ from osloom.api.project import Project
 from osloom.api.session import Session
 from osloom.base.errors import UsageError
 from osloom.fetch.storage.access import Access
-from osloom.fetch.storage.location import Location, parse_location
+from osloom.fetch.storage.location import parse_location
 from osloom.fetch.storage.storage import open_storage
 from osloom.model.definition import Image
-from osloom.release.publish import Published, check_version, publish
+from osloom.release.publish import Published, StorageChannel
 from osloom.release.version import Release, ReleasePackage, parse_number
 
 if TYPE_CHECKING:
     from osloom.keys.openpgp import ReleaseSigner
+    from osloom.release.registry import RegistryChannel
+
+_REGISTRY = "oci://"
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,29 +71,17 @@ def release(
     project = session.project
     own = project.definition.project
     number = parse_number(own.version, own.name)
-    channel = _channel(project, wanted)
     signer = None if wanted.unsigned else _signer(project, now=now)
-    keep = project.definition.release.keep if wanted.keep is None else wanted.keep
-    if keep < 1:
-        raise UsageError("cannot keep no version: the newest stays", hint="use `--keep 1` or more")
     for name in images:
-        place = channel.below(name)
-        with open_storage(place, _access()) as storage:
-            check_version(storage, place.text, _id(project, name), number, signer=signer)
+        with _channel(project, name, wanted) as channel:
+            channel.check(_id(project, name), number, signer=signer)
     made = []
     for name, image in images.items():
-        place = channel.below(name)
         release = release_of(session, name, image, whole=wanted.whole)
-        with open_storage(place, _access()) as storage:
+        with _channel(project, name, wanted) as channel:
             made.append(
-                publish(
-                    storage,
-                    place.text,
-                    release,
-                    signer=signer,
-                    keep=keep,
-                    dry_run=wanted.dry_run,
-                    report=session.report,
+                channel.publish(
+                    release, signer=signer, dry_run=wanted.dry_run, report=session.report
                 )
             )
     return made
@@ -117,14 +109,48 @@ def _id(project: Project, name: str) -> str:
     return f"{project.definition.project.name}-{name}"
 
 
-def _channel(project: Project, wanted: Wanted) -> Location:
+@contextlib.contextmanager
+def _channel(
+    project: Project, name: str, wanted: Wanted
+) -> "Iterator[StorageChannel | RegistryChannel]":
+    """The place of the image `name` in the channel."""
     text = wanted.to or project.definition.release.to
     if text is None:
         raise UsageError(
             "cannot tell which channel to publish to",
             hint='add `to = "s3://releases"` to `[release]`, or use `--to`',
         )
-    return parse_location(text, Path.cwd() if wanted.to else project.directory)
+    if text.startswith(_REGISTRY):
+        with _registry_channel(project, name, text.removeprefix(_REGISTRY), wanted) as channel:
+            yield channel
+        return
+    keep = project.definition.release.keep if wanted.keep is None else wanted.keep
+    if keep < 1:
+        raise UsageError("cannot keep no version: the newest stays", hint="use `--keep 1` or more")
+    place = parse_location(text, Path.cwd() if wanted.to else project.directory).below(name)
+    with open_storage(place, _access()) as storage:
+        yield StorageChannel(storage, place.text, keep=keep)
+
+
+@contextlib.contextmanager
+def _registry_channel(
+    project: Project, name: str, address: str, wanted: Wanted
+) -> "Iterator[RegistryChannel]":
+    from osloom.fetch.registry.reference import check_repository, parse_address
+    from osloom.fetch.registry.registry import open_registry
+    from osloom.release.registry import RegistryChannel
+
+    if wanted.keep is not None:
+        raise UsageError(
+            "cannot remove versions from a registry: its own rules do that",
+            hint="leave `--keep` out",
+        )
+    host, prefix = parse_address(address)
+    repository = check_repository("/".join(part for part in (prefix, name) if part))
+    settings = project.definition.registry
+    authority = project.directory / settings.ca if settings.ca else None
+    with open_registry(host, insecure=settings.insecure, ca=authority) as registry:
+        yield RegistryChannel(registry, repository)
 
 
 def _signer(project: Project, *, now: int) -> "ReleaseSigner":

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from osloom.assemble.appliance.initrd import PACKAGES as APPLIANCE_INITRD
+from osloom.assemble.appliance.initrd import TPM
 from osloom.engine import toolset
 from osloom.model.definition import Definition, Image
 from osloom.run.machine import PACKAGES as MACHINE_PACKAGES
@@ -91,7 +92,8 @@ def _appliance_packages(image: Image) -> tuple[str, ...]:
     """What an appliance has beside its own."""
     if not image.disk.is_appliance:
         return ()
-    return APPLIANCE + (UPDATES if image.update.url is not None else ())
+    sealed = ("systemd-cryptsetup", *TPM) if image.disk.data.encryption == "tpm2" else ()
+    return APPLIANCE + (UPDATES if image.update.url is not None else ()) + sealed
 
 
 def initrd_packages(image: Image) -> tuple[str, ...]:
@@ -100,6 +102,7 @@ def initrd_packages(image: Image) -> tuple[str, ...]:
         return image.initrd.packages
     own: tuple[str, ...] = APPLIANCE_INITRD
     own += ("btrfs-progs",) if image.disk.data.filesystem == "btrfs" else ()
+    own += TPM if image.disk.data.encryption == "tpm2" else ()
     return (*own, *image.initrd.packages)
 
 

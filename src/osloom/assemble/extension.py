@@ -1,7 +1,8 @@
 """Outputs `sysext` and `confext`: what a system can have on top of itself while it runs.
 
 A disk image that is found by its partitions' types, with dm-verity: the root hash is the two
-partitions' ids. systemd-sysext(8), os-release(5),
+partitions' ids, and in a file beside it, where systemd looks for it. systemd-sysext(8),
+os-release(5), RootHash= of systemd.exec(5),
 https://uapi-group.org/specifications/specs/discoverable_disk_image/
 """
 
@@ -51,9 +52,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 @action(version=1)
 def write_extension(job: Job) -> Mapping[str, Digest]:
-    """What of `tree` one `kind` of extension merges, as a disk image.
+    """What of `tree` one `kind` of extension merges, as a disk image; and its `root_hash`.
 
-    `release` is os-release(5) of the system it is for; `notes`, if there are some, are for people.
+    `release` is os-release(5) of the system it is for; `notes` are for people.
     """
     settings = msgspec.convert(job.parameters, Settings)
     blobs = job.store.blobs
@@ -88,9 +89,11 @@ def write_extension(job: Job) -> Mapping[str, Digest]:
     places = make_table(job, partitions, seed=derive_uuid("disk", tree.digest))
     for source, place in zip(("root", "hashes"), places, strict=True):
         copy_into(job.work / source, place.path, place.offset)
-    if "notes" in job.inputs:
-        job.facts["notes"] = blobs.read(job.digest("notes")).decode()
-    return {"file": blobs.add_file(places[0].path)}
+    job.facts["notes"] = blobs.read(job.digest("notes")).decode()
+    return {
+        "file": blobs.add_file(places[0].path),
+        "root_hash": blobs.add(verity.root_hash.encode()),
+    }
 
 
 def extension_tree(tree: Tree, blobs: Blobs, settings: Settings, release: bytes) -> Tree:
@@ -187,14 +190,14 @@ def _wanted_by(unit: str) -> Sequence[str]:
 
 
 def plan_sysext(request: Request) -> tuple[Product, ...]:
-    return (_product(request, "sysext"),)
+    return _products(request, "sysext")
 
 
 def plan_confext(request: Request) -> tuple[Product, ...]:
-    return (_product(request, "confext"),)
+    return _products(request, "confext")
 
 
-def _product(request: Request, kind: str) -> Product:
+def _products(request: Request, kind: str) -> tuple[Product, ...]:
     assert request.release is not None
     assert request.notes is not None
     settings = Settings(
@@ -207,18 +210,20 @@ def _product(request: Request, kind: str) -> Product:
         enable=request.image.systemd.enable,
         compression=request.image.extension.compression,
     )
-    file = f"{settings.name}_{settings.version}.{kind}.raw"
+    file = f"{settings.name}_{settings.version}.{kind}"
     step = Step(
         action=write_extension,
-        title=f"write {file}",
+        title=f"write {file}.raw",
         group=request.name,
         parameters=msgspec.to_builtins(settings),
         inputs={
             "tree": request.tree,
             "release": request.release,
+            "notes": request.notes,
             "tools": request.tools,
-            # Of two extensions of one image the first tells them.
-            **({"notes": request.notes} if kind == request.image.outputs[0] else {}),
         },
     )
-    return Product(path=file, output=step.output("file"))
+    return (
+        Product(path=f"{file}.raw", output=step.output("file")),
+        Product(path=f"{file}.roothash", output=step.output("root_hash")),
+    )

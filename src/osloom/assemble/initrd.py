@@ -4,11 +4,11 @@ An initrd is an image too: files of packages, of which no script has run. What t
 have done and an initrd needs is a short list.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import msgspec
 
-from osloom.assemble.appliance.initrd import WATCHDOGS, initrd_files
+from osloom.assemble.appliance.initrd import early_modules, initrd_files
 from osloom.assemble.compression import compress, programs
 from osloom.assemble.kernel import extract_kernel
 from osloom.assemble.request import Product, Request
@@ -30,6 +30,7 @@ _LEFT_OUT = (
     "usr/lib/python3",
     "usr/lib/systemd/boot",
     "usr/lib/systemd/catalog",
+    "usr/lib/systemd/systemd-networkd",
     "usr/lib/systemd/system/sysinit.target.wants/ldconfig.service",
     "usr/lib/systemd/user",
     "usr/lib/tmpfiles.d/legacy.conf",
@@ -39,6 +40,15 @@ _LEFT_OUT = (
     "var/lib/dpkg",
 )
 """What an initrd does not need of the packages."""
+_LIBRARIES_LEFT_OUT = (
+    "engines-3",
+    "gconv",
+    "libdb-5.3.so",
+    "libmvec.so.1",
+    "ossl-modules",
+    "security",
+)
+"""The same, in the directory of an architecture's libraries: logins, and what nothing there loads."""
 
 _GROUPS = {
     "root": 0,
@@ -98,12 +108,19 @@ def initrd_tree(
     }
     nodes = {
         path: node if 0 < node.mtime <= epoch else msgspec.structs.replace(node, mtime=epoch)
-        for path, node in packages.without(_LEFT_OUT)
+        for path, node in packages.without([*_LEFT_OUT, *_libraries_left_out(packages)])
         .overlaid(modules)
         .overlaid(with_parents(added, mtime=epoch))
         .items()
     }
     return Tree(nodes)
+
+
+def _libraries_left_out(packages: Tree) -> Iterator[str]:
+    for path in packages:
+        directory, _, name = path.rpartition("/")
+        if name in _LIBRARIES_LEFT_OUT and directory.startswith("usr/lib/"):
+            yield path
 
 
 @action(version=3)
@@ -133,7 +150,7 @@ def plan_kernel(request: Request, tree: Output) -> Step:
         parameters={
             "epoch": request.epoch,
             "modules": list(request.image.initrd.modules),
-            **({"drivers": [WATCHDOGS]} if request.appliance else {}),
+            **({"early": early_modules(request.appliance)} if request.appliance else {}),
         },
         inputs={"tree": tree},
     )

@@ -79,13 +79,13 @@ def parse_depends(text: str) -> dict[str, list[str]]:
 
 
 def choose_modules(
-    depends: Mapping[str, Sequence[str]], extra: Sequence[str], drivers: Sequence[str] = ()
+    depends: Mapping[str, Sequence[str]], extra: Sequence[str], early: Sequence[str] = EARLY
 ) -> set[str]:
-    """The modules of an initrd: EARLY, more patterns like those in `drivers`, and `extra` by name.
+    """The modules of an initrd: what the patterns `early` match, and `extra` by name.
 
     Raises BuildError for an extra one that does not exist.
     """
-    pattern = re.compile(f"kernel/(?:{'|'.join((*EARLY, *drivers))})")
+    pattern = re.compile(f"kernel/(?:{'|'.join(early)})")
     wanted = {module for module in depends if pattern.match(module)}
     by_name = {_name(module): module for module in depends}
     for name in extra:
@@ -122,7 +122,7 @@ def extract_kernel(job: Job) -> Mapping[str, Digest]:
             hint="add the package `kmod`, and leave `configure` at `dpkg`",
         )
     depends = parse_depends(job.store.blobs.read(listed.digest).decode())
-    chosen = choose_modules(depends, job.parameters["modules"], job.parameters.get("drivers", ()))
+    chosen = choose_modules(depends, job.parameters["modules"], job.parameters.get("early", EARLY))
     nodes = {
         path: node
         for path, node in tree.items()

@@ -41,7 +41,7 @@ def command_line(*, root: str, writable: bool, console: str, extra: list[str]) -
 def build_uki(job: Job) -> Mapping[str, Digest]:
     """One EFI program from `vmlinuz`, `initrd`, `release` (os-release) and `version`.
 
-    With `root_hash` for the root that has it.
+    With `root_hash` for the root that has it; `public` is the key that signs what it is measured to.
     """
     blobs = job.store.blobs
     parameters = job.parameters
@@ -54,7 +54,11 @@ def build_uki(job: Job) -> Mapping[str, Digest]:
         line = command_line(root=root, writable=writable, console=console, extra=extra)
     reads = {name: blobs.path(job.digest(name)) for name in ("vmlinuz", "initrd", "release")}
     version = blobs.read(job.digest("version")).decode()
-    return {"file": run_ukify(job, reads, line, [f"--uname={version}"])}
+    options = [f"--uname={version}"]
+    if "public" in job.inputs:
+        reads["public"] = blobs.path(job.digest("public"))
+        options.append("--pcrpkey=/mnt/public")
+    return {"file": run_ukify(job, reads, line, options)}
 
 
 def run_ukify(
@@ -116,6 +120,8 @@ def _plan(
     }
     if root_hash is not None:
         inputs["root_hash"] = root_hash
+        if request.secure_boot is not None:
+            inputs["public"] = request.secure_boot.public
     else:
         parameters["root"] = root_id(request.tree)
         parameters["writable"] = request.image.disk.filesystem != "erofs"

@@ -88,14 +88,17 @@ class Root(msgspec.Struct):
 def customise(job: Job) -> Mapping[str, Digest]:
     """The tree `tree` with the settings of `parameters` applied, as a new tree.
 
-    With `base`, the tree of a base image, accounts are made only where the definition asks.
+    With `base`, the tree of a base image, accounts are made only where the definition asks. With
+    `accounts`, a tree that has them, they are that one's, and none are written.
     """
     settings = msgspec.convert(job.parameters["settings"], Settings)
     tree = job.tree()
     root = Root(dict(tree.items()), job.store.blobs, settings.epoch)
     _write_identity(root, settings)
-    accounts = read_accounts(root)
-    before = accounts.files() if "base" in job.inputs else {}
+    others = "accounts" in job.inputs
+    there = Root(dict(job.tree("accounts").items()), root.blobs, root.epoch) if others else root
+    accounts = read_accounts(there)
+    before = accounts.files() if others or "base" in job.inputs else {}
     for name, group in settings.groups.items():
         accounts.add_group(name, group)
     for name, user in settings.users.items():

@@ -166,9 +166,9 @@ def plan_image(  # noqa: PLR0913  (what an image is made of)
     below = {"base": base} if base else {}
 
     def customised(tree: Output) -> Output:
-        return _customised(
-            name, image, {"tree": tree, **below}, project=project, epoch=epoch, sources=sources
-        )
+        accounts = {"accounts": extended or tree} if image.is_extension else {}
+        own = {"tree": tree, **below, **accounts}
+        return _customised(name, image, own, project=project, epoch=epoch, sources=sources)
 
     def with_nix(tree: Output) -> Step:
         assert nix is not None

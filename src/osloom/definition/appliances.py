@@ -28,11 +28,19 @@ def check_appliances(definition: Definition) -> Iterator[Mistake]:
             if len(label) > _LONGEST:
                 said = f"`{label}` is too long for a partition's label of {_LONGEST} characters"
                 yield Mistake(path, said, "shorten the name of the project or of the image")
+            if image.disk.data.encryption == "tpm2" and not _seals(definition.keys):
+                said = "a TPM cannot tell which system it opens data for: there is no key"
+                hint = 'run `osloom keys new`, and write `[keys]` and `directory = "keys"`'
+                yield Mistake((*path, "disk", "data", "encryption"), said, hint)
             yield from _check_partitions(image, path)
 
 
 def _signs(keys: Keys) -> bool:
     return keys.directory is not None or keys.release is not None
+
+
+def _seals(keys: Keys) -> bool:
+    return keys.directory is not None or keys.secure_boot is not None
 
 
 def _check_partitions(image: Image, path: Path) -> Iterator[Mistake]:

@@ -40,13 +40,13 @@ def make_keys(
     end or none is. Raises Error.
     """
     place = directory.resolve()
-    if place.exists() and (not place.is_dir() or any(place.iterdir())):
-        raise Error(
-            f"cannot make keys in {directory}: something is there, and nothing is overwritten",
-            hint="give another directory with `--directory`",
-        )
-    files = _files(name, now, tokens or {})
     try:
+        if place.exists() and (not place.is_dir() or any(place.iterdir())):
+            raise Error(
+                f"cannot make keys in {directory}: something is there, and nothing is overwritten",
+                hint="give another directory with `--directory`",
+            )
+        files = _files(name, now, tokens or {})
         place.parent.mkdir(parents=True, exist_ok=True)
         staged = Path(tempfile.mkdtemp(prefix=f".{place.name}.", dir=place.parent))
         try:

@@ -102,15 +102,13 @@ class TokenReleaseSigner:
         self._now = now
 
     def sign(self, data: bytes) -> bytes:
-        modulus = rsa_key(self._token).public_numbers().n
-        bodies = [bytes(one.body) for one in _packets(self.public)]
-        own = [body for body in bodies if openpgp.find_rsa_modulus(body) == modulus]
-        if not own:
+        own = find_packet(self.public, rsa_key(self._token).public_numbers().n)
+        if own is None:
             raise Error(
                 f"cannot sign with `{self._token.uri}`: the public key is of another private key",
                 hint="`osloom keys new --release URI` writes the public key of a token's key",
             )
-        made = openpgp.sign_data(own[0], data, self._token.sign, moment=self._now)
+        made = openpgp.sign_data(own, data, self._token.sign, moment=self._now)
         verify(data, made, self.public, who=f"`{self._token.uri}`")
         return made
 
@@ -134,27 +132,35 @@ def certificates(public: bytes, *, name: str) -> Sequence[Any]:
 
     try:
         found: Sequence[Any] = pysequoia.Cert.split_bytes(public)
+        is_private = _holds_secrets(public)
     except Exception as error:
         raise Error(
             f"cannot read {name}: {_first_line(error)}",
             hint="`gpg --export` writes public OpenPGP keys",
         ) from error
-    if not found or _holds_secrets(public):
+    if not found or is_private:
         said = "it holds a private key" if found else "no OpenPGP key is in it"
         raise Error(f"cannot use {name}: {said}", hint="it has to be the public part")
     return found
 
 
-def _holds_secrets(data: bytes) -> bool:
-    from pysequoia.packet import Tag
-
-    return any(one.tag in (Tag.SecretKey, Tag.SecretSubkey) for one in _packets(data))
-
-
-def _packets(data: bytes) -> Sequence[Any]:
+def find_packet(public: bytes, modulus: int) -> bytes | None:
+    """The body of the packet with an RSA key, of one of the certificates in `public`."""
     from pysequoia.packet import PacketPile
 
-    return list(PacketPile.from_bytes(data))
+    for one in certificates(public, name="the release key"):
+        for packet in PacketPile.from_bytes(bytes(one)):
+            body = bytes(packet.body)
+            if openpgp.find_rsa_modulus(body) == modulus:
+                return body
+    return None
+
+
+def _holds_secrets(data: bytes) -> bool:
+    from pysequoia.packet import PacketPile, Tag
+
+    tags = (Tag.SecretKey, Tag.SecretSubkey)
+    return b"PGP PRIVATE KEY" in data or any(one.tag in tags for one in PacketPile.from_bytes(data))
 
 
 def verify(data: bytes, signature: bytes, public: bytes, *, who: str) -> None:

@@ -21,8 +21,17 @@ from osloom.model.verity import hash_partition_size
 ETC = "lib/osloom/etc"
 """Where on the data partition is what a device has changed of /etc: `upper` and `work`."""
 
+DATA = "data"
+"""Of the data partition: its label, and its name when it is unlocked."""
+
 ARCHITECTURES = {"amd64": "x86-64", "arm64": "arm64"}
 """As systemd names what Debian does, ConditionArchitecture= of systemd.unit(5)."""
+
+_ENCRYPT: Mapping[str, dict[str, str]] = {
+    "none": {},
+    "tpm2": {"Encrypt": "tpm2"},
+    "passphrase": {"Encrypt": "key-file"},
+}
 
 Settings = dict[str, str]
 """Of one partition: the section [Partition] of repart.d(5)."""
@@ -51,6 +60,12 @@ class Appliance(msgspec.Struct, frozen=True, kw_only=True):
     def data_id(self) -> str:
         """Of the data partition: the same in every version."""
         return str(derive_uuid("partition", "data", self.id))
+
+    @property
+    def data_device(self) -> str:
+        """What is mounted at /var, as fstab(5) has it."""
+        is_plain = self.disk.data.encryption == "none"
+        return f"PARTUUID={self.data_id}" if is_plain else f"/dev/mapper/{DATA}"
 
     @property
     def slot_size(self) -> int:
@@ -118,13 +133,14 @@ def device_partitions(appliance: Appliance) -> Sequence[Settings]:
         )
     data = {
         "Type": "linux-generic",
-        "Label": "data",
+        "Label": DATA,
         "UUID": appliance.data_id,
         "Format": disk.data.filesystem,
         "MakeDirectories": f"/{ETC}/upper /{ETC}/work",
         "FactoryReset": "yes",
         "GrowFileSystem": "yes",
         "SizeMinBytes": str(parse_size(disk.data.minimum_size)),
+        **_ENCRYPT[disk.data.encryption],
     }
     return [*there, *more, data]
 
@@ -142,7 +158,10 @@ def fstab(appliance: Appliance) -> str:
     """fstab(5) of the device; /var is mounted before the system itself starts."""
     kind = appliance.disk.data.filesystem
     options = "x-initrd.mount,x-systemd.growfs,noatime"
-    lines = [f"PARTUUID={appliance.data_id} /var {kind} {options} 0 2"]
+    if appliance.disk.data.encryption != "none":
+        # Who types a key may take their time.
+        options += ",x-systemd.device-timeout=infinity"
+    lines = [f"{appliance.data_device} /var {kind} {options} 0 2"]
     for name, one in appliance.disk.partition.items():
         if one.mount is not None:
             identity = appliance.partition_id(name)

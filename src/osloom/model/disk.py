@@ -13,6 +13,9 @@ class Data(Table, frozen=True, kw_only=True):
     """Made at the first boot, over what the disk has left."""
     minimum_size: Size = "256M"
     """What the disk has to have left for it."""
+    encryption: Literal["none", "tpm2", "passphrase"] = "none"
+    """LUKS2, made at the first boot: unlocked by the device's TPM where a UKI of yours has started,
+    with a recovery key that its console shows once; or by a passphrase that the console asks for."""
 
 
 class Partition(Table, frozen=True, kw_only=True):

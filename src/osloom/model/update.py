@@ -58,3 +58,12 @@ class Health(Table, frozen=True, kw_only=True):
     """How the journal calls it."""
     timeout: Annotated[int, Meta(ge=1)] = 60
     """Seconds; it is tried again until then."""
+
+
+_SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86400}
+
+
+def seconds(span: str) -> int:
+    """Seconds of a TimeSpan."""
+    digits = span.rstrip("abcdefghijklmnopqrstuvwxyz")
+    return int(digits) * _SECONDS[span.removeprefix(digits)]

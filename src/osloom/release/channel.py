@@ -54,17 +54,22 @@ def load_channel(storage: Storage, where: str, signer: Signing | None) -> Curren
     text = storage.read(SUMS, limit=MOST)
     signature = storage.read(SIGNATURE, limit=_MOST_SIGNATURE)
     if signer is None and signature is not None:
-        raise FetchError(
-            f"cannot publish to {where} without a signature: it is signed, and its devices would "
-            "refuse what is not",
-            hint="name the release's key in `[keys]`, and leave `--unsigned` out",
-        )
+        raise without_signature(where)
     if text is None:
         # At most a signature that came before what it signs: nothing has been released here.
         return Current(signature=signature)
     if signer is not None:
         _check(storage, where, text, signature, signer)
     return Current(sums=parse_sums(text, where=f"{where}/{SUMS}"), text=text, signature=signature)
+
+
+def without_signature(where: str) -> FetchError:
+    """A channel is signed, and a release would not be."""
+    return FetchError(
+        f"cannot publish to {where} without a signature: it is signed, and its devices would "
+        "refuse what is not",
+        hint="name the release's key in `[keys]`, and leave `--unsigned` out",
+    )
 
 
 def _check(

@@ -76,13 +76,33 @@ class _Journal(msgspec.Struct, frozen=True, kw_only=True):
     files: tuple[str, ...] = ()
 
 
-def check_version(
-    storage: Storage, where: str, own: str, number: int, *, signer: Signing | None
-) -> None:
-    """Raises Error where version `number` of `own` could not be published: before it is built."""
-    current = load_channel(storage, where, signer)
-    newest = max((version_of(name, own) or 0 for name in current.sums), default=0)
-    check_number(own, number, newest)
+class StorageChannel:
+    """One directory of a channel, which holds the versions of one image."""
+
+    def __init__(self, storage: Storage, where: str, *, keep: int) -> None:
+        self._storage = storage
+        self.where = where
+        self._keep = keep
+
+    def check(self, own: str, number: int, *, signer: Signing | None) -> None:
+        """Raises Error where version `number` of `own` could not be published."""
+        current = load_channel(self._storage, self.where, signer)
+        newest = max((version_of(name, own) or 0 for name in current.sums), default=0)
+        check_number(own, number, newest)
+
+    def publish(
+        self, release: Release, *, signer: Signing | None, dry_run: bool, report: Reporter
+    ) -> Published:
+        """See `publish`."""
+        return publish(
+            self._storage,
+            self.where,
+            release,
+            signer=signer,
+            keep=self._keep,
+            dry_run=dry_run,
+            report=report,
+        )
 
 
 def publish(

@@ -1,5 +1,7 @@
 """Which version may follow which in a channel, and which stay. Nothing is read or written here."""
 
+from collections.abc import Sequence
+
 import msgspec
 
 from osloom.base.digest import Digest
@@ -38,12 +40,7 @@ def succeed(current: Sums, release: Release, *, keep: int) -> Succession:
     compared = {*same, *own} if same else {*own} & {*current}
     differ = sorted(name for name in compared if current.get(name) != own.get(name))
     if differ:
-        raise Error(
-            f"cannot release version {release.version} of `{release.id}`: "
-            "it is published already, with other bytes",
-            hint=f'set `version = "{newest + 1}"` in `[project]`',
-            detail="\n".join(f"differs: {name}" for name in differ),
-        )
+        raise taken(release, newest, differ)
     check_number(release.id, number, newest)
     sums = {**current, **own}
     numbers = {name: version_of(name, release.id) for name in sums}
@@ -55,6 +52,16 @@ def succeed(current: Sums, release: Release, *, keep: int) -> Succession:
         dropped=tuple(sorted(dropped)),
         versions=tuple(kept),
         unchanged=False,
+    )
+
+
+def taken(release: Release, newest: int, differ: Sequence[str]) -> Error:
+    """The version is that of others: the files `differ` are not the same."""
+    return Error(
+        f"cannot release version {release.version} of `{release.id}`: "
+        "it is published already, with other bytes",
+        hint=f'set `version = "{newest + 1}"` in `[project]`',
+        detail="\n".join(f"differs: {name}" for name in differ),
     )
 
 

@@ -32,6 +32,10 @@ from = "base"
 packages = ["web"]
 outputs = ["oci"]
 files = { "/srv" = "site" }
+[image.more]
+extends = "web"
+packages = ["more"]
+outputs = ["sysext"]
 """
 
 
@@ -111,7 +115,7 @@ def test_nothing_has_changed(project: Project) -> None:
         ("src/main.py", {"api", "api-debug"}),
         ("src/new/file.py", {"api", "api-debug"}),
         ("api.conf", {"api", "api-debug"}),
-        ("site/index.html", {"web"}),
+        ("site/index.html", {"web", "more"}),
     ],
 )
 def test_a_file_touches_the_images_that_hold_it(
@@ -128,9 +132,9 @@ def test_a_file_touches_the_images_that_hold_it(
     [
         ("api", {"api", "api-debug"}),
         ("api-debug", {"api-debug"}),
-        ("web", {"web"}),
+        ("web", {"web", "more"}),
         ("base", set()),
-        (".compressors", {"api", "api-debug", "web"}),
+        (".compressors", {"api", "api-debug", "web", "more"}),
     ],
 )
 def test_a_package_touches_the_images_that_are_made_with_it(
@@ -142,14 +146,18 @@ def test_a_package_touches_the_images_that_are_made_with_it(
 @pytest.mark.parametrize(
     ("old", "new", "images"),
     [
-        ('packages = ["web"]', 'packages = ["web"]\ntimezone = "UTC"', {"web"}),
+        ('packages = ["web"]', 'packages = ["web"]\ntimezone = "UTC"', {"web", "more"}),
         (
             'packages = ["base"]',
             'packages = ["base"]\ntimezone = "UTC"',
-            {"api", "api-debug", "web"},
+            {"api", "api-debug", "web", "more"},
         ),
         ("debug = true", 'debug = true\nstop-signal = "SIGINT"', {"api", "api-debug"}),
-        ("[image.base]", '[project]\nversion = "2"\n[image.base]', {"api", "api-debug", "web"}),
+        (
+            "[image.base]",
+            '[project]\nversion = "2"\n[image.base]',
+            {"api", "api-debug", "web", "more"},
+        ),
     ],
 )
 def test_a_setting_touches_the_images_that_have_it(
@@ -162,7 +170,7 @@ def test_a_setting_touches_the_images_that_have_it(
 def test_where_there_was_no_definition_everything_is_new(project: Project) -> None:
     git(project.directory, "rm", "-q", "--cached", "osloom.toml")
     git(project.directory, "commit", "-qm", "two")
-    assert touched(project) == {"api", "api-debug", "web"}
+    assert touched(project) == {"api", "api-debug", "web", "more"}
 
 
 def test_a_revision_that_is_not_there(project: Project) -> None:

@@ -16,6 +16,8 @@ from osloom.model.definition import Image
             ("tar",),
             "cannot make `tar` of `a`: it is a container for several architectures",
         ),
+        (Image(), ("sysext",), "cannot make `sysext` of `a`: it is no extension"),
+        (Image(outputs=("sysext",)), ("tar",), "cannot make `tar` of `a`: it is an extension"),
         (
             Image(debug_of="b", outputs=("oci",)),
             ("disk",),

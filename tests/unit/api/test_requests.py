@@ -43,3 +43,17 @@ def test_an_application_has_what_every_one_has_unless_it_says_otherwise() -> Non
     assert {"tzdata", "lib", "dpkg"} <= set(made["chosen"].without)
     assert (made["plain"].essential, made["system"].essential) == (False, True)
     assert (made["system"].names, made["system"].without) == (("app",), ())
+
+
+def test_an_extension_is_chosen_together_with_what_it_extends() -> None:
+    gateway = Image(packages=("systemd", "udev=1"), outputs=("disk",), without=("x",))
+    more = Image(packages=("strace", "systemd"), outputs=("sysext",), extends="gateway")
+    alone = Image(packages=("strace",), outputs=("sysext",))
+    definition = Definition(image={"gateway": gateway, "more": more, "alone": alone})
+    made = requests(definition)
+    assert made["more"].names == ("systemd", "udev=1", "strace")
+    assert (made["more"].essential, made["alone"].essential) == (True, False)
+    assert {"x", "adduser"} <= set(made["more"].without)
+    assert made["alone"].names == ("strace",)
+    assert {"gateway", "more"} <= set(needed_by(definition, "more"))
+    assert "gateway" not in needed_by(definition, "alone")

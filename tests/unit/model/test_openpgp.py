@@ -6,7 +6,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from osloom.base.errors import Error
-from osloom.keys.openpgp import verify
+from osloom.keys.openpgp import find_packet, verify
 from osloom.model import openpgp
 
 KEY = rsa.generate_private_key(65537, 2048)
@@ -38,8 +38,8 @@ def test_a_signature_is_of_its_data_alone() -> None:
 
 
 def test_the_key_of_a_token_is_found_among_others() -> None:
-    other = pysequoia.Tsk.generate("other").extract_certificate()
-    pile = pysequoia.packet.PacketPile.from_bytes(CERTIFICATE + bytes(other))
-    found = [openpgp.find_rsa_modulus(bytes(one.body)) for one in pile]
-    assert [one for one in found if one is not None] == [NUMBERS.n]
+    other = str(pysequoia.Tsk.generate("other").extract_certificate())
+    both = (other + str(pysequoia.Cert.from_bytes(CERTIFICATE))).encode()
+    assert find_packet(both, NUMBERS.n) == BODY
+    assert find_packet(both, NUMBERS.n + 2) is None
     assert openpgp.find_rsa_modulus(b"") is None

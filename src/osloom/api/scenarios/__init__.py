@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from osloom.api.cases import make_case
-from osloom.api.scenarios import power, refusals, updates
+from osloom.api.scenarios import power, refusals, trust, updates
 from osloom.api.scenarios.device import Device
 from osloom.api.scenarios.trial import Trial, trial
 from osloom.api.session import Session
@@ -30,6 +30,8 @@ SCENARIOS: Mapping[str, Scenario] = {
     "flipped-bit": power.flipped_bit,
     "full": power.full_data,
     "factory-reset": updates.factory_reset,
+    "secure-boot": trust.secure_boot,
+    "sealed": trust.sealed,
     "many": power.many,
 }
 
@@ -43,13 +45,19 @@ def run_scenarios(
             close = nearest(one, list(SCENARIOS))
             hint = f"did you mean `{close[0]}`?" if close else f"there are: {', '.join(SCENARIOS)}"
             raise UsageError(f"cannot find the scenario `{one}`", hint=hint)
-    if not session.project.image(name).disk.is_appliance:
+    image = session.project.image(name)
+    if not image.disk.is_appliance:
         raise UsageError(
             f"cannot try `{name}`: it is no appliance",
             hint='add `layout = "appliance"` to its table `disk`',
         )
     cases: list[Case] = []
-    with trial(session, name, now=now) as own, own.device(watchdog=True) as device:
+    settings = {
+        "watchdog": True,
+        "secure_boot": "secure-boot" in wanted,
+        "tpm": "sealed" in wanted or image.disk.data.encryption == "tpm2",
+    }
+    with trial(session, name, now=now) as own, own.device(**settings) as device:
         start = time.monotonic()
         own.note(f"boot {name}")
         try:

@@ -97,11 +97,14 @@ class Device:
         """The version that runs."""
         return int(self.run(_STATE).split()[0])
 
-    def settled(self, *, boots: int) -> int:
-        """The version that runs when it is no more on trial, after so many more boots at most."""
+    def settled(self, *, boots: int, patience: int = BOOT) -> int:
+        """The version that runs when it is no more on trial, after so many more boots at most.
+
+        Each may take `patience` seconds.
+        """
         for _ in range(boots):
             try:
-                self.wait(BOOT * boots)
+                self.wait(patience * boots)
                 end = time.monotonic() + BOOT
                 while time.monotonic() < end:
                     version, counted = self.run(_STATE).split()

@@ -69,8 +69,11 @@ class Trial:
         made = msgspec.structs.replace(own, update=update)
         return change(made) if change else made
 
-    def publish(self, change: Change | None = None) -> int:
-        """Release one more version, with a change to the image; gives its number."""
+    def publish(self, change: Change | None = None, *, signed: bool = True) -> int:
+        """Release one more version, with a change to the image; gives its number.
+
+        Not `signed` has a UKI without signature; the release itself always has one.
+        """
         if self.newest:
             kept = self.saved(self.newest)
             shutil.rmtree(kept, ignore_errors=True)
@@ -79,7 +82,7 @@ class Trial:
         version = self.newest
         self.note(f"release version {version}")
         release(
-            self._session(version, change),
+            self._session(version, change, signed=signed),
             {self.name: self.image(change)},
             Wanted(to=str(self.work / _DIRECTORY_NAME), whole=False),
             now=self.now,
@@ -122,13 +125,14 @@ class Trial:
     def note(self, text: str) -> None:
         self.session.report(Event(kind="note", id=text, title=text))
 
-    def _session(self, version: int, change: Change | None) -> Session:
+    def _session(self, version: int, change: Change | None, *, signed: bool = True) -> Session:
         definition = self.session.project.definition
+        keys = self.work / "keys"
         trial = msgspec.structs.replace(
             definition,
             project=msgspec.structs.replace(definition.project, version=str(version)),
             image={**definition.image, self.name: self.image(change)},
-            keys=Keys(directory=str(self.work / "keys")),
+            keys=Keys(directory=str(keys)) if signed else Keys(release=str(keys / "release.key")),
         )
         return self.session.with_definition(trial)
 

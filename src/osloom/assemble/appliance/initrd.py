@@ -3,14 +3,30 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from osloom.model.appliance import ETC, Appliance
+from osloom.assemble.kernel import EARLY
+from osloom.model.appliance import DATA, ETC, Appliance
+from osloom.model.update import seconds
 
 PACKAGES = ("systemd-cryptsetup", "systemd-repart")
 """What finds a verified root, and what makes the data partition."""
-WATCHDOGS = "drivers/watchdog/(i6300esb|iTCO|sp5100|wdat)"
-"""Modules, as EARLY of `assemble.kernel` has them."""
+TPM = ("libtss2-esys-3.0.2-0", "libtss2-rc0", "libtss2-tcti-device0")
+"""What systemd loads to speak with a TPM."""
+_MODULES = (
+    "drivers/md/dm-(bufio|crypt|mod|verity)",
+    "drivers/watchdog/(i6300esb|iTCO|sp5100|wdat)",
+    "fs/(efivarfs|erofs|fat|nls|overlayfs)/",
+)
+"""Of file systems and mappers only those that an appliance has."""
+_OTHERS = ("drivers/md/", "fs/")
 _UNITS = "usr/lib/systemd/system"
 _DATA = Path(__file__).parent / "data"
+
+
+def early_modules(appliance: Appliance) -> list[str]:
+    """Patterns of modules, as `assemble.kernel.EARLY`."""
+    kind = appliance.disk.data.filesystem
+    data = "fs/(ext4|jbd2)/" if kind == "ext4" else f"fs/{kind}/"
+    return [*(one for one in EARLY if not one.startswith(_OTHERS)), *_MODULES, data]
 
 
 def initrd_files(appliance: Appliance) -> Mapping[str, str]:
@@ -32,6 +48,7 @@ Where=/sysroot/etc
 Type=overlay
 Options=lowerdir=/sysroot/etc,upperdir={upper},workdir={work}
 """,
+        **_unlocking(appliance),
         # Of itself it starts for a separate /usr only; it reads the root's repart.d.
         f"{_UNITS}/systemd-repart.service.d/osloom.conf": (
             "[Unit]\nConditionDirectoryNotEmpty=\nRequires=sysroot.mount\nAfter=sysroot.mount\n"
@@ -40,8 +57,39 @@ Options=lowerdir=/sysroot/etc,upperdir={upper},workdir={work}
         f"{_UNITS}/emergency.service.d/osloom.conf": (
             "[Service]\nExecStartPre=-/bin/sh /usr/lib/osloom/failed-boot\n"
         ),
+        # What hangs here, such as a question that nobody answers, is a failed boot as well.
+        f"{_UNITS}/osloom-deadline.service": f"""\
+[Unit]
+Description=End a boot on trial that takes too long
+DefaultDependencies=no
+ConditionPathExistsGlob=/sys/firmware/efi/efivars/LoaderBootCountPath-*
+
+[Service]
+ExecStart=/bin/sh -c 'sleep {seconds(appliance.update.deadline)}; exec sh /usr/lib/osloom/failed-boot'
+""",
+        f"{_UNITS}/initrd.target.d/osloom.conf": "[Unit]\nWants=osloom-deadline.service\n",
         "usr/lib/osloom/failed-boot": (_DATA / "failed-boot.sh").read_text(),
         "usr/lib/systemd/system.conf.d/50-osloom.conf": (
             f"[Manager]\nRuntimeWatchdogSec={appliance.update.watchdog}\n"
         ),
     }
+
+
+def _unlocking(appliance: Appliance) -> Mapping[str, str]:
+    """What opens the data partition, crypttab(5)."""
+    method = appliance.disk.data.encryption
+    if method == "none":
+        return {}
+    how = "tpm2-device=auto" if method == "tpm2" else "password-cache=yes"
+    made = {
+        # It is made later than this is read: what mounts it asks for it.
+        "etc/crypttab": f"{DATA} PARTUUID={appliance.data_id} - {how},noauto,x-initrd.attach\n"
+    }
+    if method == "passphrase":
+        program = "usr/lib/osloom/make-partitions"
+        made[program] = (_DATA / "make-partitions.sh").read_text()
+        made[f"{_UNITS}/systemd-repart.service.d/passphrase.conf"] = (
+            f"[Service]\nExecStart=\nExecStart=/bin/sh /{program} {appliance.data_id}\n"
+            "ImportCredential=cryptsetup.*\n"
+        )
+    return made

@@ -12,6 +12,10 @@ from osloom.assemble.esp import LOADERS
 from osloom.base.digest import Digest
 from osloom.engine.step import Job, Output, Step, action
 from osloom.keys.sign import sign_efi
+from osloom.model.blocks import Blocks
+from osloom.model.measured import kernel_boot, signed_policies
+from osloom.model.pe import parse_program
+from osloom.model.pe_section import add_section
 
 
 class SecureBoot(msgspec.Struct, frozen=True, kw_only=True):
@@ -19,6 +23,8 @@ class SecureBoot(msgspec.Struct, frozen=True, kw_only=True):
 
     certificate: str
     """SHA-256 of the certificate in DER, in hexadecimal digits."""
+    public: Digest
+    """Its key in PEM, to which data may be sealed."""
     enrolment: Digest | None = None
     """A tree with PK.auth, KEK.auth and db.auth."""
 
@@ -32,6 +38,23 @@ def sign_program(job: Job) -> Mapping[str, Digest]:
     return {"file": blobs.add(signed)}
 
 
+@action(version=1, needs="key")
+def sign_uki(job: Job) -> Mapping[str, Digest]:
+    """The UKI `file` with policies for the TPM (model.measured), and with a signature."""
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    blobs = job.store.blobs
+    signer = job.signers[job.parameters["certificate"]]()
+    image = blobs.read(job.digest("file"))
+    own = Blocks(source=lambda offset, size: image[offset : offset + size], size=len(image))
+    public = signer.certificate.public_key().public_bytes(
+        Encoding.DER, PublicFormat.SubjectPublicKeyInfo
+    )
+    value = kernel_boot(parse_program(own).sections)
+    measured = add_section(image, ".pcrsig", signed_policies(value, public, signer.sign))
+    return {"file": blobs.add(sign_efi(measured, signer))}
+
+
 @action(version=1, light=True)
 def take_loader(job: Job) -> Mapping[str, Digest]:
     """systemd-boot of the tools `tree`."""
@@ -41,13 +64,13 @@ def take_loader(job: Job) -> Mapping[str, Digest]:
     return {"file": node.digest}
 
 
-def plan_signed(secure_boot: SecureBoot, program: Output, *, title: str, group: str) -> Output:
+def plan_signed_uki(secure_boot: SecureBoot, uki: Output, *, group: str) -> Output:
     return Step(
-        action=sign_program,
-        title=f"sign {title}",
+        action=sign_uki,
+        title=f"sign the UKI of {group}",
         group=group,
         parameters={"certificate": secure_boot.certificate},
-        inputs={"file": program},
+        inputs={"file": uki},
     ).output("file")
 
 
@@ -62,4 +85,10 @@ def plan_signed_loader(
         parameters={"architecture": architecture},
         inputs={"tree": tools},
     ).output("file")
-    return plan_signed(secure_boot, loader, title="the boot loader", group=group)
+    return Step(
+        action=sign_program,
+        title="sign the boot loader",
+        group=group,
+        parameters={"certificate": secure_boot.certificate},
+        inputs={"file": loader},
+    ).output("file")

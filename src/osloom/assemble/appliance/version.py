@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from osloom.assemble.appliance.signing import plan_signed
+from osloom.assemble.appliance.signing import plan_signed_uki
 from osloom.assemble.filesystem import make_erofs
 from osloom.assemble.request import Request
 from osloom.assemble.uki import plan_uki
@@ -77,8 +77,7 @@ def plan_version(request: Request) -> Version:
     root_hash = made.output("root_hash")
     uki = plan_uki(request, root_hash=root_hash)
     if request.secure_boot is not None:
-        title = f"the UKI of {request.name}"
-        uki = plan_signed(request.secure_boot, uki, title=title, group=request.name)
+        uki = plan_signed_uki(request.secure_boot, uki, group=request.name)
     return Version(
         root=made.output("root"),
         hashes=made.output("hashes"),

@@ -74,8 +74,8 @@ def run(arguments: argparse.Namespace) -> int:
         for one in made
     ]
     print_table(["image", "output", "file", "size", "digest", "time"], rows)
-    for one in made:
-        for note in one.notes:
-            print(f"{one.image}: {note}")
+    # Files that one step made all have what is to be said of it.
+    for image, note in dict.fromkeys((one.image, note) for one in made for note in one.notes):
+        print(f"{image}: {note}")
     print(f"done in {in_seconds(time.monotonic() - start)}")
     return 0

@@ -4,6 +4,7 @@ Nothing that is there is overwritten. Private keys stay on this machine: in no s
 """
 
 import argparse
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -63,8 +64,9 @@ def _new(arguments: argparse.Namespace) -> int:
     from osloom.keys.make import make_keys
     from osloom.keys.token import Token
 
-    directory: Path = arguments.directory or Path("keys")
-    found = None if arguments.name else _find_definition(arguments)
+    found = _find_definition(arguments)
+    base = found[1] if found else Path.cwd()
+    directory: Path = arguments.directory or base / "keys"
     name = arguments.name or (found[0].project.name if found else "osloom")
     given = vars(arguments)
     uris = {role: given[role.replace("-", "_")] for role in ROLES}
@@ -74,7 +76,7 @@ def _new(arguments: argparse.Namespace) -> int:
         print_json([str(path) for path in written])
     else:
         print(f"keys of {name} are in {directory}:\n")
-        print(_TEXT.format(directory=directory), end="")
+        print(_TEXT.format(directory=os.path.relpath(directory, base)), end="")
         for role, uri in uris.items():
             if uri:
                 print(f'{role} = "{uri}"')
@@ -104,7 +106,7 @@ def _find_definition(arguments: argparse.Namespace) -> "tuple[Definition, Path] 
     from osloom.definition.load import find_definition, load
 
     try:
-        path = arguments.file or find_definition(Path.cwd())
+        path: Path = arguments.file or find_definition(Path.cwd())
     except DefinitionError:
         return None
     # Files that it names may be the very keys that are not there yet.
@@ -112,9 +114,11 @@ def _find_definition(arguments: argparse.Namespace) -> "tuple[Definition, Path] 
 
 
 def _print(report: "KeyReport") -> None:
-    print(f"{report.name:12} {report.problem or 'is well'}")
+    """One key, its paths from here where they are below."""
+    here = f"{Path.cwd()}{os.sep}"
+    print(f"{report.name:12} {(report.problem or 'is well').replace(here, '')}")
     for said in report.warnings:
-        print(f"  warning      {said}")
+        print(f"  warning      {said.replace(here, '')}")
     for word, value in (
         ("public", report.public),
         ("private", report.private or "elsewhere"),
@@ -123,4 +127,4 @@ def _print(report: "KeyReport") -> None:
         ("valid until", report.expires or (report.fingerprint and "without end")),
     ):
         if value:
-            print(f"  {word:12} {value}")
+            print(f"  {word:12} {value.removeprefix(here)}")

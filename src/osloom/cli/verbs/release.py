@@ -1,8 +1,8 @@
 """Publish a new version of images, for the devices that run them.
 
-Each image with the output `disk` is built and goes to a directory of its name in the channel: a
-directory, a web server that takes PUT, or an S3 bucket. There are its files, a manifest, SHA256SUMS
-and its signature. The version is `version` in `[project]`, one more for every release.
+Each appliance is built and goes to a directory of its name in the channel: a directory, a web server
+that takes PUT, an S3 bucket or an OCI registry. There are its files, a manifest, SHA256SUMS and its signature. The
+version is `version` in `[project]`, one more for every release.
 
 What the channel has is not sent again. A publish that is cut off leaves the version before it whole,
 and the next one goes on.
@@ -15,11 +15,11 @@ from osloom.cli.output import in_bytes, print_json, print_table
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("images", nargs="*", metavar="IMAGE", help="all appliances by default")
     parser.add_argument(
-        "images", nargs="*", metavar="IMAGE", help="all with the output `disk` by default"
-    )
-    parser.add_argument(
-        "--to", metavar="CHANNEL", help="instead of the definition's: a path, https:// or s3://"
+        "--to",
+        metavar="CHANNEL",
+        help="instead of the definition's: a path, https://, s3:// or oci://",
     )
     parser.add_argument(
         "--keep", type=int, metavar="N", help="versions that stay in the channel (default: 3)"

@@ -48,6 +48,12 @@ JobTimeoutSec={update.deadline}
             "Before=factory-reset.target",
         ),
     }
+    if appliance.disk.data.encryption == "tpm2":
+        made["osloom-recovery-key.service"] = _service(
+            "Show a recovery key for the data of this device, once",
+            f"/{_LIBRARY}/recovery-key {appliance.data_id}",
+            "ConditionPathExists=!/var/lib/osloom/recovery-key-shown",
+        )
     for number, one in enumerate(appliance.health, 1):
         text = _service(
             f"Health check {one.name or number}",
@@ -114,6 +120,8 @@ def wanted(appliance: Appliance) -> Mapping[str, str]:
             "systemd-boot-check-no-failures.service"
         ),
     }
+    if appliance.disk.data.encryption == "tpm2":
+        links["multi-user.target.wants/osloom-recovery-key.service"] = "osloom-recovery-key.service"
     for number, _ in enumerate(appliance.health, 1):
         unit = f"osloom-health-{number}.service"
         links[f"boot-complete.target.requires/{unit}"] = unit

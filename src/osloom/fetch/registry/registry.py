@@ -22,6 +22,7 @@ from osloom.fetch.registry.descriptor import (
     make_manifest,
 )
 from osloom.fetch.registry.messages import Answer, Request
+from osloom.fetch.registry.tags import list_tags
 from osloom.fetch.said import number, printable
 from osloom.store.store import Store
 
@@ -70,6 +71,10 @@ class Registry:
         if not is_digest(digest) or (is_digest(reference) and digest != reference):
             raise self._lie(repository, reference, digest)
         return Descriptor(media_type=_media_type(answer), digest=Digest(digest), size=size)
+
+    def tags(self, repository: str, *, actions: str = "pull") -> tuple[str, ...]:
+        """All tags of a repository; none where there is no such."""
+        return list_tags(self.client, repository, (f"repository:{repository}:{actions}",))
 
     def manifest(self, repository: str, reference: str) -> Manifest:
         """A manifest or an index, by tag or digest, of at most 4 MiB.
