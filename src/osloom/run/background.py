@@ -6,7 +6,6 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-
 _GONE_TIMEOUT = 60_000
 """Milliseconds; a kill is over in a few, unless the disk hangs."""
 
