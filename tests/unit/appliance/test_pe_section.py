@@ -11,12 +11,20 @@ from osloom.model.pe_section import add_section
 from support.pe import make_pe
 
 
+def program() -> bytes:
+    made = bytearray(make_pe())
+    (header,) = struct.unpack_from("<I", made, 0x3C)
+    # SectionAlignment and FileAlignment.
+    struct.pack_into("<II", made, header + 24 + 32, 4096, 512)
+    return bytes(made)
+
+
 def blocks(data: bytes) -> Blocks:
     return Blocks(source=lambda at, size: data[at : at + size], size=len(data))
 
 
 def test_the_section_is_there_and_the_others_are_as_they_were() -> None:
-    before = make_pe()
+    before = program()
     made = add_section(before, ".pcrsig", b"x" * 700)
     sections = parse_program(blocks(made)).sections
     assert sections[".pcrsig"].read(0, 700) == b"x" * 700
@@ -27,7 +35,13 @@ def test_the_section_is_there_and_the_others_are_as_they_were() -> None:
 
 
 def test_headers_without_room_are_refused() -> None:
-    made = make_pe()
-    with pytest.raises(Error, match="its headers are full"):
+    made = program()
+
+    def fill() -> bytes:
+        full = made
         for number in range(100):
-            made = add_section(made, f".{number}", struct.pack("<I", number))
+            full = add_section(full, f".{number}", b"x")
+        return full
+
+    with pytest.raises(Error, match="its headers are full"):
+        fill()
