@@ -9,8 +9,13 @@ from osloom.base.errors import UsageError
 from osloom.base.progress import Event
 from osloom.compose.plan import plan_files, plan_tools
 from osloom.engine.tools import Tools
+from osloom.model.size import parse_size
+from osloom.run.drives import overlay
 from osloom.run.machine import Drive, Machine
 from osloom.run.qemu import probe_kvm
+
+_DEVICE = 4 << 30
+"""Bytes of a device's disk."""
 
 
 def machine_tools(session: Session, architecture: str) -> Tools:
@@ -38,6 +43,15 @@ def built_disk(session: Session, name: str) -> Drive:
     (product,) = [one.product for one in planned.outputs]
     (digest,) = session.make([product.output])
     return Drive(path=session.store.blobs.path(digest), format=image.disk.format)
+
+
+def booted_disk(session: Session, name: str, work: Path) -> Drive:
+    """The same for one run: an appliance's has room for the data that its first boot makes."""
+    disk, settings = built_disk(session, name), session.project.image(name).disk
+    if not settings.is_appliance:
+        return disk
+    size = max(_DEVICE, parse_size(settings.size or "0"))
+    return overlay(tools_of(session), disk, work / "disk.qcow2", size=size)
 
 
 def machine_for(

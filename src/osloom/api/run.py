@@ -1,13 +1,13 @@
 """Start an output of an image for a person: the console, or the program, in this terminal."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
 import msgspec
 
 from osloom.api.container import ContainerOptions, built_container, wishes_for
-from osloom.api.machine import built_disk, machine_for, machine_tools
+from osloom.api.machine import booted_disk, machine_for, machine_tools
 from osloom.api.nspawn import nspawn_host_for
 from osloom.api.requests import architecture_of
 from osloom.api.session import Session
@@ -28,12 +28,17 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     processors: int | None = None
     disks: tuple[Drive, ...] = ()
     """More disks of a machine."""
+    credentials: Mapping[str, str] = {}
+    """Of systemd, for a machine; systemd.system-credentials(7)."""
     entrypoint: str | None = None
     """A container's program, in the place of the image's."""
     arguments: tuple[str, ...] = ()
     """For a container's program."""
     container: ContainerOptions = msgspec.field(default_factory=ContainerOptions)
 
+
+_LOGIN = {"agetty.autologin": "root", "login.noauth": "yes"}
+"""Credentials that log root in on the console, agetty(8), login(1): an appliance has no password."""
 
 Start = Callable[[], int]
 """Starts it and gives its exit status; it has the terminal, so that nothing may report then."""
@@ -70,16 +75,21 @@ def _disk(session: Session, name: str, options: Options, work: Path) -> Start:
     refused = options.container.given()
     refused.pop("port", None)
     _refuse(name, "disk", arguments=options.arguments, entrypoint=options.entrypoint, **refused)
-    architecture = architecture_of(session.project.image(name))
+    image = session.project.image(name)
+    architecture = architecture_of(image)
     tools = machine_tools(session, architecture)
+    login = _LOGIN if image.disk.is_appliance else {}
     machine = machine_for(
         session,
-        built_disk(session, name),
+        booted_disk(session, name, work),
         tools,
         work,
         more=options.disks,
         architecture=architecture,
         forwards=options.container.forwards or (),
+        credentials={**login, **options.credentials},
+        reboots=image.disk.is_appliance,
+        tpm=image.disk.data.encryption == "tpm2",
         **_sizes(options),
     )
     return partial(run_machine, machine, tools, work)
@@ -89,6 +99,7 @@ def _nspawn(session: Session, name: str, options: Options, work: Path) -> Start:
     """The container's console in the machine of its tests: hosts rarely let a user start one."""
     refused = options.container.given()
     refused |= {"disk": options.disks, "entrypoint": options.entrypoint}
+    refused["credential"] = options.credentials
     _refuse(name, "nspawn", arguments=options.arguments, **refused)
     host = nspawn_host_for(session, name, work, **_sizes(options))
     credentials = console.credentials(host.importing)
@@ -97,7 +108,8 @@ def _nspawn(session: Session, name: str, options: Options, work: Path) -> Start:
 
 
 def _container(session: Session, name: str, options: Options, work: Path) -> Start:
-    _refuse(name, "oci", disk=options.disks, **_sizes(options))
+    given = {"disk": options.disks, "credential": options.credentials}
+    _refuse(name, "oci", **given, **_sizes(options))
     if session.project.image(name).nixos is not None and options.entrypoint is None:
         raise UsageError(
             f"cannot run `{name}` as `oci`: it is a whole system, whose systemd has to be the "

@@ -8,7 +8,7 @@ import msgspec
 
 from osloom.api.cases import keep_console, make_case, name_of, note, run_test
 from osloom.api.container_tests import test_container
-from osloom.api.machine import built_disk, machine_for, machine_tools
+from osloom.api.machine import booted_disk, machine_for, machine_tools
 from osloom.api.nspawn import test_nspawn
 from osloom.api.requests import architecture_of
 from osloom.api.session import Session
@@ -98,13 +98,14 @@ def _test_machine(session: Session, name: str, wanted: Sequence[Test], place: Pl
     with session.store.working_directory() as work:
         machine = machine_for(
             session,
-            built_disk(session, name),
+            booted_disk(session, name, work),
             tools,
             work,
             architecture=architecture_of(session.project.image(name)),
             credentials=agent.credentials(),
             test_socket=True,
             console_log=True,
+            tpm=session.project.image(name).disk.data.encryption == "tpm2",
         )
         note(session, f"boot {name}")
         with started(machine, tools, work) as running:

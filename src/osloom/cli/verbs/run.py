@@ -3,7 +3,8 @@
 Of the outputs of the image the first of `disk`, `nspawn`, `oci` is taken; `--format` takes another.
 What it writes is forgotten, but for what goes to `--disk` and `--volume`.
 
-A disk boots in a virtual machine; Ctrl-A X ends it.
+A disk boots in a virtual machine; Ctrl-A X ends it. That of an appliance gets room for its data, and
+root is logged in on the console, by credentials of this run: nothing of that is in the image.
 An nspawn archive boots under systemd-nspawn, in a virtual machine that is made for it and ends with
 it, or by Ctrl-A X.
 
@@ -46,6 +47,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_container_arguments(parser)
     parser.add_argument("--memory", type=int, metavar="MIB", help="of a machine (default: 1024)")
+    parser.add_argument(
+        "--credential",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="pass a credential of systemd to a machine; may be repeated",
+    )
     parser.add_argument("--processors", type=int, metavar="COUNT", help="of a machine (default: 2)")
     parser.add_argument(
         "--disk",
@@ -109,6 +117,7 @@ def run(arguments: argparse.Namespace) -> int:
         memory=arguments.memory,
         processors=arguments.processors,
         disks=tuple(disk_of(path) for path in arguments.disk),
+        credentials=dict(_credential(text) for text in arguments.credential),
         entrypoint=arguments.entrypoint,
         arguments=tuple(arguments.arguments),
         container=container_options(arguments),
@@ -152,3 +161,10 @@ def _variable(text: str) -> list[tuple[str, str]]:
     if equals:
         return [(name, value)]
     return [(name, os.environ[name])] if name in os.environ else []
+
+
+def _credential(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise UsageError(f"cannot read the credential `{text}`", hint="write it as NAME=VALUE")
+    return name, value
