@@ -51,18 +51,22 @@ def commands(page: Path) -> list[str]:
 def test_the_commands_of_a_page_work_in_order(
     page: Path, tmp_path: Path, store: Path, request: pytest.FixtureRequest
 ) -> None:
+    place = tmp_path
     for line in commands(page):
         if line.startswith((f"{DEFINITION}\n", f"{FLAKE}\n")):
             name, _, text = line.partition("\n")
-            (tmp_path / name).write_text(text)
+            (place / name).write_text(text)
             continue
         used = EXAMPLE_REGISTRY in line
         address = request.getfixturevalue("registry") if used else EXAMPLE_REGISTRY
         words = shlex.split(line.replace(EXAMPLE_REGISTRY, address))
-        if words[0] == "osloom":
+        if words[0] == "cd":
+            place /= words[1]
+            assert place.is_dir()
+        elif words[0] == "osloom":
             # The flakes of the pages need nothing from outside.
             given = {"OSLOOM_STORE": str(store), "NIX_CONFIG": "substituters ="}
-            osloom(tmp_path, *words[1:], **given).check()
+            osloom(place, *words[1:], **given).check()
         elif words[0] == "scripts/try":
             done = subprocess.run(
                 [str(ROOT / words[0]), str(tmp_path / "try")],
