@@ -8,7 +8,17 @@ import pytest
 from integration.conftest import Workshop
 
 SHORT = ("update", "health", "checksum", "forged", "factory-reset")
-LONG = ("panic", "hang", "truncated", "downgrade", "power-cuts", "flipped-bit", "full", "update")
+LONG = (
+    "panic",
+    "init",
+    "hang",
+    "truncated",
+    "downgrade",
+    "power-cuts",
+    "flipped-bit",
+    "full",
+    "update",
+)
 
 
 @pytest.fixture(scope="module")

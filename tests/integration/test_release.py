@@ -374,6 +374,29 @@ def test_one_version_twice_at_once(
         assert versions_at(storage) == {name: digest[7:] for name, digest in other.sums().items()}
 
 
+def test_a_journal_decides_about_old_files_of_releases_alone(
+    tmp_path: Path, webdav: WebDav, signer: ReleaseSigner
+) -> None:
+    """Whoever can write to the channel could write it."""
+    channel = f"{webdav.url}/hostile/gateway"
+    publish_to(channel, make_release(tmp_path, 1), signer)
+    place = webdav.root / "hostile/gateway"
+    kept = ("other", "gateway/index.html", f"gateway/{ID}_9.efi", "gateway/.htaccess")
+    for name in (*kept, f"gateway/{ID}_1.lost"):
+        (place.parent / name).write_text("x")
+    names = ["../other", "%2e%2e/other", "..%2fother", "index.html", ".htaccess"]
+    names += [f"{ID}_9.efi", f"{ID}_1.lost", SUMS, SIGNATURE, f"{ID}_1.efi"]
+    (place / JOURNAL).write_text(json.dumps({"files": names}))
+    made = publish_to(channel, make_release(tmp_path, 2), signer)
+    assert f"{ID}_1.lost" in made.removed
+    assert all((place.parent / name).exists() for name in kept)
+    with storage_at(channel) as storage:
+        assert len(versions_at(storage)) == 8
+    # One that is none is none.
+    (place / JOURNAL).write_text("{")
+    assert publish_to(channel, make_release(tmp_path, 3), signer).versions == (3, 2, 1)
+
+
 def test_old_files_that_cannot_be_removed(
     tmp_path: Path, bucket: S3, signer: ReleaseSigner
 ) -> None:

@@ -131,7 +131,7 @@ def test_what_a_release_holds(project: Workshop) -> None:
     shown = sorted(one.name for one in channel.iterdir() if not one.name.startswith("."))
     manifest = json.loads((channel / "edge-gateway_1.json").read_text())
     suffixes = sorted(name.partition(".")[2] for name in shown if name.startswith("edge"))
-    assert suffixes == ["efi", "json", "raw.zst", "root", "verity"]
+    assert suffixes == ["efi", "json", "raw.bmap", "raw.zst", "root", "verity"]
     assert [name for name in shown if not name.startswith("edge")] == [
         "SHA256SUMS",
         "SHA256SUMS.gpg",
@@ -194,7 +194,7 @@ def test_the_same_again_and_what_is_refused(project: Workshop) -> None:
     named = project("release", "--json")
     assert (named.status, named.json["error"]) == (
         2,
-        "cannot release `edge` as version `1.5`: it is not a whole number from 1 on",
+        "the version of an appliance is a whole number, not `1.5`",
     )
 
 
@@ -209,7 +209,8 @@ def test_how_it_must_be_called(project: Workshop, tmp_path: Path) -> None:
         "cannot tell which channel to publish to",
         'add `to = "s3://releases"` to `[release]`, or use `--to`',
     )
-    set_version(project, 1, ('directory = "keys"', ""))
+    url = 'url = "http://10.0.2.2:8080/gateway/"'
+    set_version(project, 1, ('directory = "keys"', ""), (url, ""))
     assert said()[:2] == (2, "cannot sign the release: the definition names no key for it")
     set_version(project, 1)
     assert said("--unsigned")[:2] == (

@@ -13,7 +13,7 @@ from osloom.fetch.registry.registry import open_registry
 from osloom.keys.openpgp import ReleaseSigner
 from osloom.keys.sign import keyring as in_binary
 from osloom.release.checksums import SIGNATURE, SUMS
-from osloom.release.publish import Published
+from osloom.release.published import Published
 from osloom.release.registry import RegistryChannel
 from osloom.release.version import Release
 from support.cli import osloom

@@ -21,7 +21,8 @@ from osloom.keys.open import open_release
 from osloom.keys.openpgp import ReleaseSigner
 from osloom.keys.places import Place
 from osloom.release.checksums import SIGNATURE, SUMS
-from osloom.release.publish import Published, publish
+from osloom.release.publish import publish
+from osloom.release.published import Published
 from osloom.release.version import Release, ReleaseFile, ReleasePackage
 from support.cli import SOURCES
 

@@ -19,7 +19,8 @@ from osloom.fetch.storage.access import Access
 from osloom.fetch.storage.location import parse_location
 from osloom.fetch.storage.storage import open_storage
 from osloom.model.definition import Image
-from osloom.release.publish import Published, StorageChannel
+from osloom.release.publish import StorageChannel
+from osloom.release.published import Published
 from osloom.release.version import Release, ReleasePackage, parse_number
 
 if TYPE_CHECKING:
@@ -171,8 +172,8 @@ def _signer(project: Project, *, now: int) -> "ReleaseSigner":
 
 
 def _access() -> Access:
-    given = os.environ.get("NETRC")
-    return Access(netrc=Path(given) if given else Path.home() / ".netrc", service="channel")
+    given = os.environ.get("NETRC") or f"{os.environ.get('HOME', '')}/.netrc"
+    return Access(netrc=Path(given), service="channel")
 
 
 def _commit(directory: Path) -> str | None:

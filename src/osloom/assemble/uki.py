@@ -24,8 +24,8 @@ def root_id(tree: Output) -> str:
 def verified_command_line(*, root_hash: str, console: str, extra: list[str]) -> str:
     """Of an appliance: its root is what has this hash, systemd-veritysetup-generator(8)."""
     words = [f"roothash={root_hash}", "root=/dev/mapper/root", "rootfstype=erofs", "ro"]
-    # A kernel that gives up would stop for ever.
-    words += ["panic=10", "console=tty0", f"console={console}"]
+    # A kernel or a first process that gives up would stop for ever.
+    words += ["panic=10", "systemd.crash_action=reboot", "console=tty0", f"console={console}"]
     return " ".join([*words, *extra])
 
 

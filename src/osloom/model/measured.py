@@ -54,7 +54,7 @@ def policies(value: bytes) -> Iterator[bytes]:
 
 
 def signed_policies(value: bytes, public: bytes, sign: Callable[[bytes], bytes]) -> bytes:
-    """The content of `.pcrsig`: JSON. `public` is the key in DER (SubjectPublicKeyInfo).
+    """The content of `.pcrsig`: JSON. `public` is the key in DER (RSAPublicKey of RFC 8017).
 
     `sign` gives RSASSA-PKCS1-v1_5 with SHA-256.
     """

@@ -1,28 +1,16 @@
 """A channel as it is: what it holds by its SHA256SUMS, and who says so."""
 
 import hashlib
-from typing import Protocol
 
 import msgspec
 
 from osloom.base.errors import Error, FetchError
 from osloom.fetch.storage.storage import Storage
-from osloom.keys.openpgp import verify
+from osloom.keys.openpgp import ReleaseSigner, verify
 from osloom.release.checksums import MOST, SIGNATURE, SUMS, Sums, parse_sums
 
 _MOST_SIGNATURE = 1 << 20
 SUMS_KIND = "text/plain"
-
-
-class Signing(Protocol):
-    """The key of releases; see `keys.openpgp.ReleaseSigner`."""
-
-    @property
-    def public(self) -> bytes:
-        """OpenPGP certificates."""
-
-    def sign(self, data: bytes) -> bytes:
-        """A detached, binary OpenPGP signature. Raises Error."""
 
 
 class Current(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,7 +33,7 @@ def signature_name(text: bytes) -> str:
     return f"{SUMS}-{hashlib.sha256(text).hexdigest()[:16]}.gpg"
 
 
-def load_channel(storage: Storage, where: str, signer: Signing | None) -> Current:
+def load_channel(storage: Storage, where: str, signer: ReleaseSigner | None) -> Current:
     """What the channel at `where` holds, which the release's key has signed.
 
     Raises FetchError where somebody else may have written it, and where it is signed and `signer`
@@ -73,7 +61,7 @@ def without_signature(where: str) -> FetchError:
 
 
 def _check(
-    storage: Storage, where: str, text: bytes, signature: bytes | None, signer: Signing
+    storage: Storage, where: str, text: bytes, signature: bytes | None, signer: ReleaseSigner
 ) -> None:
     if signature is None:
         raise FetchError(
@@ -92,7 +80,7 @@ def _check(
         )
 
 
-def _is_signed(text: bytes, signature: bytes, signer: Signing) -> bool:
+def _is_signed(text: bytes, signature: bytes, signer: ReleaseSigner) -> bool:
     try:
         verify(text, signature, signer.public, who="the channel")
     except Error:

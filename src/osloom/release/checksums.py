@@ -14,7 +14,8 @@ SUMS = "SHA256SUMS"
 SIGNATURE = "SHA256SUMS.gpg"
 MOST = 4 << 20
 """Bytes of a SHA256SUMS."""
-_LINE = re.compile(r"([0-9a-f]{64}) [ *]([A-Za-z0-9][A-Za-z0-9._+~^@-]*)")
+_NAME = r"[A-Za-z0-9][A-Za-z0-9._+~^@-]*"
+_LINE = re.compile(rf"([0-9a-f]{{64}}) [ *]({_NAME})")
 _VERSION = re.compile(r"_([1-9][0-9]*)(?=[._]|$)")
 
 Sums = Mapping[str, Digest]
@@ -40,6 +41,11 @@ def format_sums(sums: Sums, own: str) -> bytes:
     """As text, by version and name; `own` is the release's id, see `version_of`."""
     ordered = sorted(sums, key=lambda name: (version_of(name, own) or 0, name))
     return "".join(f"{to_hex(sums[name])}  {name}\n" for name in ordered).encode()
+
+
+def is_name(text: str) -> bool:
+    """Whether a file of a channel may be called so: it leads to no other place."""
+    return re.fullmatch(_NAME, text) is not None
 
 
 def version_of(name: str, own: str) -> int | None:

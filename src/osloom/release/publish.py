@@ -12,64 +12,26 @@ Killed at any moment, the release before it stays whole, and the next publish fi
 """
 
 import contextlib
-import hashlib
 from collections.abc import Iterable
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from pathlib import Path
 
 import msgspec
 
-from osloom.base.digest import Digest, from_hex
-from osloom.base.errors import Error, FetchError
-from osloom.base.files import sha256_sparse
-from osloom.base.progress import Event, Reporter, silent
-from osloom.fetch.download import GoneError
+from osloom.base.errors import FetchError
+from osloom.base.progress import Reporter, silent
 from osloom.fetch.storage.changed import ChangedError
 from osloom.fetch.storage.storage import Storage
-from osloom.release.channel import SUMS_KIND, Current, Signing, load_channel, signature_name
-from osloom.release.checksums import SIGNATURE, SUMS, format_sums, version_of
+from osloom.keys.openpgp import ReleaseSigner
+from osloom.release.channel import SUMS_KIND, Current, load_channel, signature_name
+from osloom.release.checksums import SIGNATURE, SUMS, format_sums, is_name, version_of
+from osloom.release.published import Published, PublishedFile
 from osloom.release.succession import Succession, check_number, succeed
+from osloom.release.upload import JSON_KIND, Upload
 from osloom.release.version import Release
 
 JOURNAL = "unfinished.json"
 _MOST_JOURNAL = 1 << 20
 _MOST_MANIFEST = 64 << 20
-_JSON = "application/json"
-_FILE = "application/octet-stream"
 _SIGNATURE = "application/pgp-signature"
-_WORKERS = 4
-
-
-class PublishedFile(msgspec.Struct, frozen=True, kw_only=True):
-    name: str
-    size: int
-    """Bytes."""
-    digest: Digest
-    sent: bool
-    """Else it was there."""
-
-
-class Published(msgspec.Struct, frozen=True, kw_only=True):
-    """What a publish did; with `dry_run`, would do."""
-
-    id: str
-    version: str
-    channel: str
-    unchanged: bool
-    """The release was published before."""
-    signed: bool
-    files: tuple[PublishedFile, ...]
-    removed: tuple[str, ...]
-    """Files of versions that are no longer kept, and what was left over."""
-    versions: tuple[int, ...]
-    """That the channel holds now, the newest first."""
-    notes: tuple[str, ...] = ()
-    """What went less well, for people."""
-
-    @property
-    def sent(self) -> int:
-        """Bytes."""
-        return sum(file.size for file in self.files if file.sent)
 
 
 class _Journal(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,14 +46,14 @@ class StorageChannel:
         self.where = where
         self._keep = keep
 
-    def check(self, own: str, number: int, *, signer: Signing | None) -> None:
+    def check(self, own: str, number: int, *, signer: ReleaseSigner | None) -> None:
         """Raises Error where version `number` of `own` could not be published."""
         current = load_channel(self._storage, self.where, signer)
         newest = max((version_of(name, own) or 0 for name in current.sums), default=0)
         check_number(own, number, newest)
 
     def publish(
-        self, release: Release, *, signer: Signing | None, dry_run: bool, report: Reporter
+        self, release: Release, *, signer: ReleaseSigner | None, dry_run: bool, report: Reporter
     ) -> Published:
         """See `publish`."""
         return publish(
@@ -110,7 +72,7 @@ def publish(
     where: str,
     release: Release,
     *,
-    signer: Signing | None,
+    signer: ReleaseSigner | None,
     keep: int,
     dry_run: bool = False,
     report: Reporter = silent,
@@ -141,7 +103,7 @@ class _Work:
         where: str,
         release: Release,
         *,
-        signer: Signing | None,
+        signer: ReleaseSigner | None,
         report: Reporter,
     ) -> None:
         self._storage = storage
@@ -153,13 +115,12 @@ class _Work:
         self._notes: list[str] = []
 
     def foresee(self, after: Succession) -> Published:
-        missing = {name for name in self._contents(after) if not self._is_there(name, after)}
-        return self._published(after, missing, after.dropped)
+        return self._published(after, self._upload(after).missing(), after.dropped)
 
     def do(self, current: Current, after: Succession, *, alone: bool) -> Published:
         left = self._left_over()
         if after.unchanged:
-            sent = self._send(after)
+            sent = self._upload(after).send()
             removed = self._remove(left, after, current.text or b"")
             return self._published(after, sent, removed)
         text = format_sums(after.sums, self._release.id)
@@ -169,21 +130,19 @@ class _Work:
         left |= {*after.dropped, *superseded, *self._release.sums()}
         self._remember(left)
         claimed = self._claim(alone=alone)
-        sent = self._send(after) | claimed
+        sent = self._upload(after).send() | claimed
         self._announce(current, text, signature, alone=alone)
         removed = self._remove(left, after, text)
         return self._published(after, sent, removed)
 
-    def _contents(self, after: Succession) -> dict[str, Path | bytes]:
-        """Of the files that the channel is to hold, by name."""
-        own: dict[str, Path | bytes] = {file.name: file.path for file in self._release.files}
-        own[self._release.manifest_name] = self._manifest
-        sums = self._release.sums()
-        return {name: content for name, content in own.items() if sums[name] == after.sums[name]}
-
-    def _size(self, name: str) -> int:
-        sizes = {file.name: file.size for file in self._release.files}
-        return sizes.get(name, len(self._manifest))
+    def _upload(self, after: Succession) -> Upload:
+        return Upload(
+            self._storage,
+            self._release,
+            after.sums,
+            is_public=after.unchanged,
+            report=self._report,
+        )
 
     def _claim(self, *, alone: bool) -> set[str]:
         """Write the manifest, if it is not there; gives the names of what was written."""
@@ -192,7 +151,9 @@ class _Work:
         if there == self._manifest:
             return set()
         try:
-            self._storage.replace(name, self._manifest, kind=_JSON, old=there if alone else None)
+            self._storage.replace(
+                name, self._manifest, kind=JSON_KIND, old=there if alone else None
+            )
         except ChangedError as error:
             if self._storage.read(name, limit=_MOST_MANIFEST) == self._manifest:
                 return set()
@@ -203,57 +164,6 @@ class _Work:
                 f'`version = "{self._release.number + 1}"` in `[project]`',
             ) from error
         return {name}
-
-    def _send(self, after: Succession) -> set[str]:
-        """Send what is missing; gives the names."""
-        contents = self._contents(after)
-        # The largest takes longest.
-        names = sorted(contents, key=lambda name: -self._size(name))
-
-        def send(name: str) -> bool:
-            if self._is_there(name, after):
-                return False
-            event_id, title = f"release {name}", f"send {name}"
-            total, content = self._size(name), contents[name]
-            self._report(
-                Event(kind="started", id=event_id, title=title, group="release", total=total)
-            )
-            try:
-                if isinstance(content, Path):
-                    _check_content(content, after.sums[name])
-                self._storage.write(name, content, kind=_kind(name))
-            except BaseException:
-                self._report(Event(kind="failed", id=event_id, title=title, group="release"))
-                raise
-            self._report(Event(kind="finished", id=event_id, title=title, group="release"))
-            return True
-
-        with ThreadPoolExecutor(max_workers=_WORKERS) as pool:
-            futures = {name: pool.submit(send, name) for name in names}
-            try:
-                wait(futures.values(), return_when=FIRST_EXCEPTION)
-                for one in futures.values():
-                    if one.done() and one.exception():
-                        one.result()
-                return {name for name, one in futures.items() if one.result()}
-            except BaseException:
-                self._storage.stop()
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
-
-    def _is_there(self, name: str, after: Succession) -> bool:
-        if self._storage.size(name) != self._size(name):
-            return False
-        # What devices are told to fetch is not read again for each look at it.
-        if after.unchanged:
-            return True
-        found = hashlib.sha256()
-        try:
-            for chunk in self._storage.stream(name, size=self._size(name)):
-                found.update(chunk)
-        except GoneError:
-            return False
-        return from_hex(found.hexdigest()) == after.sums[name]
 
     def _announce(
         self, current: Current, text: bytes, signature: bytes | None, *, alone: bool
@@ -282,7 +192,7 @@ class _Work:
 
     def _remember(self, names: Iterable[str]) -> None:
         journal = msgspec.json.encode(_Journal(files=tuple(sorted(names))))
-        self._storage.write(JOURNAL, journal, kind=_JSON)
+        self._storage.write(JOURNAL, journal, kind=JSON_KIND)
 
     def _remove(self, names: set[str], after: Succession, text: bytes) -> tuple[str, ...]:
         """Remove what the channel does not hold, and no publish of a higher version may be about
@@ -292,7 +202,7 @@ class _Work:
         removed = []
         try:
             for name in sorted(names - kept):
-                if _is_ours(name) and (version_of(name, self._release.id) or 0) <= newest:
+                if self._is_old(name, newest):
                     self._storage.remove(name)
                     removed.append(name)
             if names:
@@ -302,7 +212,14 @@ class _Work:
             self._notes.append(f"{error.message}; the next release tries again")
         return tuple(removed)
 
+    def _is_old(self, name: str, newest: int) -> bool:
+        """A journal is not signed: what it says decides about files of releases alone."""
+        version = version_of(name, self._release.id)
+        is_signature = name.startswith(f"{SUMS}-")
+        return is_name(name) and (is_signature if version is None else version <= newest)
+
     def _published(self, after: Succession, sent: set[str], removed: tuple[str, ...]) -> Published:
+        sizes = {file.name: file.size for file in self._release.files}
         return Published(
             id=self._release.id,
             version=self._release.version,
@@ -311,7 +228,10 @@ class _Work:
             signed=self._signer is not None,
             files=tuple(
                 PublishedFile(
-                    name=name, size=self._size(name), digest=after.sums[name], sent=name in sent
+                    name=name,
+                    size=sizes.get(name, len(self._manifest)),
+                    digest=after.sums[name],
+                    sent=name in sent,
                 )
                 for name in sorted(self._release.sums())
             ),
@@ -319,20 +239,3 @@ class _Work:
             versions=after.versions,
             notes=tuple(self._notes),
         )
-
-
-def _check_content(path: Path, digest: Digest) -> None:
-    """Devices would find out, and fetch it for nothing."""
-    if from_hex(sha256_sparse(path)) != digest:
-        raise Error(
-            f"cannot release {path}: it is damaged", hint="run `osloom cache verify`, and again"
-        )
-
-
-def _kind(name: str) -> str:
-    return _JSON if name.endswith(".json") else _FILE
-
-
-def _is_ours(name: str) -> bool:
-    """Whether a name that a journal has may be one of a release: it leads to no other place."""
-    return not name.startswith(".") and not {"/", "\0"} & {*name}

@@ -21,9 +21,10 @@ from osloom.base.errors import FetchError
 from osloom.base.progress import Reporter
 from osloom.fetch.registry.descriptor import OCI_MANIFEST, Descriptor, make_manifest
 from osloom.fetch.registry.registry import Registry
-from osloom.release.channel import Signing, without_signature
+from osloom.keys.openpgp import ReleaseSigner
+from osloom.release.channel import without_signature
 from osloom.release.checksums import SIGNATURE, SUMS, format_sums
-from osloom.release.publish import Published, PublishedFile
+from osloom.release.published import Published, PublishedFile
 from osloom.release.succession import check_number, taken
 from osloom.release.version import Release
 
@@ -45,7 +46,7 @@ class RegistryChannel:
         self._repository = repository
         self.where = f"{registry.client.host}/{repository}"
 
-    def check(self, own: str, number: int, *, signer: Signing | None) -> None:
+    def check(self, own: str, number: int, *, signer: ReleaseSigner | None) -> None:
         """Raises Error where version `number` of `own` could not be published."""
         newest = max(self._versions(), default=0)
         check_number(own, number, newest)
@@ -53,7 +54,7 @@ class RegistryChannel:
             raise without_signature(self.where)
 
     def publish(
-        self, release: Release, *, signer: Signing | None, dry_run: bool, report: Reporter
+        self, release: Release, *, signer: ReleaseSigner | None, dry_run: bool, report: Reporter
     ) -> Published:
         """Publish `release` under its version, and as `latest`. Raises Error and FetchError."""
         self.check(release.id, release.number, signer=signer)

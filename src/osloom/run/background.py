@@ -6,6 +6,9 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+_GONE_TIMEOUT = 60_000
+"""Milliseconds; a kill is over in a few, unless the disk hangs."""
+
 
 class Background:
     """A program of the tools image that `Tools.argv` made the command of."""
@@ -31,7 +34,7 @@ class Background:
         if not self._process.stdin.closed:
             ended = select.poll()
             ended.register(self._process.stdin, 0)
-            ended.poll()
+            ended.poll(_GONE_TIMEOUT)
             self._process.stdin.close()
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from osloom.base.errors import FetchError
 from osloom.fetch.storage.access import Access
+from osloom.fetch.storage.changed import ChangedError
 from osloom.fetch.storage.directory import Directory
 from osloom.fetch.storage.location import parse_location
 from osloom.fetch.storage.signing import EMPTY, Signer, find_signer
@@ -32,6 +33,7 @@ HERE = Path("/project")
 def test_addresses(text: str, kind: str, base: str) -> None:
     found = parse_location(text, HERE)
     assert (found.kind, found.base) == (kind, base)
+    assert found.below("gateway").base == f"{base}/gateway"
 
 
 @pytest.mark.parametrize(
@@ -109,6 +111,40 @@ def test_a_directory_is_not_left(tmp_path: Path) -> None:
     assert storage.size("nar/one") == 13
     with pytest.raises(FetchError, match="more than 10 bytes"):
         storage.read("nar/one", limit=10)
+
+
+def test_files_that_change_together(tmp_path: Path) -> None:
+    storage = Directory(tmp_path)
+    # What was copied there by others is no link.
+    (tmp_path / "sums").write_bytes(b"0")
+    before: dict[str, bytes | None] = {"signature": None, "sums": b"0"}
+    for number in (b"1", b"2", b"3"):
+        files = {"signature": b"of " + number, "sums": number}
+        storage.write_together(files, kind="", old=before)
+        assert {name: storage.read(name, limit=10) for name in files} == files
+        with pytest.raises(ChangedError):
+            storage.write_together(files, kind="", old=before)
+        before = {**files}
+    (current,) = {(tmp_path / name).resolve().parent for name in files}
+    # A reader may still be on its way into the one before; no other is kept.
+    sets = [one for one in tmp_path.glob(".together-*") if not one.is_symlink()]
+    assert len(sets) == 2
+    assert current in sets
+
+
+def test_a_file_is_replaced_only_as_it_was_read(tmp_path: Path) -> None:
+    storage = Directory(tmp_path)
+    storage.replace("a", b"1", kind="", old=None)
+    with pytest.raises(ChangedError) as caught:
+        storage.replace("a", b"2", kind="", old=None)
+    assert caught.value.message == (
+        f"cannot write {tmp_path}/a: another process has changed it meanwhile"
+    )
+    storage.replace("a", b"2", kind="", old=b"1")
+    assert storage.read("a", limit=10) == b"2"
+    storage.remove("a")
+    storage.remove("a")
+    assert storage.read("a", limit=10) is None
 
 
 def test_names_and_passwords(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ SCENARIOS: Mapping[str, Scenario] = {
     "panic": updates.broken_panic,
     "health": updates.broken_health,
     "hang": updates.broken_hang,
+    "init": updates.broken_init,
     "forged": refusals.forged,
     "checksum": refusals.wrong_checksum,
     "truncated": refusals.truncated,

@@ -12,6 +12,7 @@ from osloom.keys.open import open_release
 from osloom.keys.places import find_place
 from osloom.model.providers import Keys
 
+_BOOT = "cat /proc/sys/kernel/random/boot_id"
 _SUMS = ("SHA256SUMS", "SHA256SUMS.gpg")
 
 
@@ -55,15 +56,17 @@ def downgrade(trial: Trial, device: Device) -> None:
     """A channel that has only the version before the one that runs, truly signed."""
     _up_to_date(trial, device)
     old = trial.saved(trial.newest - 1)
+    boot = device.run(_BOOT)
     with _instead(trial, old):
-        before = _state(device)
         device.run("systemctl start osloom-update.service", timeout=600)
-        device.check(_state(device) == before, "an older version was taken")
+        device.run("sleep 5")
+    device.check(device.run(_BOOT) == boot, "it has started an older version")
+    device.check(device.version() == trial.newest, f"version {device.version()} runs")
 
 
 def _refused(trial: Trial, device: Device, tamper: Callable[[Path], None]) -> None:
     """The device does not take a version whose release was tampered with; untouched, it does."""
-    before = _state(device)
+    boot, good = device.run(_BOOT), device.version()
     version = trial.publish()
     tampered = trial.work / "tampered"
     shutil.rmtree(tampered, ignore_errors=True)
@@ -73,7 +76,12 @@ def _refused(trial: Trial, device: Device, tamper: Callable[[Path], None]) -> No
         status, output = device.try_("systemctl start osloom-update.service", timeout=900)
         said = device.run("journalctl -b -u osloom-update.service -o cat -n 30")
         device.check(status != 0, f"version {version} was taken", f"{output}\n{said}")
-        device.check(_state(device) == before, f"version {version} has left something", said)
+    # What made room for it may be gone: only the version that runs is sure to stay.
+    names = [*device.entries(), *device.run("lsblk -nro PARTLABEL").split()]
+    left = [name for name in names if name.startswith(f"{trial.id}_{version}")]
+    device.check(not left, f"of version {version} there is {', '.join(left)}", said)
+    device.check(f"{trial.id}_{good}.efi" in names, f"version {good} cannot start any more", said)
+    device.check(device.run(_BOOT) == boot, "it has rebooted")
     trial.note(f"refused: {_reason(said)}")
 
 
@@ -83,11 +91,6 @@ def _up_to_date(trial: Trial, device: Device) -> None:
         device.update()
         running = device.settled(boots=3)
         device.check(running == trial.newest, f"version {running} runs, not {trial.newest}")
-
-
-def _state(device: Device) -> tuple[str, list[str]]:
-    """What would boot, and that it is the same boot."""
-    return device.run("cat /proc/sys/kernel/random/boot_id"), device.entries()
 
 
 @contextlib.contextmanager

@@ -33,7 +33,7 @@ def update(trial: Trial, device: Device) -> None:
 def broken_panic(trial: Trial, device: Device) -> None:
     """A version whose kernel panics is left for the one before."""
     change = _with_unit("echo c >/proc/sysrq-trigger")
-    _broken(trial, device, change, "Kernel panic - not syncing")
+    _broken(trial, device, change, "Rebooting in 10 seconds")
 
 
 def broken_health(trial: Trial, device: Device) -> None:
@@ -50,12 +50,18 @@ def broken_hang(trial: Trial, device: Device) -> None:
     """A version that hangs is reset by the watchdog, and left for the one before."""
 
     def change(image: Image) -> Image:
-        # PID 1 stops doing anything when it crashes, systemd.crash_action of kernel-command-line(7).
-        hung = _with_unit("kill -ABRT 1")(image)
+        # A kernel that has panicked and does not reboot does nothing at all any more.
+        stop = "echo 0 >/proc/sys/kernel/panic; echo c >/proc/sysrq-trigger"
+        hung = _with_unit(stop)(image)
         soon = msgspec.structs.replace(hung.update, watchdog="20s")
         return msgspec.structs.replace(hung, update=soon)
 
-    _broken(trial, device, change, "Freezing execution")
+    _broken(trial, device, change, "end Kernel panic - not syncing")
+
+
+def broken_init(trial: Trial, device: Device) -> None:
+    """A version whose first process crashes is left for the one before."""
+    _broken(trial, device, _with_unit("kill -ABRT 1"), "osloom-trial.service")
 
 
 def factory_reset(trial: Trial, device: Device) -> None:
@@ -88,7 +94,7 @@ def _broken(trial: Trial, device: Device, change: Change, said: str) -> None:
     device.check(running == good, f"version {running} runs, not {good}")
     _check_data(device)
     count = device.console().count(said) - before
-    device.check(count == TRIES, f"the console says `{said}` {count} times, not {TRIES}")
+    device.check(count >= TRIES, f"the console says `{said}` {count} times, not {TRIES}")
     entries = device.entries()
     tried = [name for name in entries if name.startswith(f"{trial.id}_{bad}+0-")]
     device.check(tried, f"version {bad} was not tried until its end: {', '.join(entries)}")

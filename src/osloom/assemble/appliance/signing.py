@@ -47,9 +47,7 @@ def sign_uki(job: Job) -> Mapping[str, Digest]:
     signer = job.signers[job.parameters["certificate"]]()
     image = blobs.read(job.digest("file"))
     own = Blocks(source=lambda offset, size: image[offset : offset + size], size=len(image))
-    public = signer.certificate.public_key().public_bytes(
-        Encoding.DER, PublicFormat.SubjectPublicKeyInfo
-    )
+    public = signer.certificate.public_key().public_bytes(Encoding.DER, PublicFormat.PKCS1)
     value = kernel_boot(parse_program(own).sections)
     measured = add_section(image, ".pcrsig", signed_policies(value, public, signer.sign))
     return {"file": blobs.add(sign_efi(measured, signer))}

@@ -1,8 +1,8 @@
 """Publish a new version of images, for the devices that run them.
 
 Each appliance is built and goes to a directory of its name in the channel: a directory, a web server
-that takes PUT, an S3 bucket or an OCI registry. There are its files, a manifest, SHA256SUMS and its signature. The
-version is `version` in `[project]`, one more for every release.
+that takes PUT, an S3 bucket or an OCI registry. There are its files, a manifest, SHA256SUMS and its
+signature. The version is `version` in `[project]`, one more for every release.
 
 What the channel has is not sent again. A publish that is cut off leaves the version before it whole,
 and the next one goes on.

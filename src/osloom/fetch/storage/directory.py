@@ -114,14 +114,18 @@ class Directory:
                     f"cannot write to {self._root}: another process is writing to it",
                     hint="wait until it has ended, and run this again",
                 ) from error
-            self._incoming = self._root / _INCOMING
+            incoming = self._root / _INCOMING
             # What is there is of one that was killed.
-            remove_tree(self._incoming)
-            self._incoming.mkdir()
+            remove_tree(incoming)
+            try:
+                incoming.mkdir()
+            except OSError as error:
+                raise self._failed("write", _INCOMING, error) from error
+            self._incoming = incoming
             try:
                 yield True
             finally:
-                remove_tree(self._incoming)
+                remove_tree(incoming)
                 self._incoming = None
 
     def stop(self) -> None:

@@ -44,7 +44,7 @@ def write(
             status = answer.status_code
             if status in _DONE:
                 return True
-            if status == 412 and wanted:
+            if status == 412 or (status == 404 and "If-Match" in wanted):
                 return False
             if status in _NO_PARENT and not asked_for_parents:
                 asked_for_parents = True
