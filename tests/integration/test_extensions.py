@@ -17,6 +17,9 @@ _DEFINITION = """
 name = "edge"
 version = "7"
 
+[keys]
+directory = "keys"
+
 [image.gateway]
 packages = ["systemd-sysv", "udev", "dbus", "linux-image-cloud-amd64", "libcryptsetup12", "systemd-container"]
 outputs = ["disk"]
@@ -56,6 +59,7 @@ outputs = ["confext"]
 """
 _SYSEXT = "/srv/extensions/tracing.sysext.raw.v/tracing_7.sysext.raw"
 _CONFEXT = "/srv/confexts/tracing_7.confext.raw"
+_SITE = "edge-site_7.confext"
 _EROFS = bytes.fromhex("e2e1f5e0")
 """The magic number of its superblock."""
 
@@ -64,8 +68,10 @@ _EROFS = bytes.fromhex("e2e1f5e0")
 def edge(tmp_path_factory: pytest.TempPathFactory, store: Path) -> Workshop:
     workshop = Workshop(tmp_path_factory.mktemp("edge"), store)
     (workshop.directory / "osloom.toml").write_text(_DEFINITION)
+    workshop("keys", "new").check()
     for command in ("lock", "build"):
         workshop(command).check()
+    workshop("release", "site", "--to", str(workshop.directory / "channel")).check()
     return workshop
 
 
@@ -75,16 +81,16 @@ def machine(edge: Workshop, store: Path) -> Iterator[Booted]:
     directory = edge.directory
     (directory / "programs").mkdir()
     programs = Programs(directory / "programs", store, "e2fsprogs")
-    # Once as updates put it there, once as a person does, and once beside.
+    # Once as updates put it there, and once as a person does.
     for place, name in (
-        ("extensions/tracing.sysext.raw.v", "tracing/tracing_7.sysext"),
-        ("confexts", "tracing/tracing_7.confext"),
-        ("beside", "site/site_7.confext"),
+        ("extensions/tracing.sysext.raw.v", "tracing_7.sysext"),
+        ("confexts", "tracing_7.confext"),
     ):
         target = directory / "content" / place
         target.mkdir(parents=True)
         for suffix in ("raw", "roothash"):
-            shutil.copy(directory / f"dist/{name}.{suffix}", target)
+            shutil.copy(directory / f"dist/tracing/{name}.{suffix}", target)
+    shutil.copytree(directory / "channel/site", directory / "content/channel")
     disk = empty_disk(directory / "machine.raw", programs, "machine", directory / "content")
     with booted(directory, store, "gateway", disk) as found:
         assert found.state == "running", found.check("systemctl --failed --no-pager")
@@ -131,31 +137,27 @@ def test_a_byte_that_was_changed_is_seen(edge: Workshop, machine: Booted) -> Non
     """In the first block of the file system; before systemd shares a device that is right."""
     place = (edge.directory / "dist/site/site_7.confext.raw").read_bytes().index(_EROFS) + 76
     listed = "systemd-dissect --list --image-policy=root=verity"
-    change = f"dd of=/tmp/site.raw bs=1 seek={place} conv=notrunc status=none"
-    machine.check(
-        "cp /srv/beside/site_7.confext.raw /tmp/site.raw; "
-        f"cp /srv/beside/site_7.confext.roothash /tmp/site.roothash; printf x | {change}"
-    )
-    assert machine(f"{listed} /tmp/site.raw").status != 0
-    assert "etc/site" in machine.check(f"{listed} /srv/beside/site_7.confext.raw").split()
+    change = f"dd of=/tmp/{_SITE}.raw bs=1 seek={place} conv=notrunc status=none"
+    machine.check(f"cp /srv/channel/{_SITE}.* /tmp; printf x | {change}")
+    assert machine(f"{listed} /tmp/{_SITE}.raw").status != 0
+    assert "etc/site" in machine.check(f"{listed} /srv/channel/{_SITE}.raw").split()
 
 
 def test_an_update_brings_it_with_its_root_hash(machine: Booted) -> None:
-    """By systemd-sysupdate, from a directory that has both files."""
+    """By systemd-sysupdate, from a channel that is a directory."""
     assert machine("test -e /etc/site").status == 1
     machine.check("mkdir -p /run/sysupdate.site.d /var/lib/confexts/site.confext.raw.v")
     for number, suffix in ((10, "roothash"), (20, "raw")):
-        pattern = f"MatchPattern=site_@v.confext.{suffix}"
         text = f"""[Transfer]
 Verify=no
 [Source]
 Type=regular-file
-Path=/srv/beside
-{pattern}
+Path=/srv/channel
+MatchPattern=edge-site_@v.confext.{suffix}
 [Target]
 Type=regular-file
 Path=/var/lib/confexts/site.confext.raw.v
-{pattern}
+MatchPattern=site_@v.confext.{suffix}
 InstancesMax=2
 """
         place = f"/run/sysupdate.site.d/{number}-{suffix}.transfer"
@@ -164,7 +166,7 @@ InstancesMax=2
     machine.check("systemd-confext refresh")
     assert machine.check("cat /etc/site") == "of the site"
     active = machine.check("cat /sys/block/dm-*/dm/uuid")
-    assert machine.check("cat /srv/beside/site_7.confext.roothash") in active
+    assert machine.check(f"cat /srv/channel/{_SITE}.roothash") in active
 
 
 def test_what_was_merged_can_be_taken_away(machine: Booted) -> None:

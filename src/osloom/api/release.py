@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from osloom.api.appliance import release_files
+from osloom.api.extensions import extension_files
 from osloom.api.git import head
 from osloom.api.plan import request_of
 from osloom.api.project import Project
@@ -45,19 +46,19 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 def releasable(project: Project, names: tuple[str, ...]) -> dict[str, Image]:
     """The images `names`, or all that can be released. Raises UsageError when there is none."""
     chosen = {name: project.image(name) for name in names} or {
-        name: image for name, image in project.definition.image.items() if _is_appliance(image)
+        name: image for name, image in project.definition.image.items() if _is_releasable(image)
     }
     hint = 'add `"disk"` to its `outputs`, and `layout = "appliance"` to its table `disk`'
     for name, image in chosen.items():
-        if not _is_appliance(image):
+        if not _is_releasable(image):
             raise UsageError(f"cannot release `{name}`: it is no appliance", hint=hint)
     if not chosen:
         raise UsageError("cannot release anything: no image is an appliance", hint=hint)
     return chosen
 
 
-def _is_appliance(image: Image) -> bool:
-    return image.disk.is_appliance and "disk" in image.outputs
+def _is_releasable(image: Image) -> bool:
+    return image.is_extension or (image.disk.is_appliance and "disk" in image.outputs)
 
 
 def release(
@@ -98,7 +99,9 @@ def release_of(session: Session, name: str, image: Image, *, whole: bool = True)
         version=version,
         epoch=session.epoch(name),
         commit=_commit(project.directory),
-        files=release_files(session, request_of(session, name, image), whole=whole),
+        files=extension_files(session, name, image, own=own)
+        if image.is_extension
+        else release_files(session, request_of(session, name, image), whole=whole),
         packages=tuple(
             ReleasePackage(name=one.name, version=one.version, source=one.source)
             for one in session.lock.packages_of(name)

@@ -1,0 +1,25 @@
+"""What is published of an extension: its disk images and their root hashes."""
+
+from osloom.api.plan import plan
+from osloom.api.session import Session
+from osloom.model.definition import Image
+from osloom.release.version import ReleaseFile
+
+
+def extension_files(
+    session: Session, name: str, image: Image, *, own: str
+) -> tuple[ReleaseFile, ...]:
+    """Make the extensions of an image, and name their files for the release `own`."""
+    version = session.project.definition.project.version
+    planned = plan(session, {name: image}, image.outputs).outputs
+    made = session.make([one.product.output for one in planned])
+    return tuple(
+        ReleaseFile(
+            name=f"{own}_{version}{one.product.path.removeprefix(f'{name}_{version}')}",
+            path=path,
+            digest=digest,
+            size=path.stat().st_size,
+        )
+        for one, digest in zip(planned, made, strict=True)
+        for path in (session.store.blobs.path(digest),)
+    )
