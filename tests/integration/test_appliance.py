@@ -35,6 +35,10 @@ def verdicts(appliance: Workshop, *scenarios: str) -> Mapping[str, str]:
     return {case["name"]: case["verdict"] + case["message"] for case in done.json}
 
 
+def test_it_boots_and_its_root_is_verified(appliance: Workshop) -> None:
+    assert verdicts(appliance) == {"boot": "passed", "the root is verified": "passed"}
+
+
 def test_a_device_updates_itself_and_returns_from_what_does_not_work(appliance: Workshop) -> None:
     assert verdicts(appliance, *SHORT) == dict.fromkeys(("boot", *SHORT), "passed")
 
