@@ -24,7 +24,7 @@ _UNITS = "usr/lib/systemd/system"
 _SETTINGS = "usr/lib/systemd/system.conf.d/50-osloom.conf"
 _TRUSTED = ("usr/lib/systemd/import-pubring.gpg", "etc/systemd/import-pubring.gpg")
 """Whose signatures systemd-pull takes: all keys of both."""
-_LEFT_OUT = ("boot", "etc/fstab", "usr/lib/modules-load.d/fwupd", *_TRUSTED)
+_LEFT_OUT = ("boot", "etc/fstab", *_TRUSTED)
 _NEEDED = {
     "usr/lib/systemd/systemd-sysupdate": "systemd-container",
     "usr/bin/gpg": "gpg",
