@@ -34,8 +34,8 @@ packages alone has nothing of Debian: what it needs of these its closure has."""
 WRITABLE = ("nix-bin", "sqlite3")
 """What is in an image with `nix.writable`: Nix, and what reads its databases at the boot."""
 
-APPLIANCE = ("dbus", "systemd-boot", "systemd-sysv", "udev")
-"""What is in every appliance: a system, and what finds a boot of it good."""
+APPLIANCE = ("dbus", "dmsetup", "systemd-boot", "systemd-sysv", "udev")
+"""What is in every appliance: a system, what names its verified root, what finds a boot good."""
 
 UPDATES = ("gpg", "systemd-container")
 """What is in one that updates itself: systemd-sysupdate, and what checks signatures for it."""

@@ -138,7 +138,6 @@ def device_partitions(appliance: Appliance) -> Sequence[Settings]:
         "Format": disk.data.filesystem,
         "MakeDirectories": f"/{ETC}/upper /{ETC}/work",
         "FactoryReset": "yes",
-        "GrowFileSystem": "yes",
         "SizeMinBytes": str(parse_size(disk.data.minimum_size)),
         **_ENCRYPT[disk.data.encryption],
     }

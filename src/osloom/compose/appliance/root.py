@@ -33,7 +33,7 @@ _NEEDED = {
 """What updates need on the device, and the packages that have it."""
 
 
-@action(version=2)
+@action(version=3)
 def arrange(job: Job) -> Mapping[str, Digest]:
     """The tree `tree` as the root of the appliance `appliance`; `keyring` signs its updates."""
     appliance = msgspec.convert(job.parameters["appliance"], Appliance)
@@ -51,6 +51,8 @@ def arrange(job: Job) -> Mapping[str, Digest]:
             f"{update.DIRECTORY}/{name}": text for name, text in update.transfers(appliance).items()
         },
         "usr/lib/tmpfiles.d/osloom-state.conf": lines,
+        # It would make directories where there are links.
+        "usr/lib/tmpfiles.d/home.conf": "# See osloom-state.conf.\n",
         # What the definition enables is enabled; a first boot adds nothing, systemd.preset(5).
         "usr/lib/systemd/system-preset/00-osloom.preset": "disable *\n",
         "etc/fstab": fstab(appliance),
