@@ -17,6 +17,15 @@ from support.registry import Server, Shelf, running
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+_LONGEST = ("appliance", "nix_writable", "nixos", "apt", "machines", "extensions", "bare_root")
+"""Files whose tests take minutes; begun first, they do not keep one processor waiting at the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    order = {f"test_{name}": number for number, name in enumerate(_LONGEST)}
+    items.sort(key=lambda item: order.get(item.path.stem, len(order)))
+
+
 @dataclass(frozen=True)
 class Workshop:
     """A project directory with a lock, and how to run osloom in it."""
