@@ -91,6 +91,11 @@ def test_there_are_commands() -> None:
         "osloom build",
         "osloom test",
         "osloom push --to registry.example.com/team",
+        "osloom init appliance edge",
+        "cd edge",
+        "osloom keys new",
+        "osloom build",
+        "osloom release",
     ]
 
 
