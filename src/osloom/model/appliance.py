@@ -111,10 +111,10 @@ def device_partitions(appliance: Appliance) -> Sequence[Settings]:
 
     Those that are there are found by their types, in order; they keep their ids and labels.
     """
-    there = [
-        {key: value for key, value in one.items() if key not in ("Label", "UUID")}
-        for one in made_partitions(appliance)
-    ]
+    # What is there keeps its size too: a root does not depend on that of its slot. Without a least
+    # size systemd-repart would want 10 MiB of each.
+    keeps = {"Weight": "0", "SizeMinBytes": "4096"}
+    there = [{"Type": one["Type"], **keeps} for one in made_partitions(appliance)]
     disk = appliance.disk
     more: list[Settings] = []
     if disk.swap is not None:

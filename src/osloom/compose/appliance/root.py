@@ -33,7 +33,7 @@ _NEEDED = {
 """What updates need on the device, and the packages that have it."""
 
 
-@action(version=3)
+@action(version=5)
 def arrange(job: Job) -> Mapping[str, Digest]:
     """The tree `tree` as the root of the appliance `appliance`; `keyring` signs its updates."""
     appliance = msgspec.convert(job.parameters["appliance"], Appliance)
