@@ -76,6 +76,7 @@ def _refused(trial: Trial, device: Device, tamper: Callable[[Path], None]) -> No
         status, output = device.try_("systemctl start osloom-update.service", timeout=900)
         said = device.run("journalctl -b -u osloom-update.service -o cat -n 30")
         device.check(status != 0, f"version {version} was taken", f"{output}\n{said}")
+        device.check("code 404" not in said, "what was tampered with was not even found", said)
     # What made room for it may be gone: only the version that runs is sure to stay.
     names = [*device.entries(), *device.run("lsblk -nro PARTLABEL").split()]
     left = [name for name in names if name.startswith(f"{trial.id}_{version}")]
@@ -99,10 +100,11 @@ def _instead(trial: Trial, directory: Path) -> Iterator[None]:
     aside = trial.channel.with_name(".aside")
     trial.channel.rename(aside)
     try:
-        trial.channel.symlink_to(directory)
+        # Not a link: the server follows none that leads out of what it serves.
+        directory.rename(trial.channel)
         yield
     finally:
-        trial.channel.unlink()
+        trial.channel.rename(directory)
         aside.rename(trial.channel)
 
 
