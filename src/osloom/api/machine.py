@@ -9,13 +9,14 @@ from osloom.base.errors import UsageError
 from osloom.base.progress import Event
 from osloom.compose.plan import plan_files, plan_tools
 from osloom.engine.tools import Tools
+from osloom.model.disk import Disk
 from osloom.model.size import parse_size
 from osloom.run.drives import overlay
 from osloom.run.machine import Drive, Machine
 from osloom.run.qemu import probe_kvm
 
 _DEVICE = 4 << 30
-"""Bytes of a device's disk."""
+"""Bytes of a device's disk, at least."""
 
 
 def machine_tools(session: Session, architecture: str) -> Tools:
@@ -48,8 +49,11 @@ def built_disk(session: Session, name: str) -> Drive:
 def booted_disk(session: Session, name: str, work: Path) -> Drive:
     """The same for one run: an appliance's has room for the data that its first boot makes."""
     disk, settings = built_disk(session, name), session.project.image(name).disk
-    if not settings.is_appliance:
-        return disk
+    return with_room(session, disk, settings, work) if settings.is_appliance else disk
+
+
+def with_room(session: Session, disk: Drive, settings: Disk, work: Path) -> Drive:
+    """An appliance's disk as a device would have it, written to and kept in `work`."""
     size = max(_DEVICE, parse_size(settings.size or "0"))
     return overlay(tools_of(session), disk, work / "disk.qcow2", size=size)
 

@@ -168,6 +168,12 @@ def fstab(appliance: Appliance) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
+def manager_settings(appliance: Appliance) -> Mapping[str, str]:
+    """Settings of PID 1 in the initrd and in the system, by path; systemd-system.conf(5)."""
+    text = f"[Manager]\nRuntimeWatchdogSec={appliance.update.watchdog}\n"
+    return {"usr/lib/systemd/system.conf.d/50-osloom.conf": text}
+
+
 def exactly(size: int) -> Settings:
     """A partition of `size` bytes, neither smaller nor larger."""
     return {"SizeMinBytes": str(size), "SizeMaxBytes": str(size)}

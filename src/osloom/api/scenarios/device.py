@@ -2,7 +2,6 @@
 
 import contextlib
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from osloom.base.errors import BuildError
@@ -29,12 +28,9 @@ class FailedError(BuildError):
 class Device:
     """See the module. Power is on from `start` to `cut_power` or the end of the block."""
 
-    def __init__(
-        self, machine: Machine, tools: Tools, work: Path, note: Callable[[str], None]
-    ) -> None:
+    def __init__(self, machine: Machine, tools: Tools, work: Path) -> None:
         self._machine = machine
         self._tools = tools
-        self._note = note
         self._stack = contextlib.ExitStack()
         self._agent: Agent | None = None
         self.running: Running | None = None
@@ -92,6 +88,10 @@ class Device:
         """Until it is up in a boot that was not seen before; gives its state."""
         assert self._agent is not None
         return self._agent.wait(timeout)
+
+    def boot(self) -> str:
+        """The id of the boot that runs, random(4)."""
+        return self.run("cat /proc/sys/kernel/random/boot_id")
 
     def version(self) -> int:
         """The version that runs."""

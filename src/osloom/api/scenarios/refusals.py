@@ -12,7 +12,6 @@ from osloom.keys.open import open_release
 from osloom.keys.places import find_place
 from osloom.model.providers import Keys
 
-_BOOT = "cat /proc/sys/kernel/random/boot_id"
 _SUMS = ("SHA256SUMS", "SHA256SUMS.gpg")
 
 
@@ -56,17 +55,17 @@ def downgrade(trial: Trial, device: Device) -> None:
     """A channel that has only the version before the one that runs, truly signed."""
     _up_to_date(trial, device)
     old = trial.saved(trial.newest - 1)
-    boot = device.run(_BOOT)
+    boot = device.boot()
     with _instead(trial, old):
         device.run("systemctl start osloom-update.service", timeout=600)
         device.run("sleep 5")
-    device.check(device.run(_BOOT) == boot, "it has started an older version")
+    device.check(device.boot() == boot, "it has started an older version")
     device.check(device.version() == trial.newest, f"version {device.version()} runs")
 
 
 def _refused(trial: Trial, device: Device, tamper: Callable[[Path], None]) -> None:
     """The device does not take a version whose release was tampered with; untouched, it does."""
-    boot, good = device.run(_BOOT), device.version()
+    boot, good = device.boot(), device.version()
     version = trial.publish()
     tampered = trial.work / "tampered"
     shutil.rmtree(tampered, ignore_errors=True)
@@ -82,7 +81,7 @@ def _refused(trial: Trial, device: Device, tamper: Callable[[Path], None]) -> No
     left = [name for name in names if name.startswith(f"{trial.id}_{version}")]
     device.check(not left, f"of version {version} there is {', '.join(left)}", said)
     device.check(f"{trial.id}_{good}.efi" in names, f"version {good} cannot start any more", said)
-    device.check(device.run(_BOOT) == boot, "it has rebooted")
+    device.check(device.boot() == boot, "it has rebooted")
     trial.note(f"refused: {_reason(said)}")
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from osloom.api.machine import machine_for, machine_tools, tools_of
+from osloom.api.machine import machine_for, machine_tools, with_room
 from osloom.api.plan import request_of
 from osloom.api.release import Wanted, release
 from osloom.api.requests import architecture_of
@@ -24,17 +24,14 @@ from osloom.base.progress import Event
 from osloom.keys.make import make_keys
 from osloom.model.definition import Image
 from osloom.model.providers import Keys
-from osloom.model.size import parse_size
-from osloom.run import agent, drives
+from osloom.run import agent
 from osloom.run.machine import Drive
 from osloom.run.serve import serving
 
 Change = Callable[[Image], Image]
 
-HOST = "10.0.2.2"
+_HOST = "10.0.2.2"
 """This machine, as a machine in QEMU reaches it."""
-_SIZE = 4 << 30
-"""Bytes of a device's disk, at least."""
 TRIES = 2
 """A failing boot takes a minute under emulation: the count is what is tried, not its length."""
 _DIRECTORY_NAME = "channel"
@@ -50,7 +47,7 @@ class Trial:
         self.newest = 0
         """The version that was published last."""
         self._url = f"{url}{name}/"
-        self._keys = make_keys(work / "keys", name="trial", now=now)
+        make_keys(work / "keys", name="trial", now=now)
         self.now = now
 
     @property
@@ -93,13 +90,12 @@ class Trial:
         """The channel as it was when `version` was the newest."""
         return self.work / "saved" / str(version)
 
-    def disk(self, version: int, path: Path) -> Drive:
-        """A device's disk as it is first written, with room for data."""
+    def disk(self, version: int, work: Path) -> Drive:
+        """A device's disk as it is first written, with room for data; it is kept in `work`."""
         request = request_of(self._session(version, None), self.name, self.image())
         (digest,) = self.session.make([plan_disk_of(request, plan_version(request), "raw")])
         base = Drive(path=self.session.store.blobs.path(digest))
-        size = max(_SIZE, parse_size(request.image.disk.size or "0"))
-        return drives.overlay(tools_of(self.session), base, path, size=size)
+        return with_room(self.session, base, request.image.disk, work)
 
     @contextlib.contextmanager
     def device(self, version: int = 1, **settings: object) -> Iterator[Device]:
@@ -109,7 +105,7 @@ class Trial:
         with self.session.store.working_directory() as work:
             machine = machine_for(
                 self.session,
-                self.disk(version, work / "disk.qcow2"),
+                self.disk(version, work),
                 tools,
                 work,
                 architecture=architecture,
@@ -119,7 +115,7 @@ class Trial:
                 reboots=True,
                 **settings,
             )
-            with Device(machine, tools, work, self.note) as device:
+            with Device(machine, tools, work) as device:
                 yield device
 
     def note(self, text: str) -> None:
@@ -143,6 +139,6 @@ def trial(session: Session, name: str, *, now: int) -> Iterator[Trial]:
     with session.store.working_directory() as work:
         (work / _DIRECTORY_NAME).mkdir()
         with serving(work / _DIRECTORY_NAME) as server:
-            made = Trial(session, name, work, f"http://{HOST}:{server.port}/", now=now)
+            made = Trial(session, name, work, f"http://{_HOST}:{server.port}/", now=now)
             made.publish()
             yield made

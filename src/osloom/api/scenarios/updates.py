@@ -98,10 +98,10 @@ def _broken(trial: Trial, device: Device, change: Change, said: str) -> None:
     entries = device.entries()
     tried = [name for name in entries if name.startswith(f"{trial.id}_{bad}+0-")]
     device.check(tried, f"version {bad} was not tried until its end: {', '.join(entries)}")
-    boot = device.run("cat /proc/sys/kernel/random/boot_id")
+    boot = device.boot()
     device.run("systemctl start osloom-update.service", timeout=300)
     device.run("sleep 5")
-    same = device.run("cat /proc/sys/kernel/random/boot_id") == boot
+    same = device.boot() == boot
     device.check(same, f"version {bad} was tried again")
 
 

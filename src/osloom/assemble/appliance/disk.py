@@ -18,6 +18,7 @@ from osloom.base.files import copy_into
 from osloom.engine.step import Input, Job, Output, Step, action
 from osloom.model.appliance import Appliance, Settings, made_partitions
 from osloom.model.size import MIB, parse_size
+from osloom.model.update import Update
 from osloom.model.verity import Verity
 
 _QCOW2_SIZE = "4G"
@@ -94,9 +95,8 @@ def plan_disk_of(request: Request, version: Version, kind: str) -> Output:
         group=request.name,
         parameters={
             "appliance": msgspec.to_builtins(
-                msgspec.structs.replace(
-                    appliance, keep=(), health=(), update=type(appliance.update)()
-                )
+                # What only the root depends on makes no other disk.
+                msgspec.structs.replace(appliance, keep=(), health=(), update=Update())
             ),
             "architecture": request.architecture,
             "epoch": request.epoch,

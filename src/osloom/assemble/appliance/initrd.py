@@ -1,10 +1,10 @@
-"""What an appliance's initrd has beside that of other images: how /etc is put together, and resets."""
+"""What an appliance's initrd has beside that of other images: its units, and what they find."""
 
 from collections.abc import Mapping
 from pathlib import Path
 
 from osloom.assemble.kernel import EARLY
-from osloom.model.appliance import DATA, ETC, Appliance
+from osloom.model.appliance import DATA, ETC, Appliance, manager_settings
 
 PACKAGES = ("systemd-cryptsetup", "systemd-repart")
 """What finds a verified root, and what makes the data partition."""
@@ -73,9 +73,7 @@ OnActiveSec={appliance.update.deadline}
         ),
         f"{_UNITS}/initrd.target.d/osloom.conf": "[Unit]\nWants=osloom-deadline.timer\n",
         "usr/lib/osloom/failed-boot": (_DATA / "failed-boot.sh").read_text(),
-        "usr/lib/systemd/system.conf.d/50-osloom.conf": (
-            f"[Manager]\nRuntimeWatchdogSec={appliance.update.watchdog}\n"
-        ),
+        **manager_settings(appliance),
     }
 
 

@@ -19,9 +19,8 @@ _LEVEL = 3
 
 
 class Published(msgspec.Struct, frozen=True, kw_only=True):
-    """Blobs, but for `root_hash`, which is in the names of two of them."""
+    """What a release has beside what devices fetch; blobs."""
 
-    version: Version
     disk: Output
     """The raw disk, zstd."""
     block_map: Output
@@ -62,4 +61,4 @@ def plan_release(request: Request, version: Version) -> Published:
         group=request.name,
         inputs={"file": raw},
     )
-    return Published(version=version, disk=packed.output("file"), block_map=mapped.output("file"))
+    return Published(disk=packed.output("file"), block_map=mapped.output("file"))

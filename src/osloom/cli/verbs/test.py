@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
     start = time.monotonic()
     with session_of(arguments, project) as session:
         if arguments.scenario:
-            from osloom.api.scenarios import run_scenarios
+            from osloom.api.scenarios.run import run_scenarios
 
             cases = [
                 case

@@ -15,13 +15,18 @@ from osloom.compose.appliance import units, update
 from osloom.compose.appliance.state import with_state
 from osloom.compose.application.trim import trimmed
 from osloom.engine.step import Job, Output, Step, action
-from osloom.model.appliance import Appliance, device_partitions, fstab, repart_files
+from osloom.model.appliance import (
+    Appliance,
+    device_partitions,
+    fstab,
+    manager_settings,
+    repart_files,
+)
 from osloom.model.tree import Node, Tree, with_parents
 from osloom.store.blobs import Blobs
 
 _REPART = "usr/lib/repart.d"
 _UNITS = "usr/lib/systemd/system"
-_SETTINGS = "usr/lib/systemd/system.conf.d/50-osloom.conf"
 _TRUSTED = ("usr/lib/systemd/import-pubring.gpg", "etc/systemd/import-pubring.gpg")
 """Whose signatures systemd-pull takes: all keys of both."""
 _LEFT_OUT = ("boot", "etc/fstab", *_TRUSTED)
@@ -56,7 +61,7 @@ def arrange(job: Job) -> Mapping[str, Digest]:
         # What the definition enables is enabled; a first boot adds nothing, systemd.preset(5).
         "usr/lib/systemd/system-preset/00-osloom.preset": "disable *\n",
         "etc/fstab": fstab(appliance),
-        _SETTINGS: units.manager_settings(appliance),
+        **manager_settings(appliance),
     }
     added = files(texts, blobs, epoch=appliance.epoch)
     executable = {**job.parameters["programs"], **units.health_scripts(appliance)}

@@ -142,11 +142,6 @@ def health_scripts(appliance: Appliance) -> Mapping[str, str]:
     }
 
 
-def manager_settings(appliance: Appliance) -> str:
-    """Settings of PID 1, systemd-system.conf(5)."""
-    return f"[Manager]\nRuntimeWatchdogSec={appliance.update.watchdog}\n"
-
-
 def _service(description: str, program: str, *unit: str, settings: str = "") -> str:
     lines = [f"Description={description}", *unit]
     text = "".join(f"{line}\n" for line in lines)

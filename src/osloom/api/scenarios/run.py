@@ -1,0 +1,91 @@
+"""Scenarios: what a device does when it is updated, broken, reset or cut from its power.
+
+Each is a function of a trial and its device, which runs a good version before and after.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from osloom.api.cases import make_case
+from osloom.api.scenarios import power, refusals, trust, updates
+from osloom.api.scenarios.device import Device
+from osloom.api.scenarios.trial import Trial, trial
+from osloom.api.session import Session
+from osloom.base.errors import Error, UsageError, nearest
+from osloom.run.report import Case
+
+Scenario = Callable[[Trial, Device], None]
+
+SCENARIOS: Mapping[str, Scenario] = {
+    "update": updates.update,
+    "panic": updates.broken_panic,
+    "health": updates.broken_health,
+    "hang": updates.broken_hang,
+    "init": updates.broken_init,
+    "forged": refusals.forged,
+    "checksum": refusals.wrong_checksum,
+    "truncated": refusals.truncated,
+    "downgrade": refusals.downgrade,
+    "power-cuts": power.power_cuts,
+    "flipped-bit": power.flipped_bit,
+    "full": power.full_data,
+    "factory-reset": updates.factory_reset,
+    "secure-boot": trust.secure_boot,
+    "sealed": trust.sealed,
+    "many": power.many,
+}
+
+
+def run_scenarios(
+    session: Session, name: str, wanted: Sequence[str], logs: Path, *, now: int
+) -> list[Case]:
+    """Run `wanted` in their order on one device with the appliance `name`."""
+    for one in wanted:
+        if one not in SCENARIOS:
+            close = nearest(one, list(SCENARIOS))
+            hint = f"did you mean `{close[0]}`?" if close else f"there are: {', '.join(SCENARIOS)}"
+            raise UsageError(f"cannot find the scenario `{one}`", hint=hint)
+    image = session.project.image(name)
+    if not image.disk.is_appliance:
+        raise UsageError(
+            f"cannot try `{name}`: it is no appliance",
+            hint='add `layout = "appliance"` to its table `disk`',
+        )
+    cases: list[Case] = []
+    settings = {
+        "watchdog": True,
+        "secure_boot": "secure-boot" in wanted,
+        "tpm": "sealed" in wanted or image.disk.data.encryption == "tpm2",
+    }
+    with trial(session, name, now=now) as own, own.device(**settings) as device:
+        start = time.monotonic()
+        own.note(f"boot {name}")
+        try:
+            state = device.start()
+            device.check(state == "running", f"the system is `{state}`")
+        except Error as error:
+            return [_failed(own, device, "boot", start, error, logs)]
+        cases.append(make_case(name, "disk", "boot", "passed", time.monotonic() - start, ("", "")))
+        for one in wanted:
+            start = time.monotonic()
+            own.note(f"{name}: {one}")
+            try:
+                SCENARIOS[one](own, device)
+            except Error as error:
+                cases.append(_failed(own, device, one, start, error, logs))
+                break
+            seconds = time.monotonic() - start
+            cases.append(make_case(name, "disk", one, "passed", seconds, ("", "")))
+    return cases
+
+
+def _failed(own: Trial, device: Device, what: str, start: float, error: Error, logs: Path) -> Case:
+    console = device.console()
+    logs.mkdir(parents=True, exist_ok=True)
+    path = logs / f"{own.name}.{what}.console.log"
+    path.write_text(console, errors="replace")
+    own.note(f"the console of {own.name} is in {path}")
+    detail = f"{error.detail}\n{console[-3000:]}"
+    seconds = time.monotonic() - start
+    return make_case(own.name, "disk", what, "failed", seconds, (error.message, detail))
