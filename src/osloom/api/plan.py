@@ -22,6 +22,7 @@ from osloom.assemble.oci_index import plan_index
 from osloom.assemble.request import Part, Product, Request, StorePart
 from osloom.base.digest import Digest
 from osloom.base.errors import UsageError, nearest
+from osloom.compose.appliance.nixos import plan_nixos_root
 from osloom.compose.appliance.root import plan_root
 from osloom.compose.extension import check_versions
 from osloom.compose.ingest import ingest
@@ -244,7 +245,8 @@ def _assembly(
     if image.disk.is_appliance:
         appliance = appliance_of(session, name, image, locked)
         keyring = release_keyring(session)
-        root = plan_root(appliance, planned.tree, group=_plain(name), keyring=keyring)
+        arranged = plan_nixos_root if image.nixos else plan_root
+        root = arranged(appliance, planned.tree, group=_plain(name), keyring=keyring)
     return Request(
         name=_plain(name),
         appliance=appliance,

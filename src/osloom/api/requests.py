@@ -90,7 +90,7 @@ def initrd_name(suite: str, image: Image) -> str | None:
 
 def _appliance_packages(image: Image) -> tuple[str, ...]:
     """What an appliance has beside its own."""
-    if not image.disk.is_appliance:
+    if not image.disk.is_appliance or image.nixos is not None:
         return ()
     sealed = ("systemd-cryptsetup", *TPM) if image.disk.data.encryption == "tpm2" else ()
     return APPLIANCE + (UPDATES if image.update.url is not None else ()) + sealed

@@ -53,11 +53,20 @@ Options=lowerdir=/sysroot/etc,upperdir={upper},workdir={work}
             "[Unit]\nConditionDirectoryNotEmpty=\nRequires=sysroot.mount\nAfter=sysroot.mount\n"
         ),
         f"{_UNITS}/initrd-fs.target.d/osloom.conf": "[Unit]\nRequires=sysroot-etc.mount\n",
-        f"{_UNITS}/emergency.service.d/osloom.conf": (
+        **{f"{_UNITS}/{name}": text for name, text in trial_units(appliance).items()},
+        "usr/lib/osloom/failed-boot": (_DATA / "failed-boot.sh").read_text(),
+        **manager_settings(appliance),
+    }
+
+
+def trial_units(appliance: Appliance) -> Mapping[str, str]:
+    """What ends a boot on trial that gets no further, by name below a directory of units."""
+    return {
+        "emergency.service.d/osloom.conf": (
             "[Service]\nExecStartPre=-/bin/sh /usr/lib/osloom/failed-boot\n"
         ),
         # What hangs here, such as a question that nobody answers, is a failed boot as well.
-        f"{_UNITS}/osloom-deadline.timer": f"""\
+        "osloom-deadline.timer": f"""\
 [Unit]
 Description=Time that a boot on trial has
 DefaultDependencies=no
@@ -66,14 +75,12 @@ ConditionPathExistsGlob=/sys/firmware/efi/efivars/LoaderBootCountPath-*
 [Timer]
 OnActiveSec={appliance.update.deadline}
 """,
-        f"{_UNITS}/osloom-deadline.service": (
+        "osloom-deadline.service": (
             "[Unit]\nDescription=End a boot on trial that takes too long\n"
             "DefaultDependencies=no\n\n"
             "[Service]\nType=oneshot\nExecStart=/bin/sh /usr/lib/osloom/failed-boot\n"
         ),
-        f"{_UNITS}/initrd.target.d/osloom.conf": "[Unit]\nWants=osloom-deadline.timer\n",
-        "usr/lib/osloom/failed-boot": (_DATA / "failed-boot.sh").read_text(),
-        **manager_settings(appliance),
+        "initrd.target.d/osloom.conf": "[Unit]\nWants=osloom-deadline.timer\n",
     }
 
 

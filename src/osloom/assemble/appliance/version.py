@@ -75,7 +75,7 @@ def plan_version(request: Request) -> Version:
         inputs={"tree": request.root, "tools": request.tools},
     )
     root_hash = made.output("root_hash")
-    uki = plan_uki(request, root_hash=root_hash)
+    uki = _plan_uki(request, root_hash)
     if request.secure_boot is not None:
         uki = plan_signed_uki(request.secure_boot, uki, group=request.name)
     return Version(
@@ -84,3 +84,11 @@ def plan_version(request: Request) -> Version:
         root_hash=root_hash,
         uki=uki,
     )
+
+
+def _plan_uki(request: Request, root_hash: Output) -> Output:
+    if request.image.nixos is None:
+        return plan_uki(request, root_hash=root_hash)
+    from osloom.assemble.appliance.nixos import plan_verified_uki
+
+    return plan_verified_uki(request, root_hash)

@@ -1,0 +1,182 @@
+"""The root of an appliance that is a NixOS system: its store, and what osloom adds to it.
+
+The device's own root is in memory, as NixOS wants to write to it when it activates; the initrd makes
+it (`assemble.appliance.nixos`). This tree is what is verified: it lies at /nix/image there, its store
+at /nix/store, and /etc is its own with what the device has changed over it. NixOS looks for units
+and settings in /etc and not in /usr; /etc/systemd/system.attached is looked at after the system's
+own units, systemd.unit(5).
+"""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from osloom.base.digest import Digest
+from osloom.base.errors import BuildError
+from osloom.compose.appliance import units, update
+from osloom.compose.appliance.root import files
+from osloom.engine.step import Job, Output, Step, action
+from osloom.model.appliance import NIX_IMAGE, Appliance, manager_settings
+from osloom.model.bootspec import FIRST
+from osloom.model.nixos_mounts import mistakes
+from osloom.model.tree import Node, Tree, with_parents
+
+ATTACHED = "etc/systemd/system.attached"
+_UNITS = "usr/lib/systemd/system/"
+_SETTINGS = "usr/lib/systemd/system.conf.d/"
+_LIBRARY = "osloom"
+"""In the image; nothing of it comes into the device's own root."""
+_PROGRAMS = ("usr/lib/osloom/", "usr/bin/")
+_SYSTEM = "/run/current-system"
+_KEYRING = "etc/systemd/import-pubring.gpg"
+_RELEASE = f"""\
+#!/bin/sh
+# Activation makes a link of /etc/os-release at every boot, to what every version of the image may share.
+{{
+    grep -v '^IMAGE_' /etc/static/os-release
+    cat /{NIX_IMAGE}/{_LIBRARY}/image-release
+}} >/etc/os-release.new && mv -f /etc/os-release.new /etc/os-release
+"""
+_MOVED = {
+    "/usr/lib/osloom/": f"/{NIX_IMAGE}/{_LIBRARY}/",
+    "=/usr/lib/systemd/systemd-": f"={_SYSTEM}/systemd/lib/systemd/systemd-",
+    "=touch ": f"={_SYSTEM}/sw/bin/touch ",
+    "[Service]\n": f"[Service]\nEnvironment=PATH=/run/wrappers/bin:{_SYSTEM}/sw/bin\n",
+}
+"""What is elsewhere on NixOS, in units."""
+_BROUGHT = {
+    "boot-complete.target": """\
+[Unit]
+Description=A boot that is good
+Requires=sysinit.target
+After=sysinit.target
+""",
+    "factory-reset.target": "[Unit]\nDescription=Reset to the factory's state\n",
+    "systemd-bless-boot.service": """\
+[Unit]
+Description=Mark this boot as good
+DefaultDependencies=no
+Requires=boot-complete.target
+After=local-fs.target boot-complete.target
+Conflicts=shutdown.target
+Before=shutdown.target
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/usr/lib/systemd/systemd-bless-boot good
+""",
+    "systemd-boot-check-no-failures.service": """\
+[Unit]
+Description=Check that no unit has failed
+After=default.target graphical.target multi-user.target
+Before=boot-complete.target
+Conflicts=shutdown.target
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/usr/lib/systemd/systemd-boot-check-no-failures
+""",
+    "osloom-release.service": """\
+[Unit]
+Description=Say which version of the image runs
+DefaultDependencies=no
+After=local-fs.target
+Before=sysinit.target
+
+[Service]
+Type=oneshot
+ExecStart=/usr/lib/osloom/release
+""",
+}
+"""Units of systemd that NixOS does not take over, as systemd has them, and one more."""
+
+
+@action(version=1)
+def arrange_nixos(job: Job) -> Mapping[str, Digest]:
+    """The NixOS system `tree` as the root of the appliance `appliance`; `keyring` signs its updates."""
+    appliance = msgspec.convert(job.parameters["appliance"], Appliance)
+    blobs = job.store.blobs
+    tree = job.tree()
+    _check(tree, appliance)
+    node = tree.get(tree.resolve(f"{FIRST}/etc/fstab"))
+    fstab = blobs.read(node.digest).decode(errors="replace") if node and node.digest else ""
+    for message, hint in mistakes(fstab, appliance):
+        raise BuildError(f"cannot make an appliance of the NixOS system: {message}", hint=hint)
+    texts = {
+        **{_moved(path): text for path, text in manager_settings(appliance).items()},
+        f"{_LIBRARY}/image-release": (
+            f"IMAGE_ID={appliance.id}\nIMAGE_VERSION={appliance.version}\n"
+        ),
+        **{f"{ATTACHED}/{name}": on_nixos(text) for name, text in _BROUGHT.items()},
+        **{_moved(path): on_nixos(text) for path, text in units.units(appliance).items()},
+        **{
+            f"etc/{update.DIRECTORY.removeprefix('usr/lib/')}/{name}": text
+            for name, text in update.transfers(appliance).items()
+        },
+    }
+    added = files(texts, blobs, epoch=appliance.epoch)
+    executable = {**job.parameters["programs"], **units.health_scripts(appliance)}
+    moved = {_moved(path): text for path, text in executable.items()}
+    added |= files(moved, blobs, epoch=appliance.epoch, mode=0o755)
+    links = {_moved(path): target for path, target in units.wanted(appliance).items()}
+    links[f"{ATTACHED}/sysinit.target.wants/osloom-release.service"] = "../osloom-release.service"
+    for path, target in links.items():
+        added[path] = Node("symlink", 0o777, mtime=appliance.epoch, target=target)
+    if "keyring" in job.inputs:
+        digest = job.digest("keyring")
+        size = blobs.path(digest).stat().st_size
+        added[_KEYRING] = Node("file", 0o644, mtime=appliance.epoch, size=size, digest=digest)
+    made = tree.overlaid(with_parents(added, mtime=appliance.epoch))
+    return {"tree": job.store.add_tree(made)}
+
+
+def on_nixos(text: str) -> str:
+    """A unit of an appliance, with programs where a NixOS appliance has them."""
+    for old, new in _MOVED.items():
+        text = text.replace(old, new)
+    return text
+
+
+def _moved(path: str) -> str:
+    """Where in the image a program is, a unit or a setting."""
+    for start in _PROGRAMS:
+        if path.startswith(start):
+            return f"{_LIBRARY}/" + path.removeprefix(start)
+    if path.startswith(_SETTINGS):
+        return "etc/systemd/system.conf.d/" + path.removeprefix(_SETTINGS)
+    return f"{ATTACHED}/" + path.removeprefix(_UNITS)
+
+
+def _check(tree: Tree, appliance: Appliance) -> None:
+    """Raises BuildError where the system has not what an appliance needs of it."""
+    needed = {"systemd-bless-boot": "`systemd.package = pkgs.systemd`"}
+    if appliance.update.url is not None:
+        needed["systemd-sysupdate"] = "`systemd.sysupdate.enable = true`"
+    for name, mend in needed.items():
+        if tree.resolve(f"{FIRST}/systemd/lib/systemd/{name}") not in tree:
+            raise _lacks(appliance, name, f"set {mend} in its configuration")
+    if appliance.update.url is not None and not any(one.endswith("/bin/gpg") for one in tree):
+        mend = "add `pkgs.gnupg` to `environment.systemPackages` in its configuration"
+        raise _lacks(appliance, "gpg", mend)
+
+
+def _lacks(appliance: Appliance, what: str, hint: str) -> BuildError:
+    return BuildError(
+        f"cannot make an appliance of {appliance.id}: its NixOS system has no `{what}`", hint=hint
+    )
+
+
+def plan_nixos_root(
+    appliance: Appliance, tree: Output, *, group: str, keyring: Digest | None
+) -> Output:
+    """The tree of the root made of the NixOS system `tree`."""
+    programs = {**units.programs(), "usr/lib/osloom/release": _RELEASE}
+    return Step(
+        action=arrange_nixos,
+        title=f"arrange {group} as an appliance",
+        group=group,
+        parameters={"appliance": msgspec.to_builtins(appliance), "programs": programs},
+        inputs={"tree": tree, **({"keyring": keyring} if keyring else {})},
+    ).output()
