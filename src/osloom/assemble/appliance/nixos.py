@@ -101,7 +101,7 @@ SuccessExitStatus=76 77
         "osloom-root.service": f"""\
 [Unit]
 Description=Make the root of this system
-{_EARLY}RequiresMountsFor={_PLACE} /sysroot/var
+{_EARLY}RequiresMountsFor={_PLACE} /sysroot/etc /sysroot/var
 
 [Service]
 Type=oneshot

@@ -1,6 +1,6 @@
 #!/bin/sh
 # The root of a NixOS system before it activates: what the image has beside its store, and directories
-# of the data partition. /etc has a mount unit of its own.
+# of the data partition. /etc is mounted already.
 set -e
 image=/sysroot/nix/image
 for path in "$image"/*; do
@@ -10,6 +10,8 @@ for path in "$image"/*; do
     esac
 done
 cp -a "$image/nix/var" /sysroot/nix/
+# The link of another version's activation leads nowhere: without it this is no system to switch to.
+cp --remove-destination "$image/etc/os-release" /sysroot/etc/
 keep() { # NAME PLACE MODE
     mkdir -p "/sysroot/$1"
     mkdir -p -m "$3" "/sysroot/var/$2"
