@@ -86,6 +86,8 @@ def make_parts(
     shutil.copy(directory / "dist/debian/debian.initrd", initrd / "initrd")
     if is_appliance:
         with (initrd / "initrd").open("ab") as file:
+            # The kernel looks for archives at such places only.
+            file.write(bytes(-file.tell() % 4))
             file.writelines(_archive({"etc/fstab": _fstab("/sysroot")}))
     return Parts(
         usr=world.add(usr, "debian-usr"),

@@ -109,7 +109,7 @@ def test_updates_are_believed_by_the_key(workbench: Workbench) -> None:
         (
             f"{TOP}/systemd/lib/systemd/systemd-sysupdate",
             "its NixOS system has no `systemd-sysupdate`",
-            "systemd.sysupdate.enable = true",
+            "systemd.package = pkgs.systemd",
         ),
         (f"{LINUX}/bin/gpg", "its NixOS system has no `gpg`", "pkgs.gnupg"),
     ],

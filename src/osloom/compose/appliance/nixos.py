@@ -151,12 +151,13 @@ def _moved(path: str) -> str:
 
 def _check(tree: Tree, appliance: Appliance) -> None:
     """Raises BuildError where the system has not what an appliance needs of it."""
-    needed = {"systemd-bless-boot": "`systemd.package = pkgs.systemd`"}
+    needed = ["systemd-bless-boot"]
     if appliance.update.url is not None:
-        needed["systemd-sysupdate"] = "`systemd.sysupdate.enable = true`"
-    for name, mend in needed.items():
+        needed.append("systemd-sysupdate")
+    for name in needed:
         if tree.resolve(f"{FIRST}/systemd/lib/systemd/{name}") not in tree:
-            raise _lacks(appliance, name, f"set {mend} in its configuration")
+            mend = "set `systemd.package = pkgs.systemd` in its configuration, which is whole"
+            raise _lacks(appliance, name, mend)
     if appliance.update.url is not None and not any(one.endswith("/bin/gpg") for one in tree):
         mend = "add `pkgs.gnupg` to `environment.systemPackages` in its configuration"
         raise _lacks(appliance, "gpg", mend)
