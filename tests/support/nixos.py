@@ -22,8 +22,8 @@ from support.nix import NixWorld
 
 _SYSTEM = Path(__file__).parent / "nixos_system"
 _PACKAGES = ("systemd-sysv", "udev", "dbus", "nix-bin", "linux-image-cloud-amd64")
-_APPLIANCE = ("dmsetup", "gpg", "systemd-boot", "systemd-container")
-"""What `systemd.sysupdate.enable`, and a systemd with all of it, bring in NixOS."""
+_APPLIANCE = ("curl", "dmsetup", "gpg", "systemd-boot", "systemd-container")
+"""What every NixOS has, or its systemd, or what docs/nixos.md adds."""
 _INITRD = ("coreutils", "dmsetup", "systemd-cryptsetup", "systemd-repart")
 """The same of its initrd, of which coreutils are always there."""
 _DEFINITION = """\

@@ -37,13 +37,16 @@ _RELEASE = f"""\
     cat /{NIX_IMAGE}/{_LIBRARY}/image-release
 }} >/etc/os-release.new && mv -f /etc/os-release.new /etc/os-release
 """
-_MOVED = {
+_PLACES = {
     "/usr/lib/osloom/": f"/{NIX_IMAGE}/{_LIBRARY}/",
-    "=/usr/lib/systemd/systemd-": f"={_SYSTEM}/systemd/lib/systemd/systemd-",
+    "/usr/lib/systemd/systemd-": f"{_SYSTEM}/systemd/lib/systemd/systemd-",
+    "/usr/lib/sysupdate.d/": "/etc/sysupdate.d/",
+}
+"""What is elsewhere on NixOS, in programs and units."""
+_IN_UNITS = {
     "=touch ": f"={_SYSTEM}/sw/bin/touch ",
     "[Service]\n": f"[Service]\nEnvironment=PATH=/run/wrappers/bin:{_SYSTEM}/sw/bin\n",
 }
-"""What is elsewhere on NixOS, in units."""
 _BROUGHT = {
     "boot-complete.target": """\
 [Unit]
@@ -109,8 +112,8 @@ def arrange_nixos(job: Job) -> Mapping[str, Digest]:
         f"{_LIBRARY}/image-release": (
             f"IMAGE_ID={appliance.id}\nIMAGE_VERSION={appliance.version}\n"
         ),
-        **{f"{ATTACHED}/{name}": on_nixos(text) for name, text in _BROUGHT.items()},
-        **{_moved(path): on_nixos(text) for path, text in units.units(appliance).items()},
+        **{f"{ATTACHED}/{name}": _on_nixos(text) for name, text in _BROUGHT.items()},
+        **{_moved(path): _on_nixos(text) for path, text in units.units(appliance).items()},
         **{
             f"etc/{update.DIRECTORY.removeprefix('usr/lib/')}/{name}": text
             for name, text in update.transfers(appliance).items()
@@ -118,7 +121,7 @@ def arrange_nixos(job: Job) -> Mapping[str, Digest]:
     }
     added = files(texts, blobs, epoch=appliance.epoch)
     executable = {**job.parameters["programs"], **units.health_scripts(appliance)}
-    moved = {_moved(path): text for path, text in executable.items()}
+    moved = {_moved(path): _replaced(text, _PLACES) for path, text in executable.items()}
     added |= files(moved, blobs, epoch=appliance.epoch, mode=0o755)
     links = {_moved(path): target for path, target in units.wanted(appliance).items()}
     links[f"{ATTACHED}/sysinit.target.wants/osloom-release.service"] = "../osloom-release.service"
@@ -132,9 +135,13 @@ def arrange_nixos(job: Job) -> Mapping[str, Digest]:
     return {"tree": job.store.add_tree(made)}
 
 
-def on_nixos(text: str) -> str:
+def _on_nixos(unit: str) -> str:
     """A unit of an appliance, with programs where a NixOS appliance has them."""
-    for old, new in _MOVED.items():
+    return _replaced(unit, {**_PLACES, **_IN_UNITS})
+
+
+def _replaced(text: str, places: Mapping[str, str]) -> str:
+    for old, new in places.items():
         text = text.replace(old, new)
     return text
 
