@@ -129,9 +129,10 @@ class _Fetch:
                     pass
                 return gone + [name for one in others for name in one.result()]
             except BaseException as error:
+                # Before the workers are ended, which is a failure, too.
+                failed = next(filter(None, map(_failure, others)), None)
                 self._executor.stop()
                 pool.shutdown(wait=False, cancel_futures=True)
-                failed = next(filter(None, map(_failure, others)), None)
                 if failed is not None and isinstance(error, Exception):
                     raise failed from None  # By which this one was stopped.
                 raise
