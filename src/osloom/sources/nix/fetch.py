@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Collection, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from urllib.parse import parse_qs
 
@@ -125,16 +125,17 @@ class _Fetch:
                     gone += here.bring(batch)
                     batch = self._next(batches)
                 # A timeout, so that Ctrl-C is heard while waiting.
-                while wait(others, timeout=1).not_done:
-                    pass
+                while wait(others, timeout=1, return_when=FIRST_EXCEPTION).not_done:
+                    for one in filter(Future.done, others):
+                        one.result()  # raises
                 return gone + [name for one in others for name in one.result()]
             except BaseException as error:
                 # Before the workers are ended, which is a failure, too.
-                failed = next(filter(None, map(_failure, others)), None)
+                cause = next(filter(None, map(_failure, others)), None)
                 self._executor.stop()
                 pool.shutdown(wait=False, cancel_futures=True)
-                if failed is not None and isinstance(error, Exception):
-                    raise failed from None  # By which this one was stopped.
+                if cause is not None and isinstance(error, Exception):
+                    raise cause from None  # By which this one was stopped.
                 raise
 
     def _next(self, batches: Iterator[Sequence[StorePath]]) -> Sequence[StorePath]:
