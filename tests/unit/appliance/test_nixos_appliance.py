@@ -92,9 +92,8 @@ def test_every_program_of_a_unit_is_there(workbench: Workbench, root: Tree) -> N
 
 
 def test_the_version_is_the_releases(workbench: Workbench, root: Tree) -> None:
-    assert text(workbench, root, "osloom/image-release") == (
-        "IMAGE_ID=gate-door\nIMAGE_VERSION=7\n"
-    )
+    unit = text(workbench, root, "etc/systemd/system.attached/osloom-begin.service")
+    assert "ExecStart=/nix/image/osloom/begin gate-door 7\n" in unit
 
 
 def test_updates_are_believed_by_the_key(workbench: Workbench) -> None:

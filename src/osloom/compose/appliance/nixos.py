@@ -8,6 +8,7 @@ own units, systemd.unit(5).
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import msgspec
 
@@ -18,6 +19,7 @@ from osloom.compose.appliance.root import files
 from osloom.engine.step import Job, Output, Step, action
 from osloom.model.appliance import NIX_IMAGE, Appliance, manager_settings
 from osloom.model.bootspec import FIRST
+from osloom.model.closure import STORE
 from osloom.model.nixos_mounts import mistakes
 from osloom.model.tree import Node, Tree, with_parents
 
@@ -29,14 +31,7 @@ _LIBRARY = "osloom"
 _PROGRAMS = ("usr/lib/osloom/", "usr/bin/")
 _SYSTEM = "/run/current-system"
 _KEYRING = "etc/systemd/import-pubring.gpg"
-_RELEASE = f"""\
-#!/bin/sh
-# Activation makes a link of /etc/os-release at every boot, to what every version of the image may share.
-{{
-    grep -v '^IMAGE_' /etc/static/os-release
-    cat /{NIX_IMAGE}/{_LIBRARY}/image-release
-}} >/etc/os-release.new && mv -f /etc/os-release.new /etc/os-release
-"""
+_BEGIN = Path(__file__).parent / "data/nixos/begin.sh"
 _PLACES = {
     "/usr/lib/osloom/": f"/{NIX_IMAGE}/{_LIBRARY}/",
     "/usr/lib/systemd/systemd-": f"{_SYSTEM}/systemd/lib/systemd/systemd-",
@@ -81,7 +76,14 @@ Type=oneshot
 RemainAfterExit=yes
 ExecStart=/usr/lib/systemd/systemd-boot-check-no-failures
 """,
-    "osloom-release.service": """\
+}
+"""Units of systemd that NixOS does not take over, as systemd has them."""
+
+
+def _own_units(appliance: Appliance) -> Mapping[str, str]:
+    """Units that only an appliance of NixOS has."""
+    return {
+        "osloom-begin.service": f"""\
 [Unit]
 Description=Say which version of the image runs
 DefaultDependencies=no
@@ -90,10 +92,31 @@ Before=sysinit.target
 
 [Service]
 Type=oneshot
-ExecStart=/usr/lib/osloom/release
+ExecStart=/usr/lib/osloom/begin {appliance.id} {appliance.version}
 """,
-}
-"""Units of systemd that NixOS does not take over, as systemd has them, and one more."""
+        # systemd-gpt-auto-generator(8) does not find it where nothing is mounted at / or /usr.
+        "efi.mount": f"""\
+[Unit]
+Description=EFI system partition
+
+[Mount]
+What=/dev/disk/by-partuuid/{appliance.partition_id("/esp")}
+Where=/efi
+Type=vfat
+Options=umask=0077,rw,nodev,nosuid,noexec,nosymfollow
+""",
+        "efi.automount": """\
+[Unit]
+Description=EFI system partition, when somebody looks at it
+
+[Automount]
+Where=/efi
+TimeoutIdleSec=2min
+""",
+    }
+
+
+_WANTED = ("sysinit.target.wants/osloom-begin.service", "local-fs.target.wants/efi.automount")
 
 
 @action(version=1)
@@ -109,10 +132,10 @@ def arrange_nixos(job: Job) -> Mapping[str, Digest]:
         raise BuildError(f"cannot make an appliance of the NixOS system: {message}", hint=hint)
     texts = {
         **{_moved(path): text for path, text in manager_settings(appliance).items()},
-        f"{_LIBRARY}/image-release": (
-            f"IMAGE_ID={appliance.id}\nIMAGE_VERSION={appliance.version}\n"
-        ),
-        **{f"{ATTACHED}/{name}": _on_nixos(text) for name, text in _BROUGHT.items()},
+        **{
+            f"{ATTACHED}/{name}": _on_nixos(text)
+            for name, text in {**_BROUGHT, **_own_units(appliance)}.items()
+        },
         **{_moved(path): _on_nixos(text) for path, text in units.units(appliance).items()},
         **{
             f"etc/{update.DIRECTORY.removeprefix('usr/lib/')}/{name}": text
@@ -124,13 +147,15 @@ def arrange_nixos(job: Job) -> Mapping[str, Digest]:
     moved = {_moved(path): _replaced(text, _PLACES) for path, text in executable.items()}
     added |= files(moved, blobs, epoch=appliance.epoch, mode=0o755)
     links = {_moved(path): target for path, target in units.wanted(appliance).items()}
-    links[f"{ATTACHED}/sysinit.target.wants/osloom-release.service"] = "../osloom-release.service"
+    links |= {f"{ATTACHED}/{place}": f"../{place.rpartition('/')[2]}" for place in _WANTED}
     for path, target in links.items():
         added[path] = Node("symlink", 0o777, mtime=appliance.epoch, target=target)
     if "keyring" in job.inputs:
         digest = job.digest("keyring")
         size = blobs.path(digest).stat().st_size
         added[_KEYRING] = Node("file", 0o644, mtime=appliance.epoch, size=size, digest=digest)
+    # Nix makes it before it looks at anything.
+    added[f"{STORE[1:]}/.links"] = Node("dir", 0o755, mtime=appliance.epoch)
     made = tree.overlaid(with_parents(added, mtime=appliance.epoch))
     return {"tree": job.store.add_tree(made)}
 
@@ -180,7 +205,7 @@ def plan_nixos_root(
     appliance: Appliance, tree: Output, *, group: str, keyring: Digest | None
 ) -> Output:
     """The tree of the root made of the NixOS system `tree`."""
-    programs = {**units.programs(), "usr/lib/osloom/release": _RELEASE}
+    programs = {**units.programs(), "usr/lib/osloom/begin": _BEGIN.read_text()}
     return Step(
         action=arrange_nixos,
         title=f"arrange {group} as an appliance",
