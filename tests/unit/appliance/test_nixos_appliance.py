@@ -79,7 +79,7 @@ def test_nothing_of_osloom_is_where_nixos_does_not_look(root: Tree) -> None:
 
 def test_every_program_of_a_unit_is_there(workbench: Workbench, root: Tree) -> None:
     started = [
-        line.partition("=")[2].lstrip("-").split()[0]
+        line.partition("=")[2].lstrip("-:").split()[0]
         for path in root
         if path.startswith("etc/systemd/system.attached/") and root[path].kind == "file"
         for line in text(workbench, root, path).splitlines()
