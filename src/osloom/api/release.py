@@ -107,7 +107,7 @@ def release_of(session: Session, name: str, image: Image, *, whole: bool = True)
     )
 
 
-def _packages(session: Session, name: str) -> "Iterator[ReleasePackage]":
+def _packages(session: Session, name: str) -> Iterator[ReleasePackage]:
     """What the image has of Debian, and of Nix each path by its base name."""
     for one in session.lock.packages_of(name):
         yield ReleasePackage(name=one.name, version=one.version, source=one.source)
