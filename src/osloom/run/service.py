@@ -27,7 +27,7 @@ def service_credentials(
     """For a service that runs `script` with sh when the machine is up.
 
     `unit` gets the line that runs it at its end, which has to be in the section [Service]; the
-    timers `masked` do not start.
+    units `masked` do not start.
     """
     place = f"/run/{name}"
     service, wants = f"{unit}ExecStart=/bin/sh {place}\n", f"[Unit]\nWants={name}.service\n"
@@ -47,5 +47,5 @@ def service_credentials(
         f"systemd.extra-unit.{name}.service": service,
         f"systemd.unit-dropin.{_WANTED_BY}": wants,
         # Before units below /etc, where an appliance of NixOS has its own.
-        **{f"systemd.extra-unit.{one}": _NEVER for one in masked},
+        **{f"systemd.extra-unit.{one}": _NEVER for one in masked if one.endswith(".timer")},
     }
