@@ -14,7 +14,7 @@ import msgspec
 
 from osloom.base.digest import derive_uuid
 from osloom.model.disk import Disk
-from osloom.model.size import parse_size, whole_mib
+from osloom.model.size import MIB, parse_size, whole_mib
 from osloom.model.update import Health, Update
 from osloom.model.verity import hash_partition_size
 
@@ -142,6 +142,22 @@ def device_partitions(appliance: Appliance) -> Sequence[Settings]:
         **_ENCRYPT[disk.data.encryption],
     }
     return [*there, *more, data]
+
+
+def made_size(appliance: Appliance) -> int:
+    """Bytes of the disk as it is made: ESP, slots and the partition tables."""
+    return _least(made_partitions(appliance))
+
+
+def least_disk_size(appliance: Appliance) -> int:
+    """Bytes that a device's disk has to have: data are as small as they may be."""
+    made = made_partitions(appliance)
+    return _least([*made, *device_partitions(appliance)[len(made) :]])
+
+
+def _least(partitions: Sequence[Settings]) -> int:
+    # One MiB before the partitions, and a table behind them.
+    return whole_mib(sum(int(one["SizeMinBytes"]) for one in partitions)) + 2 * MIB
 
 
 def repart_files(partitions: Sequence[Settings]) -> Mapping[str, str]:
