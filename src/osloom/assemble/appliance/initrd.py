@@ -99,7 +99,9 @@ def _room(appliance: Appliance) -> Mapping[str, str]:
         ),
         f"{_UNITS}/systemd-repart.service.d/room.conf": "[Unit]\nOnFailure=osloom-no-room.service\n",
         f"{_UNITS}/osloom-no-room.service": (
-            "[Unit]\nDescription=Say that there is no room for data\nDefaultDependencies=no\n\n"
+            "[Unit]\nDescription=Say that there is no room for data\nDefaultDependencies=no\n"
+            # It begins what emergency mode would have to end.
+            "After=initrd-parse-etc.service\n\n"
             f"{service}ExecStart={program}\n"
             f"ExecStart=/bin/sh -c '[ -e {data} ] || exec systemctl --no-block emergency'\n"
         ),
