@@ -27,6 +27,8 @@ DATA = "data"
 ARCHITECTURES = {"amd64": "x86-64", "arm64": "arm64"}
 """As systemd names what Debian does, ConditionArchitecture= of systemd.unit(5)."""
 
+_SLOW_DISK = "4min"
+"""After so long a disk is not there at all."""
 _ENCRYPT: Mapping[str, dict[str, str]] = {
     "none": {},
     "tpm2": {"Encrypt": "tpm2"},
@@ -186,7 +188,11 @@ def fstab(appliance: Appliance) -> str:
 
 def manager_settings(appliance: Appliance) -> Mapping[str, str]:
     """Settings of PID 1 in the initrd and in the system, by path; systemd-system.conf(5)."""
-    text = f"[Manager]\nRuntimeWatchdogSec={appliance.update.watchdog}\n"
+    text = f"""\
+[Manager]
+RuntimeWatchdogSec={appliance.update.watchdog}
+DefaultDeviceTimeoutSec={_SLOW_DISK}
+"""
     return {"usr/lib/systemd/system.conf.d/50-osloom.conf": text}
 
 

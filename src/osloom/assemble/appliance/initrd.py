@@ -5,6 +5,7 @@ from pathlib import Path
 
 from osloom.assemble.kernel import EARLY
 from osloom.model.appliance import DATA, ETC, Appliance, least_disk_size, manager_settings
+from osloom.model.emergency import emergency_units
 
 PACKAGES = ("systemd-cryptsetup", "systemd-repart")
 """What finds a verified root, and what makes the data partition."""
@@ -75,6 +76,7 @@ OnActiveSec={appliance.update.deadline}
         **_room(appliance),
         "usr/lib/osloom/failed-boot": (_DATA / "failed-boot.sh").read_text(),
         **manager_settings(appliance),
+        **emergency_units(),
     }
 
 
@@ -100,6 +102,7 @@ def _room(appliance: Appliance) -> Mapping[str, str]:
         f"{_UNITS}/systemd-repart.service.d/room.conf": "[Unit]\nOnFailure=osloom-no-room.service\n",
         f"{_UNITS}/osloom-no-room.service": (
             "[Unit]\nDescription=Say that there is no room for data\nDefaultDependencies=no\n"
+            "ConditionPathExists=/dev/mapper/root\n"
             # It begins what emergency mode would have to end.
             "After=initrd-parse-etc.service\n\n"
             f"{service}ExecStart={program}\n"
