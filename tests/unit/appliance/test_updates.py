@@ -8,6 +8,7 @@ from osloom.compose.appliance.units import units, wanted
 from osloom.compose.appliance.update import transfers
 from osloom.model.appliance import Appliance, least_disk_size
 from osloom.model.disk import Data, Disk
+from osloom.model.emergency import emergency_units
 from osloom.model.update import Health, Update
 
 OWN = Appliance(
@@ -113,3 +114,7 @@ def test_the_initrd_says_how_large_a_disk_has_to_be() -> None:
     for unit, arguments in (("osloom-cut-off@", " %i"), ("osloom-no-room", "")):
         lines = made[f"{SYSTEM}/{unit}.service"].splitlines()
         assert [line for line in lines if "too-small" in line] == [program + arguments]
+
+
+def test_a_boot_that_fails_in_the_initrd_begins_anew() -> None:
+    assert emergency_units().items() <= initrd_files(OWN).items()
