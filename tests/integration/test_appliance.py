@@ -17,7 +17,9 @@ LONG = (
     "power-cuts",
     "flipped-bit",
     "full",
-    "update",
+    "too-large",
+    "too-small",
+    "many",
 )
 
 
@@ -46,6 +48,11 @@ def test_a_device_updates_itself_and_returns_from_what_does_not_work(appliance: 
 @pytest.mark.long
 def test_a_device_survives_what_happens_to_devices(appliance: Workshop) -> None:
     assert verdicts(appliance, *LONG) == dict.fromkeys(("boot", *LONG), "passed")
+
+
+@pytest.mark.long
+def test_firmware_with_the_keys_of_a_device_starts_what_they_signed(appliance: Workshop) -> None:
+    assert verdicts(appliance, "secure-boot") == dict.fromkeys(("boot", "secure-boot"), "passed")
 
 
 @pytest.mark.long

@@ -14,7 +14,7 @@ import msgspec
 
 from osloom.base.digest import derive_uuid
 from osloom.model.disk import Disk
-from osloom.model.size import parse_size, whole_mib
+from osloom.model.size import MIB, parse_size, whole_mib
 from osloom.model.update import Health, Update
 from osloom.model.verity import hash_partition_size
 
@@ -27,6 +27,8 @@ DATA = "data"
 ARCHITECTURES = {"amd64": "x86-64", "arm64": "arm64"}
 """As systemd names what Debian does, ConditionArchitecture= of systemd.unit(5)."""
 
+_SLOW_DISK = "4min"
+"""After so long a disk is not there at all."""
 _ENCRYPT: Mapping[str, dict[str, str]] = {
     "none": {},
     "tpm2": {"Encrypt": "tpm2"},
@@ -144,6 +146,22 @@ def device_partitions(appliance: Appliance) -> Sequence[Settings]:
     return [*there, *more, data]
 
 
+def made_size(appliance: Appliance) -> int:
+    """Bytes of the disk as it is made: ESP, slots and the partition tables."""
+    return _least(made_partitions(appliance))
+
+
+def least_disk_size(appliance: Appliance) -> int:
+    """Bytes that a device's disk has to have: data are as small as they may be."""
+    made = made_partitions(appliance)
+    return _least([*made, *device_partitions(appliance)[len(made) :]])
+
+
+def _least(partitions: Sequence[Settings]) -> int:
+    # One MiB before the partitions, and a table behind them.
+    return whole_mib(sum(int(one["SizeMinBytes"]) for one in partitions)) + 2 * MIB
+
+
 def repart_files(partitions: Sequence[Settings]) -> Mapping[str, str]:
     """Definition files for systemd-repart, by name; they are read in the names' order."""
     return {
@@ -170,7 +188,11 @@ def fstab(appliance: Appliance) -> str:
 
 def manager_settings(appliance: Appliance) -> Mapping[str, str]:
     """Settings of PID 1 in the initrd and in the system, by path; systemd-system.conf(5)."""
-    text = f"[Manager]\nRuntimeWatchdogSec={appliance.update.watchdog}\n"
+    text = f"""\
+[Manager]
+RuntimeWatchdogSec={appliance.update.watchdog}
+DefaultDeviceTimeoutSec={_SLOW_DISK}
+"""
     return {"usr/lib/systemd/system.conf.d/50-osloom.conf": text}
 
 

@@ -4,7 +4,9 @@ from osloom.model.appliance import (
     Appliance,
     device_partitions,
     fstab,
+    least_disk_size,
     made_partitions,
+    made_size,
     repart_files,
 )
 from osloom.model.disk import Data, Disk, Partition
@@ -64,3 +66,8 @@ def test_data_and_what_has_a_place_are_mounted() -> None:
         ["/var", "btrfs"],
         ["/logs", "ext4"],
     ]
+
+
+def test_a_disk_has_room_for_all_that_a_device_makes() -> None:
+    assert made_size(OWN) == (256 + 2 * 303 + 2) * MIB
+    assert least_disk_size(OWN) == made_size(OWN) + (1024 + 1024 + 10 + 2048) * MIB

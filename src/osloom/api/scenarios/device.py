@@ -119,6 +119,14 @@ class Device:
         """All that it has said, over every boot."""
         return self.running.console() if self.running else ""
 
+    def says(self, text: str, *, times: int = 1, timeout: float = BOOT) -> None:
+        """Wait until its console has shown `text` so often. Raises FailedError where it does not."""
+        end = time.monotonic() + timeout
+        while self.console().count(text) < times:
+            if time.monotonic() > end:
+                raise FailedError(f"the console does not say `{text}` {times} times")
+            time.sleep(1)
+
     def entries(self) -> list[str]:
         """The names of the UKIs on the ESP, with their counters."""
         return sorted(set(self.run(_ENTRIES).split()))

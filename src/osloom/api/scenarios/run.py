@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from osloom.api.cases import make_case
-from osloom.api.scenarios import power, refusals, trust, updates
+from osloom.api.scenarios import power, refusals, room, trust, updates
 from osloom.api.scenarios.device import Device
 from osloom.api.scenarios.trial import Trial, trial
 from osloom.api.session import Session
@@ -28,6 +28,8 @@ SCENARIOS: Mapping[str, Scenario] = {
     "checksum": refusals.wrong_checksum,
     "truncated": refusals.truncated,
     "downgrade": refusals.downgrade,
+    "too-large": refusals.too_large,
+    "too-small": room.too_small,
     "power-cuts": power.power_cuts,
     "flipped-bit": power.flipped_bit,
     "full": power.full_data,

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from osloom.assemble.kernel import EARLY
-from osloom.model.appliance import DATA, ETC, Appliance, manager_settings
+from osloom.model.appliance import DATA, ETC, Appliance, least_disk_size, manager_settings
+from osloom.model.emergency import emergency_units
 
 PACKAGES = ("systemd-cryptsetup", "systemd-repart")
 """What finds a verified root, and what makes the data partition."""
@@ -72,8 +73,41 @@ OnActiveSec={appliance.update.deadline}
             "[Service]\nType=oneshot\nExecStart=/bin/sh /usr/lib/osloom/failed-boot\n"
         ),
         f"{_UNITS}/initrd.target.d/osloom.conf": "[Unit]\nWants=osloom-deadline.timer\n",
+        **_room(appliance),
         "usr/lib/osloom/failed-boot": (_DATA / "failed-boot.sh").read_text(),
         **manager_settings(appliance),
+        **emergency_units(),
+    }
+
+
+def _room(appliance: Appliance) -> Mapping[str, str]:
+    """What says that the disk is too small, and stops where there cannot be data.
+
+    A disk that is cut off has nothing but a protective MBR for udev: its partition table speaks of
+    more than there is.
+    """
+    program = f"/bin/sh /usr/lib/osloom/too-small {least_disk_size(appliance)}"
+    data = f"/dev/disk/by-partuuid/{appliance.data_id}"
+    service = "[Service]\nType=oneshot\n"
+    return {
+        "usr/lib/osloom/too-small": (_DATA / "too-small.sh").read_text(),
+        "usr/lib/udev/rules.d/90-osloom.rules": (
+            'SUBSYSTEM=="block", ENV{DEVTYPE}=="disk", ENV{ID_PART_TABLE_TYPE}=="PMBR", '
+            'ENV{SYSTEMD_WANTS}+="osloom-cut-off@%k.service"\n'
+        ),
+        f"{_UNITS}/osloom-cut-off@.service": (
+            "[Unit]\nDescription=Say that the disk %i is cut off\nDefaultDependencies=no\n\n"
+            f"{service}ExecStart={program} %i\n"
+        ),
+        f"{_UNITS}/systemd-repart.service.d/room.conf": "[Unit]\nOnFailure=osloom-no-room.service\n",
+        f"{_UNITS}/osloom-no-room.service": (
+            "[Unit]\nDescription=Say that there is no room for data\nDefaultDependencies=no\n"
+            "ConditionPathExists=/dev/mapper/root\n"
+            # It begins what emergency mode would have to end.
+            "After=initrd-parse-etc.service\n\n"
+            f"{service}ExecStart={program}\n"
+            f"ExecStart=/bin/sh -c '[ -e {data} ] || exec systemctl --no-block emergency'\n"
+        ),
     }
 
 

@@ -22,6 +22,7 @@ from osloom.model.appliance import (
     manager_settings,
     repart_files,
 )
+from osloom.model.emergency import emergency_units
 from osloom.model.tree import Node, Tree, with_parents
 from osloom.store.blobs import Blobs
 
@@ -39,7 +40,7 @@ _NEEDED = {
 """What updates need on the device, and the packages that have it."""
 
 
-@action(version=5)
+@action(version=6)
 def arrange(job: Job) -> Mapping[str, Digest]:
     """The tree `tree` as the root of the appliance `appliance`; `keyring` signs its updates."""
     appliance = msgspec.convert(job.parameters["appliance"], Appliance)
@@ -63,6 +64,7 @@ def arrange(job: Job) -> Mapping[str, Digest]:
         "usr/lib/systemd/system-preset/00-osloom.preset": "disable *\n",
         "etc/fstab": fstab(appliance),
         **manager_settings(appliance),
+        **emergency_units(),
     }
     added = files(texts, blobs, epoch=appliance.epoch)
     executable = {**job.parameters["programs"], **units.health_scripts(appliance)}
