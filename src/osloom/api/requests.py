@@ -101,7 +101,7 @@ def initrd_packages(image: Image) -> tuple[str, ...]:
     if not image.disk.is_appliance:
         return image.initrd.packages
     own: tuple[str, ...] = APPLIANCE_INITRD
-    own += ("btrfs-progs",) if image.disk.data.filesystem == "btrfs" else ()
+    own += ("btrfs-progs",) if "btrfs" in image.disk.made_filesystems else ()
     own += TPM if image.disk.data.encryption == "tpm2" else ()
     return (*own, *image.initrd.packages)
 

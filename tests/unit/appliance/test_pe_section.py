@@ -7,7 +7,7 @@ import pytest
 from osloom.base.errors import Error
 from osloom.model.blocks import Blocks
 from osloom.model.pe import parse_program
-from osloom.model.pe_section import add_section
+from osloom.model.pe_section import add_sections
 from support.pe import make_pe
 
 
@@ -25,7 +25,7 @@ def blocks(data: bytes) -> Blocks:
 
 def test_the_section_is_there_and_the_others_are_as_they_were() -> None:
     before = program()
-    made = add_section(before, ".pcrsig", b"x" * 700)
+    made = add_sections(before, [(".pcrsig", b"x" * 700)])
     sections = parse_program(blocks(made)).sections
     assert sections[".pcrsig"].read(0, 700) == b"x" * 700
     old = parse_program(blocks(before)).sections
@@ -40,7 +40,7 @@ def test_headers_without_room_are_refused() -> None:
     def fill() -> bytes:
         full = made
         for number in range(100):
-            full = add_section(full, f".{number}", b"x")
+            full = add_sections(full, [(f".{number}", b"x")])
         return full
 
     with pytest.raises(Error, match="its headers are full"):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from osloom.api.machine import machine_for, machine_tools, with_room
+from osloom.api.machine import machine_for, machine_tools, tools_of, with_room
 from osloom.api.plan import request_of
 from osloom.api.release import Wanted, release
 from osloom.api.requests import architecture_of
@@ -25,6 +25,8 @@ from osloom.keys.make import make_keys
 from osloom.model.definition import Image
 from osloom.model.providers import Keys
 from osloom.run import agent
+from osloom.run.drives import enlarge
+from osloom.run.keyboard import Keyboard
 from osloom.run.machine import Drive
 from osloom.run.serve import serving
 
@@ -35,6 +37,7 @@ _HOST = "10.0.2.2"
 TRIES = 2
 """A failing boot takes a minute under emulation: the count is what is tried, not its length."""
 _DIRECTORY_NAME = "channel"
+_PASSPHRASE = "of a trial"
 
 
 class Trial:
@@ -97,11 +100,17 @@ class Trial:
         base = Drive(path=self.session.store.blobs.path(digest))
         return with_room(self.session, base, request.image.disk, work)
 
+    def enlarge(self, device: Device, more: int) -> None:
+        """Give the disk of a device whose power is off `more` bytes."""
+        for drive in device.drives:
+            enlarge(tools_of(self.session), drive, more)
+
     @contextlib.contextmanager
     def device(self, version: int = 1, **settings: object) -> Iterator[Device]:
         """A device with `version` that has never been started."""
         architecture = architecture_of(self.image())
         tools = machine_tools(self.session, architecture)
+        asks = self.image().disk.data.encryption == "passphrase"
         with self.session.store.working_directory() as work:
             machine = machine_for(
                 self.session,
@@ -112,10 +121,12 @@ class Trial:
                 credentials=agent.credentials(masked=("osloom-update.timer",)),
                 test_socket=True,
                 console_log=True,
+                console_socket=asks,
                 reboots=True,
                 **settings,
             )
-            with Device(machine, tools, work) as device:
+            keyboard = Keyboard(work, _PASSPHRASE) if asks else None
+            with Device(machine, tools, work, keyboard) as device:
                 yield device
 
     def note(self, text: str) -> None:
