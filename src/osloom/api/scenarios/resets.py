@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 from osloom.api.scenarios.device import Device
 from osloom.api.scenarios.trial import Trial
+from osloom.model.appliance import mounts
 from osloom.model.profiles import RESET_OPTION
 
 _MARK = "/var/lib/osloom-trial"
-_WRITTEN = f"{_MARK} /etc/osloom-trial"
 _STATE = r"""
 find /var -xdev -printf '%p %y %m %U:%G\n'
 lsblk -nro PARTLABEL,SIZE,FSTYPE,MOUNTPOINTS
@@ -72,20 +72,26 @@ def _reset(trial: Trial, device: Device, ask: Callable[[str], None]) -> None:
     """`ask` is given the machine's id, and returns when the reset is done."""
     version = device.version()
     before = device.run("cat /etc/machine-id")
-    device.run(f"for file in {_WRITTEN}; do echo gone >$file; done; sync")
+    disk = trial.image().disk
+    places = {
+        f"{place}/osloom-trial": disk.partition[name].keep for name, place in mounts(disk).items()
+    }
+    kept = [place for place, is_kept in places.items() if is_kept]
+    written = [_MARK, "/etc/osloom-trial", *(place for place in places if place not in kept)]
+    device.run(f"for file in {' '.join([*written, *kept])}; do echo {before} >$file; done; sync")
     trial.note("reset to the factory's state")
     ask(before)
     device.check(device.version() == version, f"version {device.version()} runs, not {version}")
-    left = device.run(f"ls -d {_WRITTEN} 2>/dev/null || true")
-    device.check(not left, f"{left} is still there")
+    left = device.run(f"ls -d {' '.join([*written, *kept])} 2>/dev/null || true").split()
+    device.check(left == kept, f"of what was written there is {left}, not {kept}")
     after = device.run("cat /etc/machine-id")
     device.check(after != before, "the machine still has its id")
     changes = _changes(device.first_state, state(device))
     device.check(not changes, "it is not what a first boot has made", changes)
     device.run(f"echo kept >{_MARK}; sync")
     device.reboot()
-    kept = device.run(f"cat {_MARK} || true")
-    device.check(kept == "kept", "the next boot was a reset once more")
+    mark = device.run(f"cat {_MARK} || true")
+    device.check(mark == "kept", "the next boot was a reset once more")
 
 
 def _changes(first: str, now: str) -> str:
