@@ -7,7 +7,7 @@ import pytest
 
 from integration.conftest import Workshop
 
-SHORT = ("update", "health", "checksum", "forged", "factory-reset")
+SHORT = ("update", "health", "checksum", "forged", "factory-reset-menu")
 LONG = (
     "panic",
     "init",
@@ -17,6 +17,8 @@ LONG = (
     "power-cuts",
     "flipped-bit",
     "full",
+    "factory-reset",
+    "factory-reset-credential",
     "update",
 )
 
