@@ -1,10 +1,11 @@
 """Scenarios of the data partition: somebody has its passphrase, its disk becomes larger."""
 
-from osloom.api.scenarios.device import Device
+from osloom.api.scenarios.device import Device, FailedError
 from osloom.api.scenarios.trial import Trial
 from osloom.model.size import GIB
 
 _MARK = "/var/lib/osloom-trial"
+_RESET = "a new passphrase for new data"
 _SIZE = "df -B1 --output=size /var | tail -n 1"
 
 
@@ -12,8 +13,7 @@ def passphrase(trial: Trial, device: Device) -> None:
     """A passphrase is chosen once and asked for at every boot; a wrong one opens nothing."""
     keyboard = device.keyboard
     if keyboard is None:
-        device.check(condition=False, message='the image has no `encryption = "passphrase"`')
-        return
+        raise FailedError('the image has no `encryption = "passphrase"`')
     kind = device.run("lsblk -nro TYPE $(findmnt -nro SOURCE /var)")
     device.check(kind == "crypt", f"/var is on a `{kind}`, not encrypted")
     device.run(f"echo kept >{_MARK}; sync")
@@ -37,9 +37,6 @@ def passphrase(trial: Trial, device: Device) -> None:
     found = asked(_RESET)
     device.check(len(found) == 1 and "Choose" in found[0], "other questions", "\n".join(found))
     device.check(device.try_(f"cat {_MARK}")[0] != 0, "data are still there")
-
-
-_RESET = "a new passphrase for new data"
 
 
 def larger_disk(trial: Trial, device: Device) -> None:

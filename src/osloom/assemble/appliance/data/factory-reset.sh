@@ -14,17 +14,17 @@ forget() { # Without content there is no such variable, UEFI 8.2.
 ask() { # Four bytes of attributes (kept, for boot and run time), then UTF-16.
     [ -e "$wanted" ] || printf '\007\000\000\000y\000e\000s\000\000\000' >"$wanted" || {
         say "there is no factory reset: the firmware keeps no variables"
-        exit 1
+        return 1
     }
 }
 
 case $1 in
 menu)
-    ask
+    ask && say "a factory reset was chosen: rebooting for it"
     # As the menu's default, which `d` makes of it, the entry would reset at every boot.
     [ -e "$default" ] && read -r entry <"$default"
     case $entry in *@factory-reset*) forget "$default" ;; esac
-    say "a factory reset was chosen: rebooting for it"
+    # In any case: this entry opens no data.
     systemctl reboot --force
     ;;
 credential)
@@ -40,7 +40,7 @@ credential)
         exec umount "$esp"
     fi
     # First this, and then that it was done: after a power cut between them it is not lost.
-    ask
+    ask || exit 1
     if printf '%s\n' "$token" >"$esp/loader/factory-reset" && umount "$esp"; then
         say "a credential asks for a factory reset"
     else
