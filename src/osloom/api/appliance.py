@@ -90,11 +90,19 @@ def release_files(
     assert request.appliance is not None
     version = plan_version(request)
     planned = plan_release(request, version)
-    wanted = [version.root, version.hashes, version.uki]
+    wanted = [version.root, version.hashes, version.uki, planned.blocks]
     wanted += [planned.disk, planned.block_map] if whole else []
     root_hash, *made = session.make((version.root_hash, *wanted))
     ids = Verity(root_hash=session.store.blobs.read(root_hash).decode(), hashes=b"")
-    endings = (f"_{ids.data_id}.root", f"_{ids.hash_id}.verity", ".efi", ".raw.zst", ".raw.bmap")
+    # A pattern of sysupdate.d(5) fits names that go on behind it, too: `VERSION.efi` anything.
+    endings = (
+        f"_{ids.data_id}.root",
+        f"_{ids.hash_id}.verity",
+        ".efi",
+        ".blocks",
+        ".raw.zst",
+        ".raw.bmap",
+    )
     return tuple(
         ReleaseFile(
             name=f"{request.appliance.name}{ending}",
