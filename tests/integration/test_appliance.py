@@ -7,7 +7,7 @@ import pytest
 
 from integration.conftest import Workshop
 
-SHORT = ("update", "health", "checksum", "forged", "factory-reset")
+SHORT = ("update", "health", "checksum", "forged", "factory-reset-menu")
 LONG = (
     "panic",
     "init",
@@ -19,6 +19,9 @@ LONG = (
     "full",
     "too-large",
     "too-small",
+    "factory-reset",
+    "factory-reset-credential",
+    "window",
     "many",
 )
 

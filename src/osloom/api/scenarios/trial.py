@@ -26,7 +26,8 @@ from osloom.model.appliance import Appliance
 from osloom.model.definition import Image
 from osloom.model.providers import Keys
 from osloom.run import agent
-from osloom.run.drives import overlay
+from osloom.run.drives import enlarge, overlay
+from osloom.run.keyboard import Keyboard
 from osloom.run.machine import Drive
 from osloom.run.serve import serving
 
@@ -37,6 +38,7 @@ _HOST = "10.0.2.2"
 TRIES = 2
 """A failing boot takes a minute under emulation: the count is what is tried, not its length."""
 _DIRECTORY_NAME = "channel"
+_PASSPHRASE = "of a trial"
 
 
 class Trial:
@@ -113,6 +115,11 @@ class Trial:
         assert appliance is not None
         return appliance
 
+    def enlarge(self, device: Device, more: int) -> None:
+        """Give the disk of a device whose power is off `more` bytes."""
+        for drive in device.drives:
+            enlarge(tools_of(self.session), drive, more)
+
     @contextlib.contextmanager
     def device(
         self, version: int = 1, *, size: int | None = None, **settings: object
@@ -120,6 +127,7 @@ class Trial:
         """A device with `version` that has never been started; `size` is that of its disk."""
         architecture = architecture_of(self.image())
         tools = machine_tools(self.session, architecture)
+        asks = self.image().disk.data.encryption == "passphrase"
         with self.session.store.working_directory() as work:
             machine = machine_for(
                 self.session,
@@ -130,10 +138,12 @@ class Trial:
                 credentials=agent.credentials(masked=("osloom-update.timer",)),
                 test_socket=True,
                 console_log=True,
+                console_socket=asks,
                 reboots=True,
                 **settings,
             )
-            with Device(machine, tools, work) as device:
+            keyboard = Keyboard(work, _PASSPHRASE) if asks else None
+            with Device(machine, tools, work, keyboard) as device:
                 yield device
 
     def note(self, text: str) -> None:

@@ -107,21 +107,6 @@ def broken_init(trial: Trial, device: Device) -> None:
     _broken(trial, device, change, "systemd[1]: Caught <ABRT>")
 
 
-def factory_reset(trial: Trial, device: Device) -> None:
-    """A reset leaves what a first boot makes, and the version that runs."""
-    version = device.version()
-    before = device.run("cat /etc/machine-id")
-    device.run(f"echo gone >{_MARK}; echo gone >/etc/osloom-trial; sync")
-    trial.note("reset to the factory's state")
-    device.send("systemctl start factory-reset.target")
-    device.wait()
-    device.check(device.version() == version, f"version {device.version()} runs, not {version}")
-    left = device.run(f"ls -d {_MARK} /etc/osloom-trial 2>/dev/null || true")
-    device.check(not left, f"{left} is still there")
-    after = device.run("cat /etc/machine-id")
-    device.check(after != before, "the machine still has its id")
-
-
 def _broken(trial: Trial, device: Device, change: Change, said: str) -> None:
     """A version made with `change` is tried, given up, and not tried again.
 

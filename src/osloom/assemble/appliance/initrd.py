@@ -6,6 +6,7 @@ from pathlib import Path
 from osloom.assemble.kernel import EARLY
 from osloom.model.appliance import DATA, ETC, Appliance, least_disk_size, manager_settings
 from osloom.model.emergency import emergency_units
+from osloom.model.profiles import RESET_OPTION
 
 PACKAGES = ("systemd-cryptsetup", "systemd-repart")
 """What finds a verified root, and what makes the data partition."""
@@ -19,6 +20,7 @@ _MODULES = (
 """Of file systems and mappers only those that an appliance has."""
 _OTHERS = ("drivers/md/", "fs/")
 _UNITS = "usr/lib/systemd/system"
+_RESET = "usr/lib/osloom/factory-reset"
 _DATA = Path(__file__).parent / "data"
 
 
@@ -49,9 +51,12 @@ Type=overlay
 Options=lowerdir=/sysroot/etc,upperdir={upper},workdir={work}
 """,
         **_unlocking(appliance),
+        **_resets(appliance),
         # Of itself it starts for a separate /usr only; it reads the root's repart.d.
         f"{_UNITS}/systemd-repart.service.d/osloom.conf": (
             "[Unit]\nConditionDirectoryNotEmpty=\nRequires=sysroot.mount\nAfter=sysroot.mount\n"
+            "Wants=osloom-reset-menu.service osloom-reset-credential.service\n\n"
+            f"[Service]\nExecStartPost=-/bin/sh /{_RESET} done\n"
         ),
         f"{_UNITS}/initrd-fs.target.d/osloom.conf": "[Unit]\nRequires=sysroot-etc.mount\n",
         f"{_UNITS}/emergency.service.d/osloom.conf": (
@@ -108,6 +113,38 @@ def _room(appliance: Appliance) -> Mapping[str, str]:
             f"{service}ExecStart={program}\n"
             f"ExecStart=/bin/sh -c '[ -e {data} ] || exec systemctl --no-block emergency'\n"
         ),
+    }
+
+
+def _resets(appliance: Appliance) -> Mapping[str, str]:
+    """Factory resets that the boot menu and a credential ask for, before systemd-repart runs."""
+    return {
+        _RESET: (_DATA / "factory-reset.sh").read_text(),
+        f"{_UNITS}/osloom-reset-menu.service": f"""\
+[Unit]
+Description=Factory reset that was chosen in the boot menu
+DefaultDependencies=no
+ConditionKernelCommandLine={RESET_OPTION}
+Before=sysroot.mount systemd-repart.service
+
+[Service]
+Type=oneshot
+ExecStart=/bin/sh /{_RESET} menu
+""",
+        f"{_UNITS}/osloom-reset-credential.service": f"""\
+[Unit]
+Description=Factory reset that a credential asks for
+DefaultDependencies=no
+ConditionCredential={RESET_OPTION}
+After=sysroot.mount
+Before=systemd-repart.service
+
+[Service]
+Type=oneshot
+ImportCredential={RESET_OPTION}
+RuntimeDirectory=osloom-esp
+ExecStart=/bin/sh /{_RESET} credential {appliance.partition_id("/esp")}
+""",
     }
 
 
