@@ -86,7 +86,8 @@ def test_every_program_of_a_unit_is_there(workbench: Workbench, root: Tree) -> N
         if line.startswith("Exec")
     ]
     assert len(started) > len(units(OWN)) // 2
-    assert {one.split("/")[1] for one in started} == {"nix", "run"}
+    assert {one.partition("/")[0] for one in started} == {""}
+    assert {one.split("/")[1] for one in started} == {"bin", "nix", "run"}
     own = [one.removeprefix("/nix/image/") for one in started if one.startswith("/nix/")]
     assert set(own) <= set(root)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from osloom.assemble.appliance.initrd import trial_units
+from osloom.assemble.appliance.initrd import reset_files, trial_units
 from osloom.assemble.nixos import initrd_of, read_bootspec, uki_of
 from osloom.assemble.request import Request
 from osloom.base.digest import Digest
@@ -25,6 +25,7 @@ from osloom.model.appliance import (
     repart_files,
 )
 from osloom.model.cpio import write_cpio
+from osloom.model.emergency import emergency_units
 from osloom.model.initrd_names import read_initrd_names
 from osloom.model.tree import Node, Tree, with_parents
 from osloom.store.blobs import Blobs
@@ -89,6 +90,7 @@ Options=lowerdir={_PLACE}/etc,upperdir={upper},workdir={work}
 Description=Make the partitions that are not there
 {_EARLY}Requires=dev-mapper-root.device
 After=dev-mapper-root.device
+Wants=osloom-reset-menu.service osloom-reset-credential.service
 Before=sysroot-var.mount
 
 [Service]
@@ -116,6 +118,12 @@ ExecStart=/bin/sh /{_LIBRARY}/nixos-root
     }
     return {
         **{f"{_UNITS}/{name}": text for name, text in units.items()},
+        **{
+            path.replace("usr/lib/systemd/system/", f"{_UNITS}/"): text.replace(
+                "systemd-repart.service", "osloom-partitions.service"
+            )
+            for path, text in {**reset_files(appliance), **emergency_units()}.items()
+        },
         **{
             f"{_LIBRARY}/{name}": (_DATA / f"{name}.sh").read_text()
             for name in ("failed-boot", "nixos-partitions", "nixos-root")

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from osloom.assemble.appliance.signing import plan_signed_uki
+from osloom.assemble.appliance.signing import plan_finished_uki
 from osloom.assemble.filesystem import make_erofs
 from osloom.assemble.request import Request
 from osloom.assemble.uki import plan_uki
@@ -81,13 +81,11 @@ def plan_version(request: Request) -> Version:
     )
     root_hash = made.output("root_hash")
     uki = _plan_uki(request, root_hash)
-    if request.secure_boot is not None:
-        uki = plan_signed_uki(request.secure_boot, uki, group=request.name)
     return Version(
         root=made.output("root"),
         hashes=made.output("hashes"),
         root_hash=root_hash,
-        uki=uki,
+        uki=plan_finished_uki(request.secure_boot, uki, group=request.name),
     )
 
 

@@ -20,6 +20,7 @@ from osloom.engine.step import Job, Output, Step, action
 from osloom.model.appliance import NIX_IMAGE, Appliance, manager_settings
 from osloom.model.bootspec import FIRST
 from osloom.model.closure import STORE
+from osloom.model.emergency import emergency_units
 from osloom.model.nixos_mounts import mistakes
 from osloom.model.tree import Node, Tree, with_parents
 
@@ -40,6 +41,7 @@ _PLACES = {
 """What is elsewhere on NixOS, in programs and units."""
 _IN_UNITS = {
     "=touch ": f"={_SYSTEM}/sw/bin/touch ",
+    "=systemctl ": f"={_SYSTEM}/systemd/bin/systemctl ",
     "[Service]\n": f"[Service]\nEnvironment=PATH=/run/wrappers/bin:{_SYSTEM}/sw/bin\n",
 }
 _BROUGHT = {
@@ -136,7 +138,10 @@ def arrange_nixos(job: Job) -> Mapping[str, Digest]:
             f"{ATTACHED}/{name}": _on_nixos(text)
             for name, text in {**_BROUGHT, **_own_units(appliance)}.items()
         },
-        **{_moved(path): _on_nixos(text) for path, text in units.units(appliance).items()},
+        **{
+            _moved(path): _on_nixos(text)
+            for path, text in {**units.units(appliance), **emergency_units()}.items()
+        },
         **{
             f"etc/{update.DIRECTORY.removeprefix('usr/lib/')}/{name}": text
             for name, text in update.transfers(appliance).items()

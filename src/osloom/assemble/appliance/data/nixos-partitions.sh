@@ -8,4 +8,7 @@ part() { printf %s "$hash" | cut -c "$1"; }
 identity=$(part 1-8)-$(part 9-12)-$(part 13-16)-$(part 17-20)-$(part 21-32)
 mkdir -p /run/systemd
 ln -sfn "$(readlink -f "/dev/disk/by-partuuid/$identity")" /run/systemd/volatile-root
-TMPDIR=/tmp exec systemd-repart --dry-run=no --definitions=/usr/lib/osloom/repart.d
+TMPDIR=/tmp systemd-repart --dry-run=no --definitions=/usr/lib/osloom/repart.d
+status=$?
+[ "$status" = 0 ] && /bin/sh /usr/lib/osloom/factory-reset done
+exit "$status"
