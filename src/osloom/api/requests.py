@@ -40,6 +40,9 @@ APPLIANCE = ("dbus", "dmsetup", "systemd-boot", "systemd-sysv", "udev")
 UPDATES = ("gpg", "systemd-container")
 """What is in one that updates itself: systemd-sysupdate, and what checks signatures for it."""
 
+EXTENDED = ("libcryptsetup12",)
+"""What is in one that takes extensions: what has the kernel verify them."""
+
 SCRIPTS_ONLY = (
     "adduser",
     "base-files>awk",
@@ -93,7 +96,8 @@ def _appliance_packages(image: Image) -> tuple[str, ...]:
     if not image.disk.is_appliance:
         return ()
     sealed = ("systemd-cryptsetup", *TPM) if image.disk.data.encryption == "tpm2" else ()
-    return APPLIANCE + (UPDATES if image.update.url is not None else ()) + sealed
+    updated = UPDATES if image.update.url is not None else ()
+    return APPLIANCE + updated + (EXTENDED if image.update.extensions else ()) + sealed
 
 
 def initrd_packages(image: Image) -> tuple[str, ...]:

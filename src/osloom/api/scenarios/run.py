@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from osloom.api.cases import make_case
-from osloom.api.scenarios import power, refusals, trust, updates
+from osloom.api.scenarios import extensions, power, refusals, trust, updates
 from osloom.api.scenarios.device import Device
 from osloom.api.scenarios.trial import Trial, trial
 from osloom.api.session import Session
@@ -30,6 +30,7 @@ SCENARIOS: Mapping[str, Scenario] = {
     "power-cuts": power.power_cuts,
     "flipped-bit": power.flipped_bit,
     "full": power.full_data,
+    "extension": extensions.extension,
     "factory-reset": updates.factory_reset,
     "secure-boot": trust.secure_boot,
     "sealed": trust.sealed,

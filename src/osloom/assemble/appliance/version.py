@@ -8,6 +8,7 @@ from osloom.assemble.appliance.signing import plan_signed_uki
 from osloom.assemble.filesystem import make_erofs
 from osloom.assemble.request import Request
 from osloom.assemble.uki import plan_uki
+from osloom.assemble.verity_signature import plan_signature
 from osloom.base.digest import Digest, derive_uuid, to_hex
 from osloom.base.errors import BuildError
 from osloom.engine.step import Job, Output, Step, action
@@ -30,6 +31,8 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
     root_hash: Output
     """The root hash in hexadecimal digits."""
     uki: Output
+    signature: Output | None = None
+    """What the partition with the root hash's signature holds."""
 
 
 @action(version=1)
@@ -78,9 +81,11 @@ def plan_version(request: Request) -> Version:
     uki = plan_uki(request, root_hash=root_hash)
     if request.secure_boot is not None:
         uki = plan_signed_uki(request.secure_boot, uki, group=request.name)
+    key = request.verity_key
     return Version(
         root=made.output("root"),
         hashes=made.output("hashes"),
         root_hash=root_hash,
         uki=uki,
+        signature=plan_signature(key, root_hash, group=request.name) if key else None,
     )
