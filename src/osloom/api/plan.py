@@ -43,6 +43,7 @@ from osloom.compose.plan import (
 from osloom.engine.step import Output, Step
 from osloom.model.definition import Image
 from osloom.model.extension import EXTENSIONS
+from osloom.model.fetched import is_signed_extension
 from osloom.model.lock import Base, Package
 from osloom.model.nix_package import parse_package_name
 from osloom.sources.nix.steps import plan_store_path
@@ -247,7 +248,7 @@ def _assembly(
     initrd = initrd_name(suite, image)
     appliance = root = None
     verity_key = None
-    if image.disk.is_appliance or image.is_extension:
+    if image.disk.is_appliance or is_signed_extension(definition, name):
         verity_key = verity_key_of(session)
     if image.disk.is_appliance:
         appliance = appliance_of(session, name, image, locked)

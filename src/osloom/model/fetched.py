@@ -1,5 +1,6 @@
 """Extensions that the devices of an appliance take from its channel, and where they find them."""
 
+from fnmatch import fnmatchcase
 from urllib.parse import urlsplit
 
 import msgspec
@@ -45,3 +46,21 @@ def url_beside(url: str, name: str) -> str | None:
     """The directory `name` beside the directory `url`; None where that is the root of its host."""
     above, _, own = url.rstrip("/").rpartition("/")
     return f"{above}/{name}/" if own and urlsplit(url).path.strip("/") else None
+
+
+def is_signed_extension(definition: Definition, name: str) -> bool:
+    """Whether the image `name` is an extension for a system that knows who signs root hashes.
+
+    An appliance does; systemd of another refuses what is signed, unless a file says by whom.
+    """
+    image = definition.image.get(name)
+    if image is None or not image.is_extension:
+        return False
+    if any(name in one.update.extensions for one in definition.image.values()):
+        return True
+    extended = definition.image.get(image.extends or "", Image())
+    return extended.disk.is_appliance or any(
+        fnmatchcase(path, f"/{place}/verity.d/*.crt")
+        for path in extended.files
+        for place in ("etc", "usr/lib")
+    )

@@ -39,6 +39,9 @@ def extension(trial: Trial, device: Device) -> None:
     _check_merged(trial, device, good, good + 2)
     _publish(trial, device, good + 3)
     _check_merged(trial, device, good + 3, good + 3)
+    # With a confext nobody could write to /etc any more.
+    device.run("systemd-sysext unmerge; systemd-confext unmerge")
+    device.run("rm -f /var/lib/extensions/*.v/* /var/lib/confexts/*.v/* /run/osloom/*ext.*")
 
 
 def _publish(

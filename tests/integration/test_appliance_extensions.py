@@ -1,0 +1,90 @@
+"""An appliance with keys and extensions: what its devices take, who signed it, made anywhere alike."""
+
+import contextlib
+import json
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from integration.conftest import Workshop
+from osloom.api.project import open_project, open_store
+from osloom.api.scenarios.extensions import extension
+from osloom.api.scenarios.trial import trial
+from osloom.api.scenarios.updates import update
+from osloom.api.session import Session
+from osloom.base.progress import silent
+
+_EXTENSIONS = """
+[image.tracing]
+extends = "gateway"
+packages = ["strace"]
+outputs = ["sysext", "confext"]
+files = { "/etc/tracing" = { text = "of the extension\\n" } }
+
+[image.tracing.extension]
+level = "1"
+"""
+_URL = 'url = "https://updates.example.com/gateway/"\n'
+_DISK = "/dev/$(lsblk -ndo PKNAME $(findfs PARTLABEL=data))"
+_SIGNED = "--image-policy=root=signed:=ignore"
+
+
+@pytest.fixture(scope="module")
+def edge(tmp_path_factory: pytest.TempPathFactory, store: Path) -> Workshop:
+    workshop = Workshop(tmp_path_factory.mktemp("edge"), store)
+    workshop("init", "appliance").check()
+    definition = workshop.directory / "osloom.toml"
+    text = definition.read_text()
+    assert text.count(_URL) == 1
+    text = text.replace(_URL, f'{_URL}extensions = ["tracing"]\n')
+    definition.write_text(text + _EXTENSIONS)
+    for words in (("keys", "new"), ("lock",)):
+        workshop(*words).check()
+    return workshop
+
+
+def test_a_device_takes_extensions_and_tells_who_signed_its_slots(edge: Workshop) -> None:
+    project = open_project(edge.directory / "osloom.toml")
+    with (
+        contextlib.closing(open_store(edge.store)) as store,
+        Session(project, project.lock(), store, silent) as session,
+        trial(session, "gateway", now=int(time.time())) as own,
+        own.device(watchdog=True) as device,
+    ):
+        assert device.start() == "running"
+        update(own, device)
+        # Of two versions it takes the newer one: what sysupdate wrote into slot B.
+        listed = device.run(f"systemd-dissect --list {_SIGNED} {_DISK}", timeout=300)
+        assert "usr/lib/os-release" in listed.split()
+        extension(own, device)
+        device.run("systemctl start osloom-update@tracing.service", timeout=900)
+        assert device.run("strace -V | head -n 1; cat /etc/tracing").splitlines()[1:] == [
+            "of the extension"
+        ]
+        # With a signature that userspace verifies: Debian's kernel does not know the certificate.
+        image = device.run("ls /var/lib/extensions/tracing.sysext.raw.v/*.raw | tail -n 1")
+        assert device.run(f"systemd-dissect --validate {_SIGNED} {image}") == "OK"
+        said = json.loads(device.run(f"systemd-dissect --json=short {image}"))
+        assert said["mounts"][0]["verity"] == "signed"
+        # It is the signature that decides, not that there is one.
+        device.run("mkdir /run/verity.d; cd /usr/lib/verity.d; ln -s /dev/null /run/verity.d/$(ls)")
+        status, _ = device.try_(f"systemd-dissect --list {_SIGNED} {_DISK}", timeout=300)
+        assert status != 0
+
+
+def test_every_file_of_a_release_is_the_same_wherever_it_is_made(edge: Workshop) -> None:
+    git = ["git", "-C", edge.directory, "-c", "user.name=a", "-c", "user.email=a@example.com"]
+    for words in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "all"]):
+        subprocess.run([*git, *words], check=True)
+    lines = edge("verify").check().stdout.splitlines()
+    assert [line for line in lines if not line.endswith(": identical")] == []
+    released = [
+        line.removesuffix(": identical").rpartition("/")[2]
+        for line in lines
+        if line.startswith("release/gateway/")
+    ]
+    assert sorted({name.rpartition(".")[2] for name in released}) == [
+        *("SHA256SUMS", "bmap", "efi", "json", "root", "verity", "verity-sig", "zst")
+    ]
