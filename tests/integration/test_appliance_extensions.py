@@ -7,6 +7,8 @@ import time
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.x509 import load_pem_x509_certificate
 
 from integration.conftest import Workshop
 from osloom.api.project import open_project, open_store
@@ -15,6 +17,8 @@ from osloom.api.scenarios.trial import trial
 from osloom.api.scenarios.updates import update
 from osloom.api.session import Session
 from osloom.base.progress import silent
+from support.appliance import copied
+from support.cli import osloom
 
 _EXTENSIONS = """
 [image.tracing]
@@ -72,6 +76,31 @@ def test_a_device_takes_extensions_and_tells_who_signed_its_slots(edge: Workshop
         device.run("mkdir /run/verity.d; cd /usr/lib/verity.d; ln -s /dev/null /run/verity.d/$(ls)")
         status, _ = device.try_(f"systemd-dissect --list {_SIGNED} {_DISK}", timeout=300)
         assert status != 0
+
+
+def test_a_disk_tells_who_signed_it(edge: Workshop, tmp_path: Path) -> None:
+    edge("build", "gateway").check()
+    disk = edge.directory / "dist/gateway/gateway.raw"
+    certificate = load_pem_x509_certificate((edge.directory / "keys/verity.crt").read_bytes())
+    told = edge("inspect", f"./{disk.relative_to(edge.directory)}", "--json").check().json
+    assert [one["signed_by"] for one in told["slots"]] == [
+        certificate.fingerprint(SHA256()).hex(),
+        None,
+    ]
+    assert told["problems"] == []
+    place = told["partitions"][told["slots"][0]["signature"] - 1]
+    other = copied(disk, tmp_path / "other.raw")
+    with other.open("r+b") as file:
+        file.seek(place["offset"])
+        said = file.read(place["size"])
+        root_hash = told["slots"][0]["root_hash"].encode()
+        file.seek(place["offset"])
+        file.write(said.replace(root_hash, root_hash[::-1]))
+    done = osloom(tmp_path, "inspect", "./other.raw", "--json")
+    assert done.json["slots"][0]["signed_by"] is None
+    assert done.json["problems"] == [
+        f"slot A, version 1: its signature is of the root hash {root_hash[::-1].decode()}"
+    ]
 
 
 def test_every_file_of_a_release_is_the_same_wherever_it_is_made(edge: Workshop) -> None:

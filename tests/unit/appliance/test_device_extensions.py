@@ -119,6 +119,20 @@ def test_a_signed_slot_has_a_place_for_the_signature() -> None:
     assert signature_files(msgspec.structs.replace(OWN, signed=False)) == {}
 
 
+@pytest.mark.parametrize("has_place", [True, False])
+def test_a_disk_without_places_for_signatures_goes_on(tmp_path: Path, *, has_place: bool) -> None:
+    kind = "41092b05-9fc8-4523-994f-2def0408b176"
+    lsblk = tmp_path / "lsblk"
+    lsblk.write_text(f"#!/bin/sh\necho; echo {kind.upper() if has_place else 'another'}\n")
+    lsblk.chmod(0o755)
+    text = programs()["usr/lib/osloom/skip-signature"].replace("/run/", f"{tmp_path}/run/")
+    path = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    words = ["sh", "-c", text, "skip-signature", kind, "15-signature.transfer"]
+    run(words, environment={**os.environ, **path})
+    mask = tmp_path / "run/sysupdate.d/15-signature.transfer"
+    assert mask.is_symlink() != has_place
+
+
 class Device:
     """Directories that stand for a device's, and a systemd-sysext that merges what says `fits`."""
 
