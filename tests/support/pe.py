@@ -3,8 +3,16 @@
 import struct
 
 
-def make_pe(*, sections: tuple[bytes, ...] = (b"code" * 128, b"data" * 64), pad: int = 0) -> bytes:
-    """PE32+ with headers of 1024 bytes; `pad` bytes behind the last section."""
+def make_pe(
+    *,
+    sections: tuple[bytes, ...] = (b"code" * 128, b"data" * 64),
+    names: tuple[bytes, ...] = (),
+    pad: int = 0,
+) -> bytes:
+    """PE32+ with headers of 1024 bytes; `pad` bytes behind the last section.
+
+    Sections without a name in `names` are `.s`.
+    """
     head = bytearray(1024)
     head[:2] = b"MZ"
     struct.pack_into("<I", head, 0x3C, 64)
@@ -16,7 +24,8 @@ def make_pe(*, sections: tuple[bytes, ...] = (b"code" * 128, b"data" * 64), pad:
     place = len(head)
     for number, section in enumerate(sections):
         size = len(section)
-        entry = struct.pack("<8sIIII16x", b".s", size, 4096 * (number + 1), size, place)
+        name = names[number] if number < len(names) else b".s"
+        entry = struct.pack("<8sIIII16x", name, size, 4096 * (number + 1), size, place)
         struct.pack_into("40s", head, optional + 240 + 40 * number, entry)
         place += size
     return bytes(head) + b"".join(sections) + bytes(pad)

@@ -121,10 +121,12 @@ def release_files(
     assert request.appliance is not None
     version = plan_version(request)
     planned = plan_release(request, version)
+    # A pattern of sysupdate.d(5) fits names that go on behind it, too: `VERSION.efi` anything.
     wanted = {
         "_{0.data_id}.root": version.root,
         "_{0.hash_id}.verity": version.hashes,
         ".efi": version.uki,
+        ".blocks": planned.blocks,
     }
     if version.signature is not None:
         wanted[".verity-sig"] = version.signature

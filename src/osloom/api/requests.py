@@ -37,7 +37,7 @@ WRITABLE = ("nix-bin", "sqlite3")
 APPLIANCE = ("dbus", "dmsetup", "systemd-boot", "systemd-sysv", "udev")
 """What is in every appliance: a system, what names its verified root, what finds a boot good."""
 
-UPDATES = ("gpg", "systemd-container")
+UPDATES = ("curl", "gpg", "systemd-container")
 """What is in one that updates itself: systemd-sysupdate, and what checks signatures for it."""
 
 EXTENDED = ("libcryptsetup12",)

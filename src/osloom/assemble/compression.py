@@ -8,6 +8,7 @@ so that the number of processors does not show.
 import errno
 import os
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 from osloom.base.digest import Digest
 from osloom.base.errors import CommandError
@@ -49,15 +50,22 @@ def compress(job: Job, chunks: Iterable[bytes], method: str, level: int | None =
     """Keep `chunks` compressed with `none`, `gzip`, `zstd` or `xz`; gives the blob's digest."""
     if method == "none":
         return job.store.blobs.add_chunks(chunks)
-    threads = min(max(len(os.sched_getaffinity(0)), 2), _MOST_THREADS)
     path = job.work / f"compressed{SUFFIXES[method]}"
+    compress_into(path, job, chunks, method, level)
+    return job.store.blobs.add_file(path)
+
+
+def compress_into(
+    path: Path, job: Job, chunks: Iterable[bytes], method: str, level: int | None = None
+) -> None:
+    """Write a file with `chunks` compressed."""
+    threads = min(max(len(os.sched_getaffinity(0)), 2), _MOST_THREADS)
     with path.open("wb") as file:
         try:
             job.tools().filter(command(method, level, threads=threads), stdin=chunks, stdout=file)
         except CommandError as error:
             _raise_if_full(job, error)
             raise
-    return job.store.blobs.add_file(path)
 
 
 def _raise_if_full(job: Job, error: CommandError) -> None:

@@ -9,9 +9,10 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from osloom.assemble.appliance.initrd import early_modules, initrd_files
-from osloom.assemble.compression import compress, programs
+from osloom.assemble.compression import compress, compress_into, programs
 from osloom.assemble.kernel import extract_kernel
 from osloom.assemble.request import Product, Request
+from osloom.assemble.segments import joined, split_tree
 from osloom.base.digest import Digest
 from osloom.base.errors import BuildError
 from osloom.engine.step import Job, Output, Step, action
@@ -125,7 +126,8 @@ def _libraries_left_out(packages: Tree) -> Iterator[str]:
 
 @action(version=3)
 def pack_initrd(job: Job) -> Mapping[str, Digest]:
-    """The packages of `tree` and the kernel's `modules` as a compressed cpio archive."""
+    """The packages of `tree` and the kernel's `modules` as a compressed cpio archive, or as a
+    sequence of such with `segments`."""
     blobs = job.store.blobs
     tree = initrd_tree(
         job.tree(),
@@ -134,11 +136,20 @@ def pack_initrd(job: Job) -> Mapping[str, Digest]:
         epoch=job.parameters["epoch"],
         files=job.parameters.get("files", {}),
     )
-    chunks = write_cpio(tree, blobs.chunks)
-    return {
-        "file": compress(job, chunks, job.parameters["compression"]),
-        "tree": job.store.add_tree(tree),
-    }
+    compression = job.parameters["compression"]
+    if "segments" in job.parameters and compression != "none":
+        packed = _pack_segments(job, tree, compression)
+    else:
+        packed = compress(job, write_cpio(tree, blobs.chunks), compression)
+    return {"file": packed, "tree": job.store.add_tree(tree)}
+
+
+def _pack_segments(job: Job, tree: Tree, compression: str) -> Digest:
+    paths = []
+    for number, part in enumerate(split_tree(tree)):
+        paths.append(job.work / str(number))
+        compress_into(paths[-1], job, write_cpio(part, job.store.blobs.chunks), compression)
+    return job.store.blobs.add_chunks(joined(paths))
 
 
 def plan_kernel(request: Request, tree: Output) -> Step:
@@ -159,12 +170,14 @@ def plan_kernel(request: Request, tree: Output) -> Step:
 def plan_initrd(request: Request, kernel: Step) -> Output:
     assert request.initrd is not None
     compression = request.image.initrd.compression
-    files = {"files": initrd_files(request.appliance)} if request.appliance else {}
+    own = request.appliance
+    # What its devices fetch of a new version is what is not in the one that they have.
+    more = {"files": initrd_files(own), "segments": True} if own else {}
     step = Step(
         action=pack_initrd,
         title=f"write the initrd of {request.name}",
         group=request.name,
-        parameters={"epoch": request.epoch, "compression": compression, **files},
+        parameters={"epoch": request.epoch, "compression": compression, **more},
         inputs={
             "tree": request.initrd,
             "modules": kernel.output(),

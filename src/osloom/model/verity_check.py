@@ -50,6 +50,19 @@ def hashes_size(hashes: Blocks) -> int:
     return size
 
 
+def data_hashes(hashes: Blocks) -> tuple[bytes, ...]:
+    """Of each block of data; nothing is verified. Raises Error as `hashes_size`, and for a single
+    block: its hash is the root hash, and nowhere else."""
+    end = hashes_size(hashes)
+    count = parse_superblock(hashes).blocks
+    if count == 1:
+        raise Error("its dm-verity hashes are of a single block")
+    # The level over the data is the last.
+    size = -(-count // _PER_BLOCK) * _BLOCK
+    level = hashes.read(end - size, size)
+    return tuple(level[place : place + _HASH] for place in range(0, count * _HASH, _HASH))
+
+
 def find_damage(data: Blocks, hashes: Blocks, root_hash: str) -> str | None:
     """The first block that is not what `root_hash` stands for; None when all are.
 

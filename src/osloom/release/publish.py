@@ -23,6 +23,7 @@ from osloom.fetch.storage.storage import Storage
 from osloom.keys.openpgp import ReleaseSigner
 from osloom.release.channel import SUMS_KIND, Current, load_channel, signature_name
 from osloom.release.checksums import SIGNATURE, SUMS, format_sums, is_name, version_of
+from osloom.release.delta import foretell
 from osloom.release.published import Published, PublishedFile
 from osloom.release.succession import Succession, check_number, succeed
 from osloom.release.upload import JSON_KIND, Upload
@@ -89,9 +90,9 @@ def publish(
         work = _Work(storage, where, release, signer=signer, report=report)
         current = load_channel(storage, where, signer)
         after = succeed(current.sums, release, keep=keep)
-        if dry_run:
-            return work.foresee(after)
-        return work.do(current, after, alone=alone)
+        delta = foretell(storage, current.sums, release)
+        made = work.foresee(after) if dry_run else work.do(current, after, alone=alone)
+        return msgspec.structs.replace(made, delta=delta)
 
 
 class _Work:

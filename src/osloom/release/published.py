@@ -3,6 +3,7 @@
 import msgspec
 
 from osloom.base.digest import Digest
+from osloom.release.delta import Delta
 
 
 class PublishedFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,6 +29,8 @@ class Published(msgspec.Struct, frozen=True, kw_only=True):
     """Files of versions that are no longer kept, and what was left over."""
     versions: tuple[int, ...]
     """That the channel holds now, the newest first."""
+    delta: Delta | None = None
+    """What devices with the version before fetch."""
     notes: tuple[str, ...] = ()
     """What went less well, for people."""
 

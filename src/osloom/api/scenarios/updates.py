@@ -7,10 +7,14 @@ import msgspec
 from osloom.api.scenarios.device import Device
 from osloom.api.scenarios.trial import TRIES, Change, Trial
 from osloom.model.definition import File, Image
+from osloom.model.size import MIB
 from osloom.model.update import Health
 
 _MARK = "/var/lib/osloom-trial"
 _UNITS = "/usr/lib/systemd/system"
+_LAST_UPDATE = "/var/lib/osloom/last-update"
+_LEAST = 5
+"""Of a version in which only its number is new at most one part of so many is fetched."""
 _BOOTS = 6
 """More than any scenario needs."""
 
@@ -28,6 +32,9 @@ def update(trial: Trial, device: Device) -> None:
     entries = device.entries()
     wanted = [f"{trial.id}_{one}.efi" for one in sorted((before, version))]
     device.check(entries == sorted(wanted), f"the ESP holds {', '.join(entries)}")
+    _, fetched, whole = (int(word) for word in device.run(f"cat {_LAST_UPDATE}").split())
+    trial.note(f"{fetched / MIB:.1f} MiB of {whole / MIB:.1f} were fetched")
+    device.check(fetched < whole // _LEAST, f"{fetched} bytes of {whole} were fetched")
 
 
 def broken_panic(trial: Trial, device: Device) -> None:

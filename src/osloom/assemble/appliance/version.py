@@ -1,5 +1,6 @@
 """What a version of an appliance consists of: a root, its hashes, and the UKI that trusts them."""
 
+import hashlib
 from collections.abc import Mapping
 
 import msgspec
@@ -9,7 +10,7 @@ from osloom.assemble.filesystem import make_erofs
 from osloom.assemble.request import Request
 from osloom.assemble.uki import plan_uki
 from osloom.assemble.verity_signature import plan_signature
-from osloom.base.digest import Digest, derive_uuid, to_hex
+from osloom.base.digest import Digest, derive_uuid
 from osloom.base.errors import BuildError
 from osloom.engine.step import Job, Output, Step, action
 from osloom.model.size import MIB
@@ -35,9 +36,13 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
     """What the partition with the root hash's signature holds."""
 
 
-@action(version=1)
+@action(version=2)
 def make_root(job: Job) -> Mapping[str, Digest]:
-    """The tree `tree` as `root` with `hashes` and `root_hash`; at most `slot_size` bytes."""
+    """The tree `tree` as `root` with `hashes` and `root_hash`; at most `slot_size` bytes.
+
+    All versions of one appliance, `id`, have the same salt: blocks that are the same in two of
+    them have the same hash, by which a device knows what it need not fetch.
+    """
     blobs = job.store.blobs
     tree = job.tree()
     size = make_erofs(job, tree, "root", job.parameters["compression"], _CLUSTERS)
@@ -50,10 +55,9 @@ def make_root(job: Job) -> Mapping[str, Digest]:
             "or leave packages out",
         )
     root = blobs.add_file(job.work / "root")
-    # Of the content alone: the same root has the same hash wherever it is made.
     made = make_verity(
         blobs.chunks(root),
-        salt=bytes.fromhex(to_hex(tree.digest)),
+        salt=hashlib.sha256(job.parameters["id"].encode()).digest(),
         identity=derive_uuid("verity", tree.digest),
     )
     return {
@@ -73,6 +77,7 @@ def plan_version(request: Request) -> Version:
         parameters={
             "compression": request.image.disk.compression or COMPRESSION,
             "epoch": request.epoch,
+            "id": request.appliance.id,
             "slot_size": request.appliance.slot_size,
         },
         inputs={"tree": request.root, "tools": request.tools},

@@ -62,6 +62,9 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"{one.id}: version {one.version} {what} at {one.channel}{signed}")
         held = ", ".join(str(version) for version in one.versions)
         print(f"{one.id}: {in_bytes(one.sent)} {sent}; versions there: {held}")
+        if one.delta is not None:
+            fetched, size = in_bytes(one.delta.fetched), in_bytes(one.delta.size)
+            print(f"{one.id}: devices with version {one.delta.version} fetch {fetched} of {size}")
         if one.removed:
             removed = "would be removed" if arguments.dry_run else "removed"
             print(f"{one.id}: {removed}: {', '.join(one.removed)}")

@@ -36,6 +36,7 @@ _LEFT_OUT = ("boot", "etc/fstab", *_TRUSTED)
 _NEEDED = {
     "usr/lib/systemd/systemd-sysupdate": "systemd-container",
     "usr/bin/gpg": "gpg",
+    "usr/bin/curl": "curl",
     "usr/lib/systemd/systemd-bless-boot": "systemd-boot",
 }
 """What updates need on the device, and the packages that have it."""

@@ -81,7 +81,7 @@ After=network-online.target
 
 [Service]
 Type=oneshot
-ExecStart=/usr/lib/systemd/systemd-sysupdate update
+ExecStart=/{_LIBRARY}/update {update.url}
 {reboot if update.reboot == "now" else ""}\
 TimeoutStartSec=6h
 Nice=10
