@@ -61,7 +61,7 @@ def _publish(
 
 def _check_merged(trial: Trial, device: Device, merged: int, newest: int) -> None:
     """Every extension is there in two versions at most, and the right one of them is merged."""
-    device.run("systemctl is-active osloom-extensions.service")
+    device.run("! systemctl is-failed osloom-extensions.service")
     found: list[Mapping[str, Any]] = json.loads(device.run("osloom-status"))["extensions"]
     wanted = {
         (name, kind)

@@ -126,7 +126,9 @@ RandomizedDelaySec={update.random_delay}
 [Unit]
 Description=Merge the versions of extensions that fit this system
 Documentation=man:systemd-sysext(8)
-After=systemd-sysext.service systemd-confext.service systemd-tmpfiles-setup.service
+After=systemd-sysext.service systemd-confext.service
+ConditionPathExistsGlob=|/var/lib/extensions/*.v/*.raw
+ConditionPathExistsGlob=|/var/lib/confexts/*.v/*.raw
 
 [Service]
 Type=oneshot
