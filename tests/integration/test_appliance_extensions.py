@@ -78,7 +78,7 @@ def test_a_device_takes_extensions_and_tells_who_signed_its_slots(edge: Workshop
         assert status != 0
 
 
-def test_a_disk_tells_who_signed_it(edge: Workshop, tmp_path: Path) -> None:
+def test_inspect_names_the_signer(edge: Workshop, tmp_path: Path) -> None:
     edge("build", "gateway").check()
     disk = edge.directory / "dist/gateway/gateway.raw"
     certificate = load_pem_x509_certificate((edge.directory / "keys/verity.crt").read_bytes())
