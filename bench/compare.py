@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from appliances import measure_release, measure_settings, measure_sizes
+from booting import compare_boot
 from containers import (
     compare_change,
     compare_container,
@@ -23,7 +24,7 @@ from containers import (
     measure_unchanged,
 )
 from measure import USED, Measured, Osloom, copied, pair, spread, timed
-from peers import DEFINITION, Peers, clean
+from peers import DEFINITION, Peers, clean, mkosi_options
 from writing import Writing
 
 from osloom.model.providers import Debian
@@ -75,26 +76,7 @@ files = { "/app/main.py" = "main.py" }
 
 def compare_disk(osloom: Osloom, peers: Peers, place: Path, runs: int) -> Measured:
     seeded = osloom.seeded(DISK, place)
-    mirror = base_address("debian", Debian())
-    options = ["--distribution=debian", "--release=trixie", f"--mirror={mirror}", "--format=disk"]
-    options += ["--bootable=yes", "--bootloader=systemd-boot", "--with-network=no"]
-    options += ["--output=disk", "--force", "--package-cache-dir=/work/cache"]
-    # mkosi installs the boot loader from a package in the image; osloom from its tools.
-    options += [f"--package={name}" for name in [*SYSTEM, "systemd-boot"]]
-    (peers.work / "cache").mkdir(exist_ok=True)
-    # mkosi takes these in place of its own, which ask for archives that not every mirror has.
-    sources = peers.work / "mkosi.sandbox/etc/apt/sources.list.d"
-    sources.mkdir(parents=True, exist_ok=True)
-    (sources / "mkosi.sources").write_text(
-        "\n".join(
-            f"Types: deb\nURIs: {address}\nSuites: {suites}\nComponents: main\n"
-            "Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg\n"
-            for address, suites in (
-                (mirror, "trixie trixie-updates"),
-                (base_address("debian-security", Debian()), "trixie-security"),
-            )
-        )
-    )
+    options = mkosi_options(peers, SYSTEM)
     peers.run(["mkosi", *options, "build"])
     cached = [*options, "--cache-only=always"]
 
@@ -286,6 +268,7 @@ def main() -> int:
         "appliance-settings": lambda: measure_settings(osloom, place, runs),
         "appliance-release": lambda: measure_release(osloom, place, runs),
         "appliance-sizes": lambda: measure_sizes(osloom, place),
+        "boot": lambda: compare_boot(osloom, made_peers(osloom, place), place, runs),
         "unchanged": lambda: measure_unchanged(osloom, engines(osloom, place), place, runs),
     }
     kept = place / "rows.json"

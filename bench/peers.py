@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from osloom.engine.tools import start_from
+from osloom.model.providers import Debian
+from osloom.sources.debian.mirrors import base_address
 
 DEFINITION = """
 [project]
@@ -52,6 +54,31 @@ class Peers:
         done = subprocess.run(self.argv(command), capture_output=True, text=True, check=False)
         if done.returncode:
             raise SystemExit(f"{command} failed:\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}")
+
+
+def mkosi_options(peers: Peers, packages: Sequence[str]) -> list[str]:
+    """Of a bootable disk `disk.raw` with `packages`, from the mirrors that osloom takes."""
+    mirror = base_address("debian", Debian())
+    options = ["--distribution=debian", "--release=trixie", f"--mirror={mirror}", "--format=disk"]
+    options += ["--bootable=yes", "--bootloader=systemd-boot", "--with-network=no"]
+    options += ["--output=disk", "--force", "--package-cache-dir=/work/cache"]
+    # mkosi installs the boot loader from a package in the image; osloom from its tools.
+    options += [f"--package={name}" for name in [*packages, "systemd-boot"]]
+    (peers.work / "cache").mkdir(exist_ok=True)
+    # mkosi takes these in place of its own, which ask for archives that not every mirror has.
+    sources = peers.work / "mkosi.sandbox/etc/apt/sources.list.d"
+    sources.mkdir(parents=True, exist_ok=True)
+    (sources / "mkosi.sources").write_text(
+        "\n".join(
+            f"Types: deb\nURIs: {address}\nSuites: {suites}\nComponents: main\n"
+            "Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg\n"
+            for address, suites in (
+                (mirror, "trixie trixie-updates"),
+                (base_address("debian-security", Debian()), "trixie-security"),
+            )
+        )
+    )
+    return options
 
 
 def clean(path: Path) -> None:

@@ -7,8 +7,10 @@ from pathlib import Path
 from osloom.base.errors import UsageError, nearest
 
 DEFAULT = "all"
+APPLIANCE = "appliance"
+"""It needs keys before it can be built."""
 TEMPLATES: Mapping[str, str] = {
-    "appliance": "a device that updates itself, and returns to the version before when it must",
+    APPLIANCE: "a device that updates itself, and returns to the version before when it must",
     "all": "a container, a machine for systemd-nspawn and a bootable disk",
     "container": "a small container",
     "machine": "a system for systemd-nspawn and machinectl",

@@ -94,7 +94,9 @@ def parse_gpt(disk: Blocks) -> Table:
             problems.append("the second copy of the partition table is not at the disk's end")
     if not tables:
         raise Error(
-            "cannot find the disk's partitions: it has no whole GPT", detail="\n".join(problems)
+            "cannot find the disk's partitions: it has no whole GPT",
+            hint="is it the image of a disk, raw or qcow2?",
+            detail="\n".join(problems),
         )
     if len(tables) == 2 and tables[0] != tables[1]:
         problems.append("the two copies of the partition table differ")

@@ -121,7 +121,7 @@ Line = Annotated[str, Meta(pattern=r"^[^\n]*$", description="text of one line", 
 Url = Annotated[
     str,
     Meta(
-        pattern=r"^https?://",
+        pattern=r"^https?://[^\s\"'\\]+$",
         description="an address that starts with `https://` or `http://`",
         examples=["https://packages.example.com/debian"],
     ),

@@ -49,6 +49,16 @@ def test_every_transfer_is_verified_and_keeps_what_runs() -> None:
         assert "InstancesMax=2\n" in text
 
 
+def test_an_address_is_no_specifier() -> None:
+    url = "https://updates.example.com/a%20b/$c/"
+    odd = msgspec.structs.replace(OWN, update=Update(url=url))
+    assert "Path=https://updates.example.com/a%%20b/$c/\n" in transfers(odd)["90-uki.transfer"]
+    unit = units(odd)[f"{SYSTEM}/osloom-update.service"]
+    # `:` keeps systemd from putting variables in, systemd.service(5).
+    command = "ExecStart=:/usr/lib/osloom/update https://updates.example.com/a%%20b/$c/\n"
+    assert command in unit
+
+
 def test_without_an_address_nothing_looks_for_updates() -> None:
     alone = msgspec.structs.replace(OWN, update=Update())
     assert transfers(alone) == {}

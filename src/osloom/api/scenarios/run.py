@@ -19,6 +19,7 @@ Scenario = Callable[[Trial, Device], None]
 
 SCENARIOS: Mapping[str, Scenario] = {
     "update": updates.update,
+    "window": updates.window,
     "panic": updates.broken_panic,
     "health": updates.broken_health,
     "hang": updates.broken_hang,

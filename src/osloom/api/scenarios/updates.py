@@ -1,5 +1,6 @@
 """Scenarios of updates: one that works, and versions that do not."""
 
+import json
 from collections.abc import Sequence
 
 import msgspec
@@ -15,6 +16,8 @@ _UNITS = "/usr/lib/systemd/system"
 _LAST_UPDATE = "/var/lib/osloom/last-update"
 _LEAST = 5
 """Of a version in which only its number is new at most one part of so many is fetched."""
+_FETCH = 300
+"""Seconds that an update may take until it is on the disk."""
 _BOOTS = 6
 """More than any scenario needs."""
 
@@ -35,6 +38,32 @@ def update(trial: Trial, device: Device) -> None:
     _, fetched, whole = (int(word) for word in device.run(f"cat {_LAST_UPDATE}").split())
     trial.note(f"{fetched / MIB:.1f} MiB of {whole / MIB:.1f} were fetched")
     device.check(fetched < whole // _LEAST, f"{fetched} bytes of {whole} were fetched")
+
+
+def window(trial: Trial, device: Device) -> None:
+    """A newer version that was fetched is started in the maintenance window, and not before."""
+    before = trial.publish(_with_window)
+    device.update()
+    running = device.settled(boots=_BOOTS)
+    device.check(running == before, f"version {running} runs, not {before}")
+    version = trial.publish(_with_window)
+    trial.note(f"the device fetches {version}, and waits")
+    device.run("systemctl stop osloom-reboot.timer")
+    boot = device.boot()
+    device.run("systemctl start osloom-update.service", timeout=_FETCH)
+    device.run("systemctl stop osloom-reboot.timer; sleep 5")
+    device.check(device.boot() == boot, "the device was started anew before its window")
+    waiting = json.loads(device.run("osloom-status"))["update"]["waiting"]
+    device.check(waiting == str(version), f"version {waiting} waits, not {version}")
+    trial.note("the window begins")
+    device.send("systemctl start --no-block osloom-reboot.timer")
+    running = device.settled(boots=_BOOTS)
+    device.check(running == version, f"version {running} runs, not {version}")
+
+
+def _with_window(image: Image) -> Image:
+    every_minute = msgspec.structs.replace(image.update, reboot="*:*")
+    return msgspec.structs.replace(image, update=every_minute)
 
 
 def broken_panic(trial: Trial, device: Device) -> None:
@@ -106,7 +135,7 @@ def _broken(trial: Trial, device: Device, change: Change, said: str) -> None:
     tried = [name for name in entries if name.startswith(f"{trial.id}_{bad}+0-")]
     device.check(tried, f"version {bad} was not tried until its end: {', '.join(entries)}")
     boot = device.boot()
-    device.run("systemctl start osloom-update.service", timeout=300)
+    device.run("systemctl start osloom-update.service", timeout=_FETCH)
     device.run("sleep 5")
     same = device.boot() == boot
     device.check(same, f"version {bad} was tried again")

@@ -15,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from osloom.definition.init import init
+    from osloom.definition.init import APPLIANCE, init
 
     written = init(arguments.directory, arguments.template)
     if arguments.json:
@@ -23,5 +23,6 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         for path in written:
             print(f"wrote {path}")
-        print("next: osloom lock, osloom build, osloom test")
+        keys = "osloom keys new, " if arguments.template == APPLIANCE else ""
+        print(f"next: {keys}osloom lock, osloom build, osloom test")
     return 0

@@ -7,6 +7,7 @@ LoaderBootCountPath, systemd-bless-boot.service(8). Only then does a failure sta
 from collections.abc import Mapping
 from pathlib import Path
 
+from osloom.compose.appliance.update import escaped
 from osloom.model.appliance import Appliance
 
 _DATA = Path(__file__).parent / "data"
@@ -70,6 +71,7 @@ JobTimeoutSec={update.deadline}
 
 def _update_units(appliance: Appliance) -> Mapping[str, str]:
     update = appliance.update
+    assert update.url is not None
     reboot = f"ExecStart=/{_LIBRARY}/start-new-version {appliance.id}\n"
     made = {
         "osloom-update.service": f"""\
@@ -81,7 +83,7 @@ After=network-online.target
 
 [Service]
 Type=oneshot
-ExecStart=/{_LIBRARY}/update {update.url}
+ExecStart=:/{_LIBRARY}/update {escaped(update.url)}
 {reboot if update.reboot == "now" else ""}\
 TimeoutStartSec=6h
 Nice=10

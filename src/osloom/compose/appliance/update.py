@@ -10,6 +10,11 @@ from osloom.model.appliance import Appliance
 DIRECTORY = "usr/lib/sysupdate.d"
 
 
+def escaped(address: str) -> str:
+    """As systemd.unit(5) and sysupdate.d(5) have it, where `%` begins a specifier."""
+    return address.replace("%", "%%")
+
+
 def transfers(appliance: Appliance) -> Mapping[str, str]:
     """Transfer files, by name; none where the definition says no address."""
     update = appliance.update
@@ -58,7 +63,7 @@ Verify=yes
 
 [Source]
 Type=url-file
-Path={url}
+Path={escaped(url)}
 MatchPattern={pattern}
 
 [Target]

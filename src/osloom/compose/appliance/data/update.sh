@@ -5,7 +5,9 @@ sysupdate=/usr/lib/systemd/systemd-sysupdate
 work=/var/lib/osloom/update
 definitions=$work/definitions
 last=/var/lib/osloom/last-update
-export url="$1" work
+url=$1
+escaped=$(printf %s "$url" | sed 's/%/%%/g')
+export work escaped
 trap 'rm -rf "$work"' EXIT
 rm -rf "$work"
 . /etc/os-release
@@ -24,7 +26,7 @@ if version=$($sysupdate check-new) && /usr/lib/osloom/fetch-changes "$work" "$ur
     for file in /usr/lib/sysupdate.d/*.transfer; do
         # One that is masked, sysupdate.d(5).
         [ -L "/run/sysupdate.d/${file##*/}" ] && continue
-        awk '$0 == "Path=" ENVIRON["url"] { $0 = "Path=file://" ENVIRON["work"] } { print }' \
+        awk '$0 == "Path=" ENVIRON["escaped"] { $0 = "Path=file://" ENVIRON["work"] } { print }' \
             "$file" >"$definitions/${file##*/}"
     done
     if $sysupdate --definitions="$definitions" update "$version"; then
