@@ -22,8 +22,7 @@ def extension(trial: Trial, device: Device) -> None:
     names = trial.image().update.extensions
     if not names:
         raise FailedError(
-            f"the devices of `{trial.name}` take no extensions",
-            hint=f"name them: `extensions = […]` in `[image.{trial.name}.update]`",
+            f"the devices take no extensions: `[image.{trial.name}.update]` names none"
         )
     for number in (_FIRST, _FIRST + 1):
         _publish(trial, device, number)

@@ -8,6 +8,7 @@ it is verified by.
 from collections.abc import Mapping, Sequence
 from itertools import count
 
+from osloom.compose.appliance.update import escaped
 from osloom.model.appliance import Appliance
 from osloom.model.extension import DIRECTORIES
 from osloom.model.fetched import Fetched
@@ -77,7 +78,7 @@ Verify=yes
 
 [Source]
 Type=url-file
-Path={one.url}
+Path={escaped(one.url)}
 MatchPattern={one.id}_@v.{kind}.{suffix}
 
 [Target]

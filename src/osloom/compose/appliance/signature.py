@@ -6,6 +6,7 @@ rest of a version is taken alone.
 
 from collections.abc import Mapping
 
+from osloom.compose.appliance.update import escaped
 from osloom.model.appliance import Appliance
 from osloom.model.gpt import TYPES
 
@@ -26,7 +27,7 @@ Verify=yes
 
 [Source]
 Type=url-file
-Path={update.url}
+Path={escaped(update.url)}
 MatchPattern={appliance.id}_@v.verity-sig
 
 [Target]
