@@ -115,5 +115,5 @@ def test_every_file_of_a_release_is_the_same_wherever_it_is_made(edge: Workshop)
         if line.startswith("release/gateway/")
     ]
     assert sorted({name.rpartition(".")[2] for name in released}) == [
-        *("SHA256SUMS", "bmap", "efi", "json", "root", "verity", "verity-sig", "zst")
+        *("SHA256SUMS", "blocks", "bmap", "efi", "json", "root", "verity", "verity-sig", "zst")
     ]

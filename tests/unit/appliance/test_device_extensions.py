@@ -214,7 +214,9 @@ def test_an_older_version_stays_where_the_newest_does_not_fit(device: Device) ->
 
 def test_where_none_fits_none_is_merged(device: Device) -> None:
     device.add(9, fits=False)
+    device.add(8, fits=False)
     assert device.merge() == ""
+    assert not list((device.root / "run/extensions").iterdir())
 
 
 def test_what_is_merged_does_not_make_room(device: Device) -> None:

@@ -36,6 +36,9 @@ def extension(trial: Trial, device: Device) -> None:
     trial.note("extensions that nobody has signed")
     _publish(trial, device, good + 2, signed=False)
     _check_merged(trial, device, good, good + 2)
+    state = device.reboot()
+    device.check(state == "running", f"the system is `{state}`")
+    _check_merged(trial, device, good, good + 2)
     _publish(trial, device, good + 3)
     _check_merged(trial, device, good + 3, good + 3)
     # With a confext nobody could write to /etc any more.

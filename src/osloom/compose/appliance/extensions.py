@@ -137,10 +137,14 @@ RemainAfterExit=yes
 ExecStart={merge}
 """,
     }
-    if policy:
-        for kind in DIRECTORIES:
-            made[f"systemd-{kind}.service.d/osloom.conf"] = (
-                f"[Service]\nExecStart=\nExecStart=systemd-{kind} refresh{policy}\n"
-                f"ExecReload=\nExecReload=systemd-{kind} refresh{policy}\n"
-            )
+    for kind in DIRECTORIES:
+        # An extension that cannot be merged is no failure of the system, on trial or not.
+        made[f"systemd-{kind}.service.d/osloom.conf"] = f"""\
+[Service]
+ExecStart=
+ExecStart=systemd-{kind} refresh{policy}
+ExecReload=
+ExecReload=systemd-{kind} refresh{policy}
+SuccessExitStatus=1
+"""
     return made

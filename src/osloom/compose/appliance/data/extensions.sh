@@ -25,10 +25,11 @@ for directory in /var/lib/extensions/*.sysext.raw.v /var/lib/confexts/*.confext.
                 ln -s "$directory/${name}_$version.$kind.raw" "$older.raw"
                 ln -s "$directory/${name}_$version.$kind.roothash" "$older.roothash"
             fi
-            systemd-$kind refresh "$@"
-            [ "$(merged $kind "$name")" = "$version" ] && break
+            systemd-$kind refresh "$@" && [ "$(merged $kind "$name")" = "$version" ] && break
             echo "<4>version $version of the extension $name does not fit this system"
         done
+        # What could not be merged for another's sake is tried again with that.
+        [ "$(merged $kind "$name")" = "$version" ] || { rm -f "$older.raw" "$older.roothash"; continue; }
     fi
     echo "$newest" >"$seen"
 done
