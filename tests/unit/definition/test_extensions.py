@@ -3,6 +3,7 @@
 import pytest
 
 from osloom.definition.load import parse
+from osloom.model.fetched import fetched_by, is_signed_extension
 from support.mistakes import mistakes
 
 GATEWAY = '[image.gateway]\noutputs = ["disk"]\n'
@@ -162,6 +163,34 @@ def test_an_extension_of_what_an_appliance_starts_from_is_for_it_too() -> None:
     text = APPLIANCE.replace("[image.gateway]", '[image.base]\n[image.gateway]\nfrom = "base"')
     definition = parse(text + EXTENSION.replace('"gateway"', '"base"'), file="osloom.toml")
     assert definition.image["gateway"].update.extensions == ("x",)
+
+
+def test_devices_look_beside_the_system_or_where_the_extension_says() -> None:
+    more = EXTENSION + 'update.url = "https://elsewhere.example.com/x"\n'
+    for text, url in (
+        (EXTENSION, "https://updates.example.com/x/"),
+        (more, "https://elsewhere.example.com/x/"),
+    ):
+        definition = parse(APPLIANCE + text, file="osloom.toml")
+        (one,) = fetched_by(definition, definition.image["gateway"])
+        assert (one.name, one.id, one.url, one.kinds) == ("x", "osloom-x", url, ("sysext",))
+
+
+@pytest.mark.parametrize(
+    ("text", "signed"),
+    [
+        (APPLIANCE + EXTENSION, True),
+        (APPLIANCE + EXTENSION.replace('extends = "gateway"\n', ""), True),
+        (GATEWAY + EXTENSION, False),
+        (GATEWAY + 'files."/usr/lib/verity.d/a.crt" = "a.crt"\n' + EXTENSION, True),
+        (GATEWAY + 'files."/etc/verity.d/a.crt" = "a.crt"\n' + EXTENSION, True),
+        (GATEWAY + 'files."/etc/verity.d/a.pem" = "a.pem"\n' + EXTENSION, False),
+    ],
+)
+def test_what_a_system_would_refuse_is_not_signed(text: str, *, signed: bool) -> None:
+    definition = parse(text, file="osloom.toml")
+    assert is_signed_extension(definition, "x") == signed
+    assert not is_signed_extension(definition, "gateway")
 
 
 @pytest.mark.parametrize(("text", "said"), WRONG.values(), ids=WRONG.keys())
