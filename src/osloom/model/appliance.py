@@ -23,6 +23,10 @@ from osloom.model.verity import SIGNATURE_SIZE, hash_partition_size
 ETC = "lib/osloom/etc"
 """Where on the data partition is what a device has changed of /etc: `upper` and `work`."""
 
+NO_AUTO = "0x8000000000000000"
+"""Flags of the partitions of an empty slot: who looks for the newest version by labels, as
+systemd-dissect(1) does, must not take `_empty` for one."""
+
 DATA = "data"
 """Of the data partition: its label, and its name when it is unlocked."""
 
@@ -105,14 +109,15 @@ class Appliance(msgspec.Struct, frozen=True, kw_only=True):
 
 def made_partitions(appliance: Appliance) -> Sequence[Settings]:
     """The partitions that the disk is made with, both slots still empty."""
+    empty = {"Label": "_empty", "Flags": NO_AUTO}
     slot = [
-        {"Type": appliance.root_type, "Label": "_empty", **exactly(appliance.slot_size)},
-        {"Type": appliance.hash_type, "Label": "_empty", **exactly(appliance.hash_size)},
+        {"Type": appliance.root_type, **empty, **exactly(appliance.slot_size)},
+        {"Type": appliance.hash_type, **empty, **exactly(appliance.hash_size)},
     ]
     names = ["root", "hashes"]
     if appliance.signed:
         size = exactly(SIGNATURE_SIZE)
-        slot.append({"Type": appliance.signature_type, "Label": "_empty", **size})
+        slot.append({"Type": appliance.signature_type, **empty, **size})
         names.append("signature")
     esp = {"Type": "esp", "Label": "esp", **exactly(parse_size(appliance.disk.esp_size))}
     places = ["/esp", *(f"/{name}-{letter}" for letter in "ab" for name in names)]

@@ -25,7 +25,7 @@ _QCOW2_SIZE = "4G"
 _MEASURED = ("root", "uki")
 
 
-@action(version=1)
+@action(version=3)
 def make_appliance(job: Job) -> Mapping[str, Digest]:
     """The blobs `root`, `hashes`, `root_hash`, `uki` and, of a signed one, `signature` as a disk,
     raw or qcow2."""
@@ -37,9 +37,9 @@ def make_appliance(job: Job) -> Mapping[str, Digest]:
     partitions = [dict(one) for one in made_partitions(appliance)]
     ids = Verity(root_hash=root_hash, hashes=b"")
     for one, identity in zip(partitions[1:3], (ids.data_id, ids.hash_id), strict=True):
-        one |= {"Label": appliance.name, "UUID": str(identity)}
-    if appliance.signed:
-        partitions[3]["Label"] = appliance.name
+        one["UUID"] = str(identity)
+    for one in partitions[1 : len(partitions) // 2 + 1]:
+        one |= {"Label": appliance.name, "Flags": "0"}
     size = _whole_size(job.parameters["size"], partitions)
     seed = derive_uuid("disk", appliance.id)
     esp, root, hashes, signature, *_ = make_table(job, partitions, seed=seed, size=size)

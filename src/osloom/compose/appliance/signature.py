@@ -35,6 +35,7 @@ Type=partition
 Path=auto
 MatchPattern={appliance.id}_@v
 MatchPartitionType={appliance.signature_type}
+PartitionFlags=0
 ReadOnly=yes
 InstancesMax=2
 """,
