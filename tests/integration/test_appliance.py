@@ -7,7 +7,7 @@ import pytest
 
 from integration.conftest import Workshop
 
-SHORT = ("update", "health", "checksum", "forged", "factory-reset")
+SHORT = ("update", "health", "checksum", "forged", "factory-reset-menu")
 LONG = (
     "panic",
     "init",
@@ -17,7 +17,12 @@ LONG = (
     "power-cuts",
     "flipped-bit",
     "full",
-    "update",
+    "too-large",
+    "too-small",
+    "factory-reset",
+    "factory-reset-credential",
+    "window",
+    "many",
 )
 
 
@@ -46,6 +51,11 @@ def test_a_device_updates_itself_and_returns_from_what_does_not_work(appliance: 
 @pytest.mark.long
 def test_a_device_survives_what_happens_to_devices(appliance: Workshop) -> None:
     assert verdicts(appliance, *LONG) == dict.fromkeys(("boot", *LONG), "passed")
+
+
+@pytest.mark.long
+def test_firmware_with_the_keys_of_a_device_starts_what_they_signed(appliance: Workshop) -> None:
+    assert verdicts(appliance, "secure-boot") == dict.fromkeys(("boot", "secure-boot"), "passed")
 
 
 @pytest.mark.long

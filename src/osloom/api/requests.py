@@ -95,9 +95,13 @@ def _appliance_packages(image: Image) -> tuple[str, ...]:
     """What an appliance has beside its own."""
     if not image.disk.is_appliance:
         return ()
-    sealed = ("systemd-cryptsetup", *TPM) if image.disk.data.encryption == "tpm2" else ()
-    updated = UPDATES if image.update.url is not None else ()
-    return APPLIANCE + updated + (EXTENDED if image.update.extensions else ()) + sealed
+    method = image.disk.data.encryption
+    own: tuple[str, ...] = UPDATES if image.update.url is not None else ()
+    # What makes the encrypted data larger, and encrypts what is swapped out.
+    own += ("systemd-cryptsetup",) if method != "none" else ()
+    own += TPM if method == "tpm2" else ()
+    own += EXTENDED if image.update.extensions else ()
+    return APPLIANCE + own
 
 
 def initrd_packages(image: Image) -> tuple[str, ...]:
@@ -105,7 +109,7 @@ def initrd_packages(image: Image) -> tuple[str, ...]:
     if not image.disk.is_appliance:
         return image.initrd.packages
     own: tuple[str, ...] = APPLIANCE_INITRD
-    own += ("btrfs-progs",) if image.disk.data.filesystem == "btrfs" else ()
+    own += ("btrfs-progs",) if "btrfs" in image.disk.made_filesystems else ()
     own += TPM if image.disk.data.encryption == "tpm2" else ()
     return (*own, *image.initrd.packages)
 

@@ -95,6 +95,9 @@ def _test_system_in_container(
 
 def _test_machine(session: Session, name: str, wanted: Sequence[Test], place: Place) -> list[Case]:
     tools = machine_tools(session, architecture_of(session.project.image(name)))
+    encryption = session.project.image(name).disk.data.encryption
+    # Nobody is there to choose one.
+    secret = {"cryptsetup.passphrase": "of a test"} if encryption == "passphrase" else {}
     with session.store.working_directory() as work:
         machine = machine_for(
             session,
@@ -102,10 +105,10 @@ def _test_machine(session: Session, name: str, wanted: Sequence[Test], place: Pl
             tools,
             work,
             architecture=architecture_of(session.project.image(name)),
-            credentials=agent.credentials(),
+            credentials={**agent.credentials(), **secret},
             test_socket=True,
             console_log=True,
-            tpm=session.project.image(name).disk.data.encryption == "tpm2",
+            tpm=encryption == "tpm2",
         )
         note(session, f"boot {name}")
         with started(machine, tools, work) as running:

@@ -7,6 +7,22 @@ from osloom.model.definition import Definition, Image
 from osloom.model.providers import Keys
 
 _TAKEN = ("data", "esp", "swap", "root", "_empty")
+_OWN = (
+    "bin",
+    "boot",
+    "dev",
+    "efi",
+    "etc",
+    "lib",
+    "lib64",
+    "proc",
+    "run",
+    "sbin",
+    "sys",
+    "tmp",
+    "usr",
+)
+"""Directories at the root that are the system's, with all that is in them."""
 _LONGEST = 36
 """Characters of a partition's label, UEFI specification 5.3.3."""
 
@@ -55,6 +71,14 @@ def _check_partitions(image: Image, path: Path) -> Iterator[Mistake]:
         place = (*path, "disk", "partition", name)
         if name in _TAKEN:
             yield Mistake(place, f"the partition name `{name}` is taken", "choose another")
+        if one.mount is not None and _is_own(one.mount):
+            said = f"nothing can be mounted at `{one.mount}`: the system has its own there"
+            yield Mistake((*place, "mount"), said, "choose a place of its own, or one below `/var`")
         if one.mount is not None and one.filesystem == "none":
             said = f"the partition `{name}` has nothing to mount"
             yield Mistake((*place, "mount"), said, "give it a `filesystem`, or leave `mount` out")
+
+
+def _is_own(mount: str) -> bool:
+    first, *rest = mount.strip("/").split("/")
+    return first in _OWN or (first in ("", "var") and not rest)

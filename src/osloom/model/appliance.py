@@ -16,7 +16,7 @@ import msgspec
 from osloom.base.digest import derive_uuid
 from osloom.model.disk import Disk
 from osloom.model.fetched import Fetched
-from osloom.model.size import parse_size, whole_mib
+from osloom.model.size import MIB, parse_size, whole_mib
 from osloom.model.update import Health, Update
 from osloom.model.verity import SIGNATURE_SIZE, hash_partition_size
 
@@ -32,6 +32,11 @@ DATA = "data"
 
 ARCHITECTURES = {"amd64": "x86-64", "arm64": "arm64"}
 """As systemd names what Debian does, ConditionArchitecture= of systemd.unit(5)."""
+
+_SLOW_DISK = "4min"
+"""After so long a disk is not there at all."""
+MOVED = {"home": "var/home", "root": "var/roothome", "srv": "var/srv"}
+"""Directories of the system that are links to where they are kept."""
 
 _ENCRYPT: Mapping[str, dict[str, str]] = {
     "none": {},
@@ -76,6 +81,14 @@ class Appliance(msgspec.Struct, frozen=True, kw_only=True):
         """What is mounted at /var, as fstab(5) has it."""
         is_plain = self.disk.data.encryption == "none"
         return f"PARTUUID={self.data_id}" if is_plain else f"/dev/mapper/{DATA}"
+
+    @property
+    def swap_device(self) -> str | None:
+        """What is swapped to, as fstab(5) has it: encrypted where data are."""
+        if self.disk.swap is None:
+            return None
+        is_plain = self.disk.data.encryption == "none"
+        return f"PARTUUID={self.partition_id('/swap')}" if is_plain else "/dev/mapper/swap"
 
     @property
     def slot_size(self) -> int:
@@ -140,7 +153,8 @@ def device_partitions(appliance: Appliance) -> Sequence[Settings]:
     more: list[Settings] = []
     if disk.swap is not None:
         size = exactly(parse_size(disk.swap))
-        more.append({"Type": "swap", "Label": "swap", "Format": "swap", **size})
+        identity = {"Label": "swap", "UUID": appliance.partition_id("/swap"), "FactoryReset": "yes"}
+        more.append({"Type": "swap", **identity, "Format": "swap", **size})
     for name, one in disk.partition.items():
         more.append(
             {
@@ -165,6 +179,22 @@ def device_partitions(appliance: Appliance) -> Sequence[Settings]:
     return [*there, *more, data]
 
 
+def made_size(appliance: Appliance) -> int:
+    """Bytes of the disk as it is made: ESP, slots and the partition tables."""
+    return _least(made_partitions(appliance))
+
+
+def least_disk_size(appliance: Appliance) -> int:
+    """Bytes that a device's disk has to have: data are as small as they may be."""
+    made = made_partitions(appliance)
+    return _least([*made, *device_partitions(appliance)[len(made) :]])
+
+
+def _least(partitions: Sequence[Settings]) -> int:
+    # One MiB before the partitions, and a table behind them.
+    return whole_mib(sum(int(one["SizeMinBytes"]) for one in partitions)) + 2 * MIB
+
+
 def repart_files(partitions: Sequence[Settings]) -> Mapping[str, str]:
     """Definition files for systemd-repart, by name; they are read in the names' order."""
     return {
@@ -182,16 +212,39 @@ def fstab(appliance: Appliance) -> str:
         # Who types a key may take their time.
         options += ",x-systemd.device-timeout=infinity"
     lines = [f"{appliance.data_device} /var {kind} {options} 0 2"]
-    for name, one in appliance.disk.partition.items():
-        if one.mount is not None:
-            identity = appliance.partition_id(name)
-            lines.append(f"PARTUUID={identity} {one.mount} {one.filesystem} noatime,nofail 0 2")
+    if appliance.swap_device is not None:
+        lines.append(f"{appliance.swap_device} none swap nofail 0 0")
+    for name, place in mounts(appliance.disk).items():
+        one, identity = appliance.disk.partition[name], appliance.partition_id(name)
+        lines.append(f"PARTUUID={identity} {place} {one.filesystem} noatime,nofail 0 2")
     return "".join(f"{line}\n" for line in lines)
+
+
+def crypttab(appliance: Appliance) -> str | None:
+    """crypttab(5) of the device: swap, whose key each boot makes and forgets."""
+    if appliance.swap_device is None or appliance.disk.data.encryption == "none":
+        return None
+    device = f"PARTUUID={appliance.partition_id('/swap')}"
+    return f"swap {device} /dev/urandom swap,cipher=aes-xts-plain64,size=512,nofail\n"
+
+
+def mounts(disk: Disk) -> Mapping[str, str]:
+    """Where the definition's own partitions are mounted, by name: no path there is a link."""
+    made = {}
+    for name, one in disk.partition.items():
+        if one.mount is not None:
+            first, *rest = one.mount.strip("/").split("/")
+            made[name] = "/" + "/".join([MOVED.get(first, first), *rest])
+    return made
 
 
 def manager_settings(appliance: Appliance) -> Mapping[str, str]:
     """Settings of PID 1 in the initrd and in the system, by path; systemd-system.conf(5)."""
-    text = f"[Manager]\nRuntimeWatchdogSec={appliance.update.watchdog}\n"
+    text = f"""\
+[Manager]
+RuntimeWatchdogSec={appliance.update.watchdog}
+DefaultDeviceTimeoutSec={_SLOW_DISK}
+"""
     return {"usr/lib/systemd/system.conf.d/50-osloom.conf": text}
 
 

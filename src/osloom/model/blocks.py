@@ -32,6 +32,11 @@ class Blocks(msgspec.Struct, frozen=True, kw_only=True):
         return Blocks(source=self.source, size=size, start=self.start + offset)
 
 
+def blocks_of(data: bytes) -> Blocks:
+    """Bytes that are in memory."""
+    return Blocks(source=lambda offset, size: data[offset : offset + size], size=len(data))
+
+
 def _outside(offset: int, size: int, end: int) -> Error:
     return Error(
         f"cannot read the disk: bytes {offset} to {offset + size} are needed of what has {end}",

@@ -61,6 +61,13 @@ class Disk(Table, frozen=True, kw_only=True):
     """More partitions of an appliance, by their labels."""
 
     @property
+    def made_filesystems(self) -> frozenset[str]:
+        """Those that an appliance makes at its first boot."""
+        return frozenset(
+            {self.data.filesystem, *(one.filesystem for one in self.partition.values())}
+        )
+
+    @property
     def is_appliance(self) -> bool:
         """Whether it has two slots."""
         return self.layout == "appliance"

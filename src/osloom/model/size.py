@@ -1,6 +1,7 @@
 """Sizes as people write them."""
 
 MIB = 1 << 20
+GIB = 1 << 30
 _UNITS = {"K": 1 << 10, "M": MIB, "G": 1 << 30, "T": 1 << 40}
 
 

@@ -31,6 +31,18 @@ def overlay(tools: Tools, disk: Drive, path: Path, *, size: int | None = None) -
     return Drive(path=path, format="qcow2", keep=True, base=disk)
 
 
+def enlarge(tools: Tools, disk: Drive, more: int) -> None:
+    """Give a disk that `overlay` made `more` bytes; no machine has it. `tools` has qemu-img."""
+    assert disk.base is not None
+    words = f"driver=qcow2,file.filename={disk.path.name},backing.driver={disk.base.format}"
+    words += ",backing.file.driver=file,backing.file.filename=/mnt/base"
+    tools.run(
+        ["qemu-img", "resize", "-q", "--image-opts", words, f"+{more}"],
+        work=disk.path.parent,
+        reads={"base": disk.base.path},
+    )
+
+
 def copy(tools: Tools, disk: Drive, path: Path, *, size: int | None = None) -> Drive:
     """A raw disk at `path` with the content of `disk`; of at least `size` bytes if given.
 

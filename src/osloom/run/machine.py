@@ -90,6 +90,8 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
     """Offer the port `TEST_PORT` on the socket `test` of the working directory."""
     console_log: bool = False
     """Write the serial console to `console.log` of the working directory, not to the terminal."""
+    console_socket: bool = False
+    """With it, what is typed there comes from the socket `console` of the working directory."""
 
 
 def firmware(machine: Machine, tools: Path) -> tuple[Path, Path]:
@@ -184,7 +186,11 @@ def _console(machine: Machine) -> list[str]:
     words += [] if machine.reboots else ["-no-reboot"]
     if machine.console_log:
         # What is there already is of the runs of this machine before.
-        words += ["-chardev", "file,id=console,path=/mnt/work/console.log,append=on"]
+        log = "file,id=console,path=/mnt/work/console.log,append=on"
+        if machine.console_socket:
+            log = "socket,id=console,path=/mnt/work/console,server=on,wait=off"
+            log += ",logfile=/mnt/work/console.log,logappend=on"
+        words += ["-chardev", log]
         words += ["-serial", "chardev:console", "-monitor", "none"]
     else:
         words += ["-serial", "mon:stdio"]

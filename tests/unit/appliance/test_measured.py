@@ -3,8 +3,9 @@
 import hashlib
 import json
 
-from osloom.model.blocks import Blocks
+from osloom.model.blocks import blocks_of
 from osloom.model.measured import PHASES, kernel_boot, policies, signed_policies
+from osloom.model.profiles import MAIN
 
 SECTIONS = {
     ".sbat": b"sbat,1\n",
@@ -28,15 +29,18 @@ POLICIES = [
     "769956e71b659bf75c3c083647779c6a18652f3972068cf121e391bb64718310",
     "ecb4f4471fc7590a02a52e7bb7dde545e25ded69f47556bbb298e6ed60abab77",
 ]
+PROFILE = "99a73777bba1536d7657106bb7939ee88872878f1f0573a0b264d74ea21dfee2"
+"""The first of them with the section `.profile` of what starts by itself."""
 
 
-def value() -> bytes:
-    return kernel_boot(
-        {
-            name: Blocks(source=lambda at, size, text=text: text[at : at + size], size=len(text))
-            for name, text in SECTIONS.items()
-        }
-    )
+def value(**more: bytes) -> bytes:
+    sections = {**SECTIONS, **{f".{name}": text for name, text in more.items()}}
+    return kernel_boot({name: blocks_of(text) for name, text in sections.items()})
+
+
+def test_its_profile_is_measured() -> None:
+    phase = hashlib.sha256(PHASES[0].encode()).digest()
+    assert hashlib.sha256(value(profile=MAIN) + phase).hexdigest() == PROFILE
 
 
 def test_every_phase_has_the_value_that_systemd_expects() -> None:

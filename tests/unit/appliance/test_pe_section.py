@@ -5,9 +5,9 @@ import struct
 import pytest
 
 from osloom.base.errors import Error
-from osloom.model.blocks import Blocks
+from osloom.model.blocks import blocks_of
 from osloom.model.pe import parse_program
-from osloom.model.pe_section import add_section
+from osloom.model.pe_section import add_sections
 from support.pe import make_pe
 
 
@@ -19,16 +19,12 @@ def program() -> bytes:
     return bytes(made)
 
 
-def blocks(data: bytes) -> Blocks:
-    return Blocks(source=lambda at, size: data[at : at + size], size=len(data))
-
-
 def test_the_section_is_there_and_the_others_are_as_they_were() -> None:
     before = program()
-    made = add_section(before, ".pcrsig", b"x" * 700)
-    sections = parse_program(blocks(made)).sections
+    made = add_sections(before, [(".pcrsig", b"x" * 700)])
+    sections = parse_program(blocks_of(made)).sections
     assert sections[".pcrsig"].read(0, 700) == b"x" * 700
-    old = parse_program(blocks(before)).sections
+    old = parse_program(blocks_of(before)).sections
     for name, content in old.items():
         assert sections[name].read(0, content.size) == content.read(0, content.size)
     assert len(made) % 512 == 0
@@ -40,7 +36,7 @@ def test_headers_without_room_are_refused() -> None:
     def fill() -> bytes:
         full = made
         for number in range(100):
-            full = add_section(full, f".{number}", b"x")
+            full = add_sections(full, [(f".{number}", b"x")])
         return full
 
     with pytest.raises(Error, match="its headers are full"):

@@ -5,10 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from osloom.assemble.appliance.initrd import initrd_files
 from osloom.base.command import run
 from osloom.compose.appliance.units import programs
+from osloom.model.appliance import Appliance
 
 ID = "edge-gateway"
+OWN = Appliance(id=ID, version="7", architecture="amd64", epoch=0)
 
 
 @pytest.fixture
@@ -61,3 +64,34 @@ def test_a_check_is_tried_until_it_succeeds(tmp_path: Path) -> None:
     text = programs()["usr/lib/osloom/health"]
     run(["sh", "-c", text, "health", "30", str(check)])
     assert (tmp_path / "tries").read_text() == "x\nx\n"
+
+
+def disks(device: Path, *arguments: str) -> str:
+    """What `too-small` says of a device with a root on `vda`, of 775 MiB, and another disk."""
+    block = device / "block"
+    for path in ("vda/vda2", "vda/vda6", "vdb/vdb1", "dm-0/slaves/vda2"):
+        (block / path).mkdir(parents=True)
+    (block / "vda/size").write_text(f"{775 * 2048}\n")
+    (block / "vdb/size").write_text("2048\n")
+    text = initrd_files(OWN)["usr/lib/osloom/too-small"]
+    for path, instead in (("/sys/class/block", block), ("/dev/kmsg", device / "kmsg")):
+        text = text.replace(path, str(instead))
+    run(["sh", "-c", text, "too-small", *arguments])
+    said = device / "kmsg"
+    return said.read_text().strip() if said.exists() else ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((str(1024 << 20),), "the disk vda is too small: it has 775 MiB, and this system needs"),
+        ((str(775 << 20),), ""),
+        ((str(775 << 20), "vdb"), "the disk vdb is too small: it has 1 MiB, and this system needs"),
+        ((str(775 << 20), "vdc"), ""),
+    ],
+)
+def test_a_disk_that_is_too_small_is_named(
+    device: Path, arguments: tuple[str, ...], said: str
+) -> None:
+    full = f"<2>osloom: {said} {int(arguments[0]) >> 20} MiB" if said else ""
+    assert disks(device, *arguments) == full

@@ -6,8 +6,9 @@ import pytest
 from osloom.assemble.appliance.initrd import early_modules, initrd_files
 from osloom.compose.appliance.units import units, wanted
 from osloom.compose.appliance.update import transfers
-from osloom.model.appliance import Appliance
+from osloom.model.appliance import Appliance, least_disk_size
 from osloom.model.disk import Data, Disk
+from osloom.model.emergency import emergency_units
 from osloom.model.update import Health, Update
 
 OWN = Appliance(
@@ -115,3 +116,15 @@ def test_the_initrd_has_the_file_system_of_the_data() -> None:
     assert "fs/btrfs/" in early_modules(btrfs)
     assert "fs/(ext4|jbd2)/" not in early_modules(btrfs)
     assert "fs/(ext4|jbd2)/" in early_modules(OWN)
+
+
+def test_the_initrd_says_how_large_a_disk_has_to_be() -> None:
+    made = initrd_files(OWN)
+    program = f"ExecStart=/bin/sh /usr/lib/osloom/too-small {least_disk_size(OWN)}"
+    for unit, arguments in (("osloom-cut-off@", " %i"), ("osloom-no-room", "")):
+        lines = made[f"{SYSTEM}/{unit}.service"].splitlines()
+        assert [line for line in lines if "too-small" in line] == [program + arguments]
+
+
+def test_a_boot_that_fails_in_the_initrd_begins_anew() -> None:
+    assert emergency_units().items() <= initrd_files(OWN).items()

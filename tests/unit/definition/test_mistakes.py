@@ -68,6 +68,16 @@ WRONG = {
             " | give it a `filesystem`, or leave `mount` out"
         ),
     ),
+    "partition that is mounted over the system": (
+        (
+            '[image.a.disk]\nlayout = "appliance"\n'
+            'partition.more = { size = "1G", mount = "/usr/local" }\n'
+        ),
+        (
+            "3:33 nothing can be mounted at `/usr/local`: the system has its own there"
+            " | choose a place of its own, or one below `/var`"
+        ),
+    ),
     "updates over plain HTTP": (
         '[keys]\ndirectory = "keys"\n[image.a]\nupdate.url = "http://updates.example.com/a/"\n',
         (

@@ -4,10 +4,13 @@ import contextlib
 import time
 from pathlib import Path
 
+import msgspec
+
 from osloom.base.errors import BuildError
 from osloom.engine.tools import Tools
 from osloom.run.agent import Agent, RebootError
-from osloom.run.machine import Machine
+from osloom.run.keyboard import Keyboard
+from osloom.run.machine import Drive, Machine
 from osloom.run.qemu import Running, started
 
 BOOT = 600
@@ -28,13 +31,23 @@ class FailedError(BuildError):
 class Device:
     """See the module. Power is on from `start` to `cut_power` or the end of the block."""
 
-    def __init__(self, machine: Machine, tools: Tools, work: Path) -> None:
+    def __init__(
+        self, machine: Machine, tools: Tools, work: Path, keyboard: Keyboard | None = None
+    ) -> None:
         self._machine = machine
         self._tools = tools
         self._stack = contextlib.ExitStack()
         self._agent: Agent | None = None
         self.running: Running | None = None
         self.work = work
+        self.keyboard = keyboard
+        """Who answers what its console asks while somebody waits for it."""
+        self.first_state = ""
+        """What its first boot has made, as `resets.state` says it."""
+
+    @property
+    def drives(self) -> tuple[Drive, ...]:
+        return self._machine.drives
 
     def __enter__(self) -> "Device":
         return self
@@ -49,9 +62,15 @@ class Device:
         return self._agent.wait(BOOT)
 
     def power_on(self) -> None:
-        (self.work / "test").unlink(missing_ok=True)
+        for name in ("test", "console"):
+            (self.work / name).unlink(missing_ok=True)
         self.running = self._stack.enter_context(started(self._machine, self._tools, self.work))
-        self._agent = Agent(self.work / "test", is_alive=self.running.is_alive)
+        self._agent = Agent(self.work / "test", is_alive=self._attend)
+
+    def give(self, name: str, value: str) -> None:
+        """A credential, which it has from the next time that its power is switched on."""
+        credentials = {**self._machine.credentials, name: value}
+        self._machine = msgspec.structs.replace(self._machine, credentials=credentials)
 
     def cut_power(self) -> None:
         assert self.running is not None
@@ -119,9 +138,23 @@ class Device:
         """All that it has said, over every boot."""
         return self.running.console() if self.running else ""
 
+    def says(self, text: str, *, times: int = 1, timeout: float = BOOT) -> None:
+        """Wait until its console has shown `text` so often. Raises FailedError where it does not."""
+        end = time.monotonic() + timeout
+        while self.console().count(text) < times:
+            if time.monotonic() > end:
+                raise FailedError(f"the console does not say `{text}` {times} times")
+            time.sleep(1)
+
     def entries(self) -> list[str]:
         """The names of the UKIs on the ESP, with their counters."""
         return sorted(set(self.run(_ENTRIES).split()))
+
+    def _attend(self) -> bool:
+        """Whether it has power. What its console asks is answered meanwhile."""
+        if self.keyboard is not None:
+            self.keyboard.attend()
+        return self.running is not None and self.running.is_alive()
 
     def check(self, condition: object, message: str, detail: str = "") -> None:
         """Raises FailedError with `message` where the condition does not hold."""

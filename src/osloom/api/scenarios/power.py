@@ -6,9 +6,14 @@ import time
 from osloom.api.scenarios.device import Device
 from osloom.api.scenarios.trial import Trial
 
-_CUTS = 4
-_LONGEST = 30.0
-"""Seconds that an update takes at most before its power is cut."""
+_CUTS = 20
+_UPDATES = 30
+_FILL = """
+fallocate -l $(df -B1 --output=avail /var | tail -n 1) /var/full || true
+# What is kept for root, too.
+dd if=/dev/zero of=/var/rest bs=64k || true
+sync
+"""
 _READ_ROOT = r"""
 for directory in /sys/block/dm-*; do
     test "$(cat $directory/dm/name)" = root && cat /dev/${directory##*/} >/dev/null && exit 0
@@ -25,23 +30,38 @@ flip() { printf "$(printf '\\%03o' "$1")" | dd of="$device" bs=1 seek=$place con
 
 
 def power_cuts(trial: Trial, device: Device) -> None:
-    """Power is cut at random moments of an update: a whole version always boots."""
+    """Power is cut at random moments of updates: a whole version always boots."""
     # Not secret: the same moments each time, as far as the machine is as fast.
     moments = random.Random(trial.name)
-    good = device.version()
-    version = trial.publish()
+    good, version = device.version(), trial.publish()
+    start = time.monotonic()
+    _updated(device, version)
+    length = time.monotonic() - start
+    trial.note(f"an update takes {length:.0f} s, and a boot to be good")
+    good, version = version, trial.publish()
+    cut_short = 0
     for number in range(1, _CUTS + 1):
-        device.run("systemctl start --no-block osloom-update.service")
-        seconds = moments.uniform(0.5, _LONGEST)
-        trial.note(f"cut {number} of {_CUTS}: after {seconds:.1f} s of the update to {version}")
+        device.update()
+        seconds = moments.uniform(0, length)
         time.sleep(seconds)
         device.cut_power()
         device.power_on()
         running = device.settled(boots=3)
         device.check(running in (good, version), f"version {running} runs")
         device.run(_READ_ROOT, timeout=600)
+        trial.note(
+            f"cut {number} of {_CUTS}, after {seconds:.1f} s of the update from {good} to "
+            f"{version}: version {running} runs"
+        )
         if running == version:
             good, version = version, trial.publish()
+        else:
+            cut_short += 1
+    device.check(cut_short, "every update was whole before its power was cut")
+    _updated(device, version)
+
+
+def _updated(device: Device, version: int) -> None:
     device.update()
     running = device.settled(boots=3)
     device.check(running == version, f"version {running} runs, not {version}")
@@ -60,27 +80,36 @@ def flipped_bit(_trial: Trial, device: Device) -> None:
 
 def full_data(trial: Trial, device: Device) -> None:
     """The data partition is full: the device starts, and can still be updated."""
-    device.run("fallocate -l $(df -B1 --output=avail /var | tail -n 1) /var/full || true; sync")
-    device.run("dd if=/dev/zero of=/var/rest bs=64k 2>/dev/null; sync; true", timeout=300)
-    device.reboot()
-    device.run("test $(df -B1 --output=avail /var | tail -n 1) -lt 1000000")
+    device.run(_FILL, timeout=600)
+    state = device.reboot()
+    device.check(state == "running", f"with full data the system is `{state}`")
+    device.check(_is_full(device), "the data partition is not full after a boot")
     version = trial.publish()
-    device.update()
-    running = device.settled(boots=3)
+    trial.note(f"the device, whose data are full, updates itself to {version}")
+    _updated(device, version)
+    device.check(_is_full(device), "the data partition is not full any more")
     device.run("rm -f /var/full /var/rest")
-    device.check(running == version, f"version {running} runs, not {version}")
+
+
+def _is_full(device: Device) -> bool:
+    """Whether root itself can write no more to it."""
+    status, _ = device.try_("dd if=/dev/zero of=/var/one bs=1M count=1 conv=fsync")
+    device.run("rm -f /var/one")
+    return status != 0
 
 
 def many(trial: Trial, device: Device) -> None:
     """Thirty updates in a row: there are never more than two versions."""
-    for _ in range(30):
+    before = device.version()
+    for _ in range(_UPDATES):
         version = trial.publish()
-        device.update()
-        running = device.settled(boots=3)
-        device.check(running == version, f"version {running} runs, not {version}")
-        entries = device.entries()
-        device.check(len(entries) <= 2, f"the ESP holds {', '.join(entries)}")
-        labels = device.run("lsblk -no PARTLABEL /dev/vda").split()
+        _updated(device, version)
+        labels = device.run("lsblk -nro PARTLABEL").split()
         slots = sorted(one for one in labels if one.startswith(trial.id))
-        wanted = sorted(2 * [f"{trial.id}_{one}" for one in (version - 1, version)])
-        device.check(slots == wanted, f"the slots hold {', '.join(slots)}")
+        wanted = [f"{trial.id}_{one}" for one in (before, version)]
+        device.check(slots == sorted(2 * wanted), f"the slots hold {', '.join(slots)}")
+        entries = device.entries()
+        ukis = sorted(f"{one}.efi" for one in wanted)
+        device.check(entries == ukis, f"the ESP holds {', '.join(entries)}")
+        trial.note(f"the device has {before} and {version}")
+        before = version

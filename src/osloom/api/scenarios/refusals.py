@@ -1,6 +1,8 @@
 """Scenarios of releases that a device must not take."""
 
 import contextlib
+import hashlib
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,6 +13,7 @@ from osloom.keys.make import make_keys
 from osloom.keys.open import open_release
 from osloom.keys.places import find_place
 from osloom.model.providers import Keys
+from osloom.model.size import MIB
 
 _SUMS = ("SHA256SUMS", "SHA256SUMS.gpg")
 
@@ -21,10 +24,7 @@ def forged(trial: Trial, device: Device) -> None:
     def forge(channel: Path) -> None:
         keys = trial.work / "forger"
         make_keys(keys, name="forger", now=trial.now)
-        place = find_place(Keys(directory=str(keys)), "release", trial.work)
-        assert place is not None
-        signer = open_release(place, now=trial.now)
-        _replace(channel / _SUMS[1], signer.sign((channel / _SUMS[0]).read_bytes()))
+        _sign(channel, keys, trial)
 
     _refused(trial, device, forge)
 
@@ -51,6 +51,23 @@ def truncated(trial: Trial, device: Device) -> None:
     _refused(trial, device, cut)
 
 
+def too_large(trial: Trial, device: Device) -> None:
+    """A root file system that is larger than the device's slots, truly signed."""
+
+    def enlarge(channel: Path) -> None:
+        path = _newest_root(channel, trial)
+        before = _digest(path)
+        _replace(path, path.read_bytes())
+        os.truncate(path, trial.appliance().slot_size + MIB)
+        sums = channel / _SUMS[0]
+        _replace(sums, sums.read_text().replace(before, _digest(path)).encode())
+        _sign(channel, trial.keys, trial)
+
+    said = _refused(trial, device, enlarge)
+    is_named = any(word in said for word in ("large", "No space left"))
+    device.check(is_named, "it was refused for something else than its size", said)
+
+
 def downgrade(trial: Trial, device: Device) -> None:
     """A channel that has only the version before the one that runs, truly signed."""
     _up_to_date(trial, device)
@@ -63,8 +80,8 @@ def downgrade(trial: Trial, device: Device) -> None:
     device.check(device.version() == trial.newest, f"version {device.version()} runs")
 
 
-def _refused(trial: Trial, device: Device, tamper: Callable[[Path], None]) -> None:
-    """The device does not take a version whose release was tampered with; untouched, it does."""
+def _refused(trial: Trial, device: Device, tamper: Callable[[Path], None]) -> str:
+    """The device does not take a version whose release was tampered with; gives what it says."""
     boot, good = device.boot(), device.version()
     version = trial.publish()
     tampered = trial.work / "tampered"
@@ -83,6 +100,7 @@ def _refused(trial: Trial, device: Device, tamper: Callable[[Path], None]) -> No
     device.check(f"{trial.id}_{good}.efi" in names, f"version {good} cannot start any more", said)
     device.check(device.boot() == boot, "it has rebooted")
     trial.note(f"refused: {_reason(said)}")
+    return said
 
 
 def _up_to_date(trial: Trial, device: Device) -> None:
@@ -110,6 +128,19 @@ def _instead(trial: Trial, directory: Path) -> Iterator[None]:
 def _newest_root(channel: Path, trial: Trial) -> Path:
     (found,) = channel.glob(f"{trial.id}_{trial.newest}_*.root")
     return found
+
+
+def _sign(channel: Path, keys: Path, trial: Trial) -> None:
+    """Sign the checksums of a channel anew, with the release key in `keys`."""
+    place = find_place(Keys(directory=str(keys)), "release", trial.work)
+    assert place is not None
+    signer = open_release(place, now=trial.now)
+    _replace(channel / _SUMS[1], signer.sign((channel / _SUMS[0]).read_bytes()))
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _replace(path: Path, content: bytes) -> None:

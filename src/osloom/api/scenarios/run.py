@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from osloom.api.cases import make_case
-from osloom.api.scenarios import extensions, power, refusals, trust, updates
+from osloom.api.scenarios import data, extensions, power, refusals, resets, room, trust, updates
 from osloom.api.scenarios.device import Device
 from osloom.api.scenarios.trial import Trial, trial
 from osloom.api.session import Session
@@ -28,11 +28,17 @@ SCENARIOS: Mapping[str, Scenario] = {
     "checksum": refusals.wrong_checksum,
     "truncated": refusals.truncated,
     "downgrade": refusals.downgrade,
+    "too-large": refusals.too_large,
+    "too-small": room.too_small,
     "power-cuts": power.power_cuts,
     "flipped-bit": power.flipped_bit,
     "full": power.full_data,
     "extension": extensions.extension,
-    "factory-reset": updates.factory_reset,
+    "factory-reset": resets.by_command,
+    "factory-reset-menu": resets.by_menu,
+    "factory-reset-credential": resets.by_credential,
+    "passphrase": data.passphrase,
+    "larger-disk": data.larger_disk,
     "secure-boot": trust.secure_boot,
     "sealed": trust.sealed,
     "many": power.many,
@@ -66,6 +72,7 @@ def run_scenarios(
         try:
             state = device.start()
             device.check(state == "running", f"the system is `{state}`")
+            device.first_state = resets.state(device)
         except Error as error:
             return [_failed(own, device, "boot", start, error, logs)]
         cases.append(make_case(name, "disk", "boot", "passed", time.monotonic() - start, ("", "")))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from osloom.api.machine import machine_for, machine_tools, with_room
+from osloom.api.machine import machine_for, machine_tools, tools_of, with_room
 from osloom.api.plan import request_of
 from osloom.api.release import Wanted, release
 from osloom.api.requests import architecture_of
@@ -22,10 +22,13 @@ from osloom.assemble.appliance.disk import plan_disk_of
 from osloom.assemble.appliance.version import plan_version
 from osloom.base.progress import Event
 from osloom.keys.make import make_keys
+from osloom.model.appliance import Appliance
 from osloom.model.definition import Image
 from osloom.model.providers import Keys
 from osloom.model.update import Update
 from osloom.run import agent
+from osloom.run.drives import enlarge, overlay
+from osloom.run.keyboard import Keyboard
 from osloom.run.machine import Drive
 from osloom.run.serve import serving
 
@@ -36,6 +39,7 @@ _HOST = "10.0.2.2"
 TRIES = 2
 """A failing boot takes a minute under emulation: the count is what is tried, not its length."""
 _DIRECTORY_NAME = "channel"
+_PASSPHRASE = "of a trial"
 
 
 class Trial:
@@ -48,8 +52,13 @@ class Trial:
         self.newest = 0
         """The version that was published last."""
         self._url = f"{url}{name}/"
-        make_keys(work / "keys", name="trial", now=now)
+        make_keys(self.keys, name="trial", now=now)
         self.now = now
+
+    @property
+    def keys(self) -> Path:
+        """The directory with the trial's own keys."""
+        return self.work / "keys"
 
     @property
     def channel(self) -> Path:
@@ -108,32 +117,51 @@ class Trial:
         """The channel as it was when `version` was the newest."""
         return self.work / "saved" / str(version)
 
-    def disk(self, version: int, work: Path) -> Drive:
-        """A device's disk as it is first written, with room for data; it is kept in `work`."""
+    def disk(self, version: int, work: Path, size: int | None = None) -> Drive:
+        """A device's disk as it is first written, kept in `work`: of `size` bytes, whatever that
+        cuts off, or with room for data."""
         request = request_of(self._session(version, None), self.name, self.image())
         (digest,) = self.session.make([plan_disk_of(request, plan_version(request), "raw")])
         base = Drive(path=self.session.store.blobs.path(digest))
+        if size is not None:
+            return overlay(tools_of(self.session), base, work / "disk.qcow2", size=size)
         return with_room(self.session, base, request.image.disk, work)
 
+    def appliance(self) -> Appliance:
+        """What its disks and versions are made of."""
+        appliance = request_of(self._session(1, None), self.name, self.image()).appliance
+        assert appliance is not None
+        return appliance
+
+    def enlarge(self, device: Device, more: int) -> None:
+        """Give the disk of a device whose power is off `more` bytes."""
+        for drive in device.drives:
+            enlarge(tools_of(self.session), drive, more)
+
     @contextlib.contextmanager
-    def device(self, version: int = 1, **settings: object) -> Iterator[Device]:
-        """A device with `version` that has never been started."""
+    def device(
+        self, version: int = 1, *, size: int | None = None, **settings: object
+    ) -> Iterator[Device]:
+        """A device with `version` that has never been started; `size` is that of its disk."""
         architecture = architecture_of(self.image())
         tools = machine_tools(self.session, architecture)
+        asks = self.image().disk.data.encryption == "passphrase"
         with self.session.store.working_directory() as work:
             machine = machine_for(
                 self.session,
-                self.disk(version, work),
+                self.disk(version, work, size),
                 tools,
                 work,
                 architecture=architecture,
                 credentials=agent.credentials(masked=self._timers()),
                 test_socket=True,
                 console_log=True,
+                console_socket=asks,
                 reboots=True,
                 **settings,
             )
-            with Device(machine, tools, work) as device:
+            keyboard = Keyboard(work, _PASSPHRASE) if asks else None
+            with Device(machine, tools, work, keyboard) as device:
                 yield device
 
     def _timers(self) -> list[str]:
@@ -146,7 +174,6 @@ class Trial:
 
     def _session(self, version: int, change: Change | None, *, signed: bool = True) -> Session:
         definition = self.session.project.definition
-        keys = self.work / "keys"
         # They are looked for beside the system's own releases.
         beside = {
             name: msgspec.structs.replace(definition.image[name], update=Update())
@@ -156,7 +183,9 @@ class Trial:
             definition,
             project=msgspec.structs.replace(definition.project, version=str(version)),
             image={**definition.image, **beside, self.name: self.image(change)},
-            keys=Keys(directory=str(keys)) if signed else Keys(release=str(keys / "release.key")),
+            keys=Keys(directory=str(self.keys))
+            if signed
+            else Keys(release=str(self.keys / "release.key")),
         )
         return self.session.with_definition(trial)
 

@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from osloom.assemble.kernel import EARLY
-from osloom.model.appliance import DATA, ETC, Appliance, manager_settings
+from osloom.model.appliance import DATA, ETC, Appliance, least_disk_size, manager_settings
+from osloom.model.emergency import emergency_units
+from osloom.model.profiles import RESET_OPTION
 
 PACKAGES = ("systemd-cryptsetup", "systemd-repart")
 """What finds a verified root, and what makes the data partition."""
@@ -18,6 +20,7 @@ _MODULES = (
 """Of file systems and mappers only those that an appliance has."""
 _OTHERS = ("drivers/md/", "fs/")
 _UNITS = "usr/lib/systemd/system"
+_RESET = "usr/lib/osloom/factory-reset"
 _DATA = Path(__file__).parent / "data"
 
 
@@ -48,9 +51,12 @@ Type=overlay
 Options=lowerdir=/sysroot/etc,upperdir={upper},workdir={work}
 """,
         **_unlocking(appliance),
+        **_resets(appliance),
         # Of itself it starts for a separate /usr only; it reads the root's repart.d.
         f"{_UNITS}/systemd-repart.service.d/osloom.conf": (
             "[Unit]\nConditionDirectoryNotEmpty=\nRequires=sysroot.mount\nAfter=sysroot.mount\n"
+            "Wants=osloom-reset-menu.service osloom-reset-credential.service\n\n"
+            f"[Service]\nExecStartPost=-/bin/sh /{_RESET} done\n"
         ),
         f"{_UNITS}/initrd-fs.target.d/osloom.conf": "[Unit]\nRequires=sysroot-etc.mount\n",
         f"{_UNITS}/emergency.service.d/osloom.conf": (
@@ -72,8 +78,73 @@ OnActiveSec={appliance.update.deadline}
             "[Service]\nType=oneshot\nExecStart=/bin/sh /usr/lib/osloom/failed-boot\n"
         ),
         f"{_UNITS}/initrd.target.d/osloom.conf": "[Unit]\nWants=osloom-deadline.timer\n",
+        **_room(appliance),
         "usr/lib/osloom/failed-boot": (_DATA / "failed-boot.sh").read_text(),
         **manager_settings(appliance),
+        **emergency_units(),
+    }
+
+
+def _room(appliance: Appliance) -> Mapping[str, str]:
+    """What says that the disk is too small, and stops where there cannot be data.
+
+    A disk that is cut off has nothing but a protective MBR for udev: its partition table speaks of
+    more than there is.
+    """
+    program = f"/bin/sh /usr/lib/osloom/too-small {least_disk_size(appliance)}"
+    data = f"/dev/disk/by-partuuid/{appliance.data_id}"
+    service = "[Service]\nType=oneshot\n"
+    return {
+        "usr/lib/osloom/too-small": (_DATA / "too-small.sh").read_text(),
+        "usr/lib/udev/rules.d/90-osloom.rules": (
+            'SUBSYSTEM=="block", ENV{DEVTYPE}=="disk", ENV{ID_PART_TABLE_TYPE}=="PMBR", '
+            'ENV{SYSTEMD_WANTS}+="osloom-cut-off@%k.service"\n'
+        ),
+        f"{_UNITS}/osloom-cut-off@.service": (
+            "[Unit]\nDescription=Say that the disk %i is cut off\nDefaultDependencies=no\n\n"
+            f"{service}ExecStart={program} %i\n"
+        ),
+        f"{_UNITS}/systemd-repart.service.d/room.conf": "[Unit]\nOnFailure=osloom-no-room.service\n",
+        f"{_UNITS}/osloom-no-room.service": (
+            "[Unit]\nDescription=Say that there is no room for data\nDefaultDependencies=no\n"
+            "ConditionPathExists=/dev/mapper/root\n"
+            # It begins what emergency mode would have to end.
+            "After=initrd-parse-etc.service\n\n"
+            f"{service}ExecStart={program}\n"
+            f"ExecStart=/bin/sh -c '[ -e {data} ] || exec systemctl --no-block emergency'\n"
+        ),
+    }
+
+
+def _resets(appliance: Appliance) -> Mapping[str, str]:
+    """Factory resets that the boot menu and a credential ask for, before systemd-repart runs."""
+    return {
+        _RESET: (_DATA / "factory-reset.sh").read_text(),
+        f"{_UNITS}/osloom-reset-menu.service": f"""\
+[Unit]
+Description=Factory reset that was chosen in the boot menu
+DefaultDependencies=no
+ConditionKernelCommandLine={RESET_OPTION}
+Before=sysroot.mount systemd-repart.service
+
+[Service]
+Type=oneshot
+ExecStart=/bin/sh /{_RESET} menu
+""",
+        f"{_UNITS}/osloom-reset-credential.service": f"""\
+[Unit]
+Description=Factory reset that a credential asks for
+DefaultDependencies=no
+ConditionCredential={RESET_OPTION}
+After=sysroot.mount
+Before=systemd-repart.service
+
+[Service]
+Type=oneshot
+ImportCredential={RESET_OPTION}
+RuntimeDirectory=osloom-esp
+ExecStart=/bin/sh /{_RESET} credential {appliance.partition_id("/esp")}
+""",
     }
 
 

@@ -12,10 +12,11 @@ from osloom.assemble.esp import LOADERS
 from osloom.base.digest import Digest
 from osloom.engine.step import Job, Output, Step, action
 from osloom.keys.sign import sign_efi
-from osloom.model.blocks import Blocks
+from osloom.model.blocks import blocks_of
 from osloom.model.measured import kernel_boot, signed_policies
 from osloom.model.pe import parse_program
-from osloom.model.pe_section import add_section
+from osloom.model.pe_section import add_sections
+from osloom.model.profiles import MAIN, with_reset_entry
 
 
 class SecureBoot(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,19 +39,31 @@ def sign_program(job: Job) -> Mapping[str, Digest]:
     return {"file": blobs.add(signed)}
 
 
-@action(version=1, needs="key")
+@action(version=2, needs="key")
 def sign_uki(job: Job) -> Mapping[str, Digest]:
-    """The UKI `file` with policies for the TPM (model.measured), and with a signature."""
+    """The UKI `file` with policies for the TPM (model.measured), a factory reset, and a signature.
+
+    The policies are of the entry that starts by itself: the one that resets opens no data.
+    """
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
     blobs = job.store.blobs
     signer = job.signers[job.parameters["certificate"]]()
     image = blobs.read(job.digest("file"))
-    own = Blocks(source=lambda offset, size: image[offset : offset + size], size=len(image))
+    program = parse_program(blocks_of(image))
     public = signer.certificate.public_key().public_bytes(Encoding.DER, PublicFormat.PKCS1)
-    value = kernel_boot(parse_program(own).sections)
-    measured = add_section(image, ".pcrsig", signed_policies(value, public, signer.sign))
-    return {"file": blobs.add(sign_efi(measured, signer))}
+    value = kernel_boot({**program.sections, ".profile": blocks_of(MAIN)})
+    policies = signed_policies(value, public, signer.sign)
+    whole = with_reset_entry(add_sections(image, [(".pcrsig", policies)]), program)
+    return {"file": blobs.add(sign_efi(whole, signer))}
+
+
+@action(version=1)
+def finish_uki(job: Job) -> Mapping[str, Digest]:
+    """The UKI `file` with a factory reset, which nobody signs."""
+    blobs = job.store.blobs
+    image = blobs.read(job.digest("file"))
+    return {"file": blobs.add(with_reset_entry(image, parse_program(blocks_of(image))))}
 
 
 @action(version=1, light=True)
@@ -62,7 +75,15 @@ def take_loader(job: Job) -> Mapping[str, Digest]:
     return {"file": node.digest}
 
 
-def plan_signed_uki(secure_boot: SecureBoot, uki: Output, *, group: str) -> Output:
+def plan_finished_uki(secure_boot: SecureBoot | None, uki: Output, *, group: str) -> Output:
+    """The UKI as a device gets it, signed where there is somebody to."""
+    if secure_boot is None:
+        return Step(
+            action=finish_uki,
+            title=f"finish the UKI of {group}",
+            group=group,
+            inputs={"file": uki},
+        ).output("file")
     return Step(
         action=sign_uki,
         title=f"sign the UKI of {group}",

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from osloom.assemble.appliance.signing import plan_signed_uki
+from osloom.assemble.appliance.signing import plan_finished_uki
 from osloom.assemble.filesystem import make_erofs
 from osloom.assemble.request import Request
 from osloom.assemble.uki import plan_uki
@@ -84,13 +84,11 @@ def plan_version(request: Request) -> Version:
     )
     root_hash = made.output("root_hash")
     uki = plan_uki(request, root_hash=root_hash)
-    if request.secure_boot is not None:
-        uki = plan_signed_uki(request.secure_boot, uki, group=request.name)
     key = request.verity_key
     return Version(
         root=made.output("root"),
         hashes=made.output("hashes"),
         root_hash=root_hash,
-        uki=uki,
+        uki=plan_finished_uki(request.secure_boot, uki, group=request.name),
         signature=plan_signature(key, root_hash, group=request.name) if key else None,
     )

@@ -18,11 +18,14 @@ from osloom.compose.application.trim import trimmed
 from osloom.engine.step import Job, Output, Step, action
 from osloom.model.appliance import (
     Appliance,
+    crypttab,
     device_partitions,
     fstab,
     manager_settings,
+    mounts,
     repart_files,
 )
+from osloom.model.emergency import emergency_units
 from osloom.model.tree import Node, Tree, with_parents
 from osloom.store.blobs import Blobs
 
@@ -42,7 +45,7 @@ _NEEDED = {
 """What updates need on the device, and the packages that have it."""
 
 
-@action(version=6)
+@action(version=8)
 def arrange(job: Job) -> Mapping[str, Digest]:
     """The tree `tree` as the root of the appliance `appliance`; `keyring` signs its updates, and the
     owner of `certificate`, in PEM, its extensions.
@@ -67,7 +70,9 @@ def arrange(job: Job) -> Mapping[str, Digest]:
         # What the definition enables is enabled; a first boot adds nothing, systemd.preset(5).
         "usr/lib/systemd/system-preset/00-osloom.preset": "disable *\n",
         "etc/fstab": fstab(appliance),
+        **({"etc/crypttab": swap} if (swap := crypttab(appliance)) else {}),
         **manager_settings(appliance),
+        **emergency_units(),
         **extensions.extension_files(appliance),
         **signature_files(appliance),
         **_release(tree, blobs, appliance),
@@ -78,7 +83,10 @@ def arrange(job: Job) -> Mapping[str, Digest]:
     links = {**units.wanted(appliance), **extensions.extension_links(appliance)}
     for path, target in links.items():
         added[path] = Node("symlink", 0o777, mtime=appliance.epoch, target=target)
-    for path in ("boot", "efi", "proc", "sys", "dev", "run", "tmp"):
+    places = [
+        one.strip("/") for one in mounts(appliance.disk).values() if not one.startswith("/var/")
+    ]
+    for path in ("boot", "efi", "proc", "sys", "dev", "run", "tmp", *places):
         if path not in tree:
             mode = 0o1777 if path == "tmp" else 0o755
             added[path] = Node("dir", mode, mtime=appliance.epoch)

@@ -10,11 +10,10 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
+from osloom.model.appliance import MOVED
 from osloom.model.tree import Node, Tree, parents
 
 FACTORY = "usr/share/factory"
-_MOVED = {"home": "var/home", "root": "var/roothome", "srv": "var/srv"}
-"""Directories that become links to where they are kept."""
 _DPKG = ("var/lib/dpkg", "usr/lib/sysimage/dpkg")
 _CACHES = ("var/cache/", "var/lib/apt/", "var/log/", "var/tmp/", "var/backups/")
 """Of these only the directories matter."""
@@ -28,7 +27,7 @@ def with_state(tree: Tree, *, epoch: int) -> tuple[Tree, str]:
         if node.kind == "dir" or not place.startswith(_CACHES):
             target = _factory(_new_place(node.target)) if node.kind == "hardlink" else node.target
             nodes[_factory(place)] = msgspec.structs.replace(node, target=target)
-    for path, target in _MOVED.items():
+    for path, target in MOVED.items():
         nodes[path] = Node("symlink", 0o777, mtime=epoch, target=target)
         nodes.setdefault(f"{FACTORY}/{target}", tree.get(path) or Node("dir", 0o755, mtime=epoch))
     nodes["var"] = Node("dir", 0o755, mtime=epoch)
@@ -40,7 +39,7 @@ def with_state(tree: Tree, *, epoch: int) -> tuple[Tree, str]:
 
 
 def _new_place(path: str) -> str:
-    for old, new in (*_MOVED.items(), _DPKG):
+    for old, new in (*MOVED.items(), _DPKG):
         if path == old or path.startswith(f"{old}/"):
             return new + path.removeprefix(old)
     return path
