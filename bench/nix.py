@@ -203,6 +203,8 @@ def main() -> None:
     parser.add_argument("--compression", action="append")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(dir="/var/tmp", ignore_cleanup_errors=True) as place:
+        # For root nginx serves as another user.
+        Path(place).chmod(0o755)
         closure = Closure(Path(place) / "closure", arguments.store)
         size = sum(path.nar_size for path in closure.paths)
         print(f"{len(closure.paths)} paths, {size / 1e6:.0f} MB of NARs, {platform.machine()}")

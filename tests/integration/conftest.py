@@ -17,7 +17,16 @@ from support.registry import Server, Shelf, running
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-_LONGEST = ("appliance", "nix_writable", "nixos", "apt", "machines", "extensions", "bare_root")
+_LONGEST = (
+    "appliance",
+    "nixos_appliance",
+    "nix_writable",
+    "nixos",
+    "apt",
+    "machines",
+    "extensions",
+    "bare_root",
+)
 """Files whose tests take minutes; begun first, they do not keep one processor waiting at the end."""
 
 

@@ -2,19 +2,23 @@
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from osloom.base.errors import FetchError
 from osloom.base.progress import Event, Reporter, silent
+from osloom.engine.executor import LocalExecutor, Made
+from osloom.engine.step import Given, Step
 from osloom.fetch.download import GoneError
 from osloom.model.closure import StorePath
 from osloom.model.providers import Cache, Nix
 from osloom.model.tree import Tree
 from osloom.sources.nix.fetch import fetch_store_paths
+from osloom.sources.nix.steps import plan_store_path
 from osloom.store.collect import prune, usage
 from osloom.store.store import Store
 from support import s3
@@ -128,6 +132,50 @@ def test_large_files_of_a_local_store_are_blobs_of_their_own(
     inside = nix_world.directory / path.lstrip("/")
     assert blob.read_bytes() == inside.read_bytes()
     assert blob.stat().st_ino != inside.stat().st_ino
+
+
+class Asked(LocalExecutor):
+    """Counts what it is asked for."""
+
+    count = 0
+
+    def run(self, step: Step, given: Mapping[str, Given], *, report: Reporter = silent) -> Made:
+        self.count += 1
+        return super().run(step, given, report=report)
+
+
+@pytest.fixture
+def workers(own: Store, monkeypatch: pytest.MonkeyPatch) -> Iterator[Asked]:
+    """Who take part however little there is to fetch."""
+    for name in ("_LEAST", "_STARTED"):
+        monkeypatch.setattr(f"osloom.sources.nix.fetch.{name}", 1)
+    made = Asked(own, slots=3)
+    yield made
+    made.stop()
+
+
+def test_workers_and_this_process_share_the_paths(
+    nix_world: NixWorld, own: Store, tmp_path: Path, workers: Asked
+) -> None:
+    paths = locked(nix_world, *nix_world.paths)
+    nix = Nix(cache=(Cache(url=f"file://{nix_world.cache('zstd')}", keys=(nix_world.key,)),))
+    fetch_store_paths(own, paths, nix, directory=tmp_path, report=silent, executor=workers)
+    assert workers.count > 1
+    check_whole(nix_world, own, paths, tmp_path / "root")
+
+
+def test_what_a_worker_refuses_is_said_and_nothing_of_it_stays(
+    nix_world: NixWorld, own: Store, tmp_path: Path, workers: Asked
+) -> None:
+    first, *others = sorted(locked(nix_world, *nix_world.paths), key=lambda one: -one.nar_size)
+    wrong = [msgspec.structs.replace(one, nar_hash=first.nar_hash) for one in others]
+    nix = Nix(cache=(Cache(url=f"file://{nix_world.cache('zstd')}", keys=(nix_world.key,)),))
+    with pytest.raises(FetchError, match="and the lock has"):
+        fetch_store_paths(
+            own, [first, *wrong], nix, directory=tmp_path, report=silent, executor=workers
+        )
+    assert workers.count
+    assert all(own.results.find(plan_store_path(one).step.key) is None for one in wrong)
 
 
 def test_what_is_nowhere_is_named(nix_world: NixWorld, own: Store, tmp_path: Path) -> None:

@@ -80,3 +80,8 @@ class Workbench:
     def make(self, products: tuple[Product, ...]) -> list[Digest]:
         builder = Builder(self.store, Here(self.store), silent)
         return builder.make([product.output for product in products])
+
+    def tree_of(self, output: Output) -> Tree:
+        """The tree that a step makes."""
+        (digest,) = Builder(self.store, Here(self.store), silent).make([output])
+        return self.store.load_tree(digest)

@@ -27,6 +27,7 @@ from osloom.assemble.oci_index import plan_index
 from osloom.assemble.request import Part, Product, Request, StorePart
 from osloom.base.digest import Digest
 from osloom.base.errors import UsageError, nearest
+from osloom.compose.appliance.nixos import plan_nixos_root
 from osloom.compose.appliance.root import plan_root
 from osloom.compose.extension import check_versions
 from osloom.compose.ingest import ingest
@@ -253,12 +254,17 @@ def _assembly(
     if image.disk.is_appliance:
         appliance = appliance_of(session, name, image, locked)
         keyring = release_keyring(session)
-        root = plan_root(
-            appliance,
-            planned.tree,
-            group=_plain(name),
-            keyring=keyring,
-            certificate=verity_key.public if verity_key else None,
+        certificate = verity_key.public if verity_key else None
+        root = (
+            plan_nixos_root(appliance, planned.tree, group=_plain(name), keyring=keyring)
+            if image.nixos
+            else plan_root(
+                appliance,
+                planned.tree,
+                group=_plain(name),
+                keyring=keyring,
+                certificate=certificate,
+            )
         )
     return Request(
         name=_plain(name),

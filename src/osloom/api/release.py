@@ -19,6 +19,7 @@ from osloom.fetch.storage.access import Access
 from osloom.fetch.storage.location import parse_location
 from osloom.fetch.storage.storage import open_storage
 from osloom.model.definition import Image
+from osloom.model.nix_package import parse_package_name
 from osloom.release.publish import StorageChannel
 from osloom.release.published import Published
 from osloom.release.version import Release, ReleasePackage, parse_number
@@ -103,11 +104,17 @@ def release_of(session: Session, name: str, image: Image, *, whole: bool = True)
         files=extension_files(session, name, image, own=own)
         if image.is_extension
         else release_files(session, request_of(session, name, image), whole=whole),
-        packages=tuple(
-            ReleasePackage(name=one.name, version=one.version, source=one.source)
-            for one in session.lock.packages_of(name)
-        ),
+        packages=tuple(_packages(session, name)),
     )
+
+
+def _packages(session: Session, name: str) -> Iterator[ReleasePackage]:
+    """What the image has of Debian, and of Nix each path by its base name."""
+    for one in session.lock.packages_of(name):
+        yield ReleasePackage(name=one.name, version=one.version, source=one.source)
+    for path in session.lock.closure_of(name):
+        found = parse_package_name(path.name)
+        yield ReleasePackage(name=found.package, version=found.version, source=path.name)
 
 
 def _id(project: Project, name: str) -> str:

@@ -93,7 +93,7 @@ def initrd_name(suite: str, image: Image) -> str | None:
 
 def _appliance_packages(image: Image) -> tuple[str, ...]:
     """What an appliance has beside its own."""
-    if not image.disk.is_appliance:
+    if not image.disk.is_appliance or image.nixos is not None:
         return ()
     method = image.disk.data.encryption
     own: tuple[str, ...] = UPDATES if image.update.url is not None else ()

@@ -6,11 +6,12 @@ twice). So the disk has to be the one that the configuration names, which is che
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 
 import msgspec
 
-from osloom.assemble import disk, oci, tar
+from osloom.assemble import disk, oci, tar, uki
 from osloom.assemble.request import Product, Request
 from osloom.assemble.uki import run_ukify
 from osloom.base.digest import Digest
@@ -64,7 +65,7 @@ def build_ukis(job: Job) -> Mapping[str, Digest]:
     tree = job.tree()
     spec = read_bootspec(tree, blobs.read, job.parameters["architecture"])
     others = {
-        f"specialisation-{name}.efi": _uki(job, tree, one.entry, f"{one.entry.label} ({name})")
+        f"specialisation-{name}.efi": uki_of(job, tree, one.entry, f"{one.entry.label} ({name})")
         for name, one in spec.specialisations.items()
     }
     nodes = {
@@ -73,28 +74,58 @@ def build_ukis(job: Job) -> Mapping[str, Digest]:
     }
     job.facts["specialisations"] = len(others)
     return {
-        "file": _uki(job, tree, spec.entry, spec.entry.label),
+        "file": uki_of(job, tree, spec.entry, spec.entry.label),
         "others": job.store.add_tree(Tree(nodes)),
     }
 
 
-def _uki(job: Job, tree: Tree, entry: Entry, title: str) -> Digest:
+def uki_of(
+    job: Job,
+    tree: Tree,
+    entry: Entry,
+    title: str,
+    *,
+    words: Sequence[str] = (),
+    release: Sequence[str] = (),
+    more: tuple[Mapping[str, Path], Sequence[str]] = ({}, ()),
+) -> Digest:
+    """The UKI of one entry, which a boot menu shows as `title`.
+
+    `words` are added to the command line, the lines `release` to os-release(5), and `more`, files by
+    name and options, to what ukify(1) is given.
+    """
     blobs = job.store.blobs
     text = blobs.read(_file(tree, f"{entry.toplevel}/etc/os-release"))
-    release = job.work / "release"
-    release.write_bytes(titled(text, title))
-    reads = {"vmlinuz": blobs.path(_file(tree, entry.kernel)), "release": release}
+    place = job.work / "release"
+    place.write_bytes(titled(text, title, release))
+    reads = {"vmlinuz": blobs.path(_file(tree, entry.kernel)), "release": place, **more[0]}
     if entry.initrd is not None:
         reads["initrd"] = blobs.path(_file(tree, entry.initrd))
-    words = [*entry.command_line, *job.parameters["command_line"]]
-    return run_ukify(job, reads, " ".join(words))
+    line = " ".join([*entry.command_line, *words, *job.parameters["command_line"]])
+    return run_ukify(job, reads, line, more[1])
 
 
-def titled(release: bytes, title: str) -> bytes:
-    """os-release(5) with `title` as what a boot menu shows, PRETTY_NAME."""
-    kept = [line for line in release.splitlines() if not line.startswith(b"PRETTY_NAME=")]
+def titled(release: bytes, title: str, more: Sequence[str] = ()) -> bytes:
+    """os-release(5) with `title` as what a boot menu shows, PRETTY_NAME, and the lines `more`."""
+    new = {line.partition("=")[0] for line in more} | {"PRETTY_NAME"}
+    kept = [
+        line
+        for line in release.splitlines()
+        if line.partition(b"=")[0].decode(errors="replace") not in new
+    ]
     quoted = re.sub(r'([\\"$`])', r"\\\1", title)
-    return b"\n".join([*kept, f'PRETTY_NAME="{quoted}"'.encode(), b""])
+    added = [f'PRETTY_NAME="{quoted}"', *more]
+    return b"\n".join([*kept, *(line.encode() for line in added), b""])
+
+
+def initrd_of(tree: Tree, spec: Bootspec) -> Digest:
+    """The initrd of the system `tree`. Raises BuildError when it has none."""
+    if spec.entry.initrd is None:
+        raise BuildError(
+            "cannot take the initrd of the NixOS system: it has none",
+            hint="set `boot.initrd.enable = true` in its configuration, or leave the output out",
+        )
+    return _file(tree, spec.entry.initrd)
 
 
 @action(version=1, light=True)
@@ -102,12 +133,7 @@ def take_initrd(job: Job) -> Mapping[str, Digest]:
     """The initrd of the system `tree`, as it is."""
     tree = job.tree()
     spec = read_bootspec(tree, job.store.blobs.read, job.parameters["architecture"])
-    if spec.entry.initrd is None:
-        raise BuildError(
-            "cannot take the initrd of the NixOS system: it has none",
-            hint="set `boot.initrd.enable = true` in its configuration, or leave the output out",
-        )
-    return {"file": _file(tree, spec.entry.initrd)}
+    return {"file": initrd_of(tree, spec)}
 
 
 @action(version=1, light=True)
@@ -175,6 +201,8 @@ def _plan_ukis(request: Request) -> Step:
 
 
 def plan_uki(request: Request) -> tuple[Product, ...]:
+    if request.appliance is not None:
+        return uki.plan(request)
     ukis = _plan_ukis(request)
     return (Product(path=f"{request.name}.efi", output=ukis.output("file")),)
 
@@ -209,6 +237,8 @@ def _in_container(request: Request) -> Request:
 
 
 def plan_disk(request: Request) -> tuple[Product, ...]:
+    if request.appliance is not None:
+        return disk.plan(request)
     checked = Step(
         action=check_disk,
         title=f"check the mounts of {request.name}",

@@ -52,8 +52,7 @@ def check_appliances(definition: Definition) -> Iterator[Mistake]:
                 hint = 'run `osloom keys new`, and write `[keys]` and `directory = "keys"`'
                 yield Mistake((*path, "disk", "data", "encryption"), said, hint)
             if image.nixos is not None:
-                said = "a NixOS system cannot be an appliance yet"
-                yield Mistake((*path, "disk", "layout"), said, 'leave `layout = "appliance"` out')
+                yield from _check_nixos(image, path)
             yield from _check_partitions(image, path)
 
 
@@ -63,6 +62,23 @@ def _signs(keys: Keys) -> bool:
 
 def _seals(keys: Keys) -> bool:
     return keys.directory is not None or keys.secure_boot is not None
+
+
+def _check_nixos(image: Image, path: Path) -> Iterator[Mistake]:
+    if image.disk.data.encryption != "none":
+        said = "the data of an appliance that is a NixOS system cannot be encrypted yet"
+        yield Mistake((*path, "disk", "data", "encryption"), said, "leave `encryption` out")
+    for name, partition in image.disk.partition.items():
+        if partition.mount is not None:
+            said = "what a NixOS system mounts is said in its configuration"
+            place = (*path, "disk", "partition", name, "mount")
+            hint = f'leave `mount` out, and set `fileSystems."{partition.mount}"` there'
+            yield Mistake(place, said, hint)
+    for one in image.files:
+        if f"{one}/".startswith(("/var/", "/home/", "/root/", "/srv/", "/nix/")):
+            said = f"`{one}` is not of the version: a device has its own /{one.split('/')[1]}"
+            hint = "say it in `systemd.tmpfiles` of the configuration"
+            yield Mistake((*path, "files", one), said, hint)
 
 
 def _check_partitions(image: Image, path: Path) -> Iterator[Mistake]:

@@ -141,6 +141,10 @@ def _check_fetched(name: str, image: Image, images: Mapping[str, Image]) -> Iter
         said = "only the devices of an appliance fetch extensions"
         yield Mistake(path, said, 'write `layout = "appliance"` into its table `disk`')
         return
+    if image.nixos is not None:
+        said = "a NixOS system takes no extensions"
+        yield Mistake(path, said, "add what it needs to the configuration of the system")
+        return
     levels: dict[str, tuple[str, str]] = {}
     for number, one in enumerate(image.update.extensions):
         place: Path = (*path, number)

@@ -15,7 +15,7 @@ from osloom.model.values import SYSTEMS
 
 _BESIDE_NIXOS = (
     *("nixos", "nix", "architecture", "architectures", "kernel_command_line", "test", "outputs"),
-    *("files", "oci", "nspawn", "tar", "disk"),
+    *("files", "oci", "nspawn", "tar", "disk", "update", "health"),
 )
 """What an image may say though it is a NixOS system, which says all else itself."""
 

@@ -30,6 +30,9 @@ systemd-dissect(1) does, must not take `_empty` for one."""
 DATA = "data"
 """Of the data partition: its label, and its name when it is unlocked."""
 
+NIX_IMAGE = "nix/image"
+"""Where an appliance that is a NixOS system has its image mounted: programs of osloom are there."""
+
 ARCHITECTURES = {"amd64": "x86-64", "arm64": "arm64"}
 """As systemd names what Debian does, ConditionArchitecture= of systemd.unit(5)."""
 

@@ -29,7 +29,7 @@ class ReleasePackage(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     version: str
     source: str
-    """The source package."""
+    """The source package; of a path of a Nix store its base name."""
 
 
 class Release(msgspec.Struct, frozen=True, kw_only=True):

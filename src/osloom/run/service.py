@@ -14,6 +14,8 @@ from collections.abc import Mapping, Sequence
 
 _UNITS = "/run/systemd/system"
 _WANTED_BY = "multi-user.target"
+_NEVER = "[Unit]\nConditionPathExists=!/\n\n[Timer]\nOnBootSec=1\n"
+"""A timer that does not start."""
 PATH = "export PATH=$PATH:/run/wrappers/bin:/run/current-system/sw/bin\n"
 """Shell text for a service that is not the system's own: NixOS has programs nowhere else, and tells
 only its own services so."""
@@ -44,4 +46,6 @@ def service_credentials(
         "tmpfiles.extra": "".join(lines),
         f"systemd.extra-unit.{name}.service": service,
         f"systemd.unit-dropin.{_WANTED_BY}": wants,
+        # Before units below /etc, where an appliance of NixOS has its own.
+        **{f"systemd.extra-unit.{one}": _NEVER for one in masked if one.endswith(".timer")},
     }

@@ -43,9 +43,35 @@ WRONG = {
             " of 36 characters | shorten the name of the project or of the image"
         ),
     ),
-    "NixOS as an appliance": (
-        '[image.a]\nnixos = ".#a"\ndisk.layout = "appliance"\n',
-        ('3:6 a NixOS system cannot be an appliance yet | leave `layout = "appliance"` out'),
+    "encrypted data of NixOS": (
+        (
+            '[keys]\ndirectory = "keys"\n[image.a]\nnixos = ".#a"\n'
+            'disk.layout = "appliance"\ndisk.data.encryption = "passphrase"\n'
+        ),
+        (
+            "6:11 the data of an appliance that is a NixOS system cannot be encrypted yet"
+            " | leave `encryption` out"
+        ),
+    ),
+    "mount of NixOS": (
+        (
+            '[image.a]\nnixos = ".#a"\n[image.a.disk]\nlayout = "appliance"\n'
+            'partition.p = { size = "1G", mount = "/p" }\n'
+        ),
+        (
+            "5:30 what a NixOS system mounts is said in its configuration"
+            ' | leave `mount` out, and set `fileSystems."/p"` there'
+        ),
+    ),
+    "file of NixOS on its data partition": (
+        (
+            '[image.a]\nnixos = ".#a"\ndisk.layout = "appliance"\n'
+            '[image.a.files]\n"/var/a" = { text = "a" }\n'
+        ),
+        (
+            "5:1 `/var/a` is not of the version: a device has its own /var"
+            " | say it in `systemd.tmpfiles` of the configuration"
+        ),
     ),
     "file system of an appliance's root": (
         '[image.a.disk]\nlayout = "appliance"\nfilesystem = "btrfs"\n',

@@ -32,3 +32,8 @@ def test_credentials_write_the_script_the_unit_and_what_wants_it() -> None:
         "systemd.extra-unit.greet.service": "[Service]\nExecStart=/bin/sh /run/greet\n",
         "systemd.unit-dropin.multi-user.target": "[Unit]\nWants=greet.service\n",
     }
+
+
+def test_a_timer_does_not_start_wherever_its_unit_is() -> None:
+    made = service_credentials("greet", unit="", script="", masked=("look.timer",))
+    assert "ConditionPathExists=!/\n" in made["systemd.extra-unit.look.timer"]

@@ -1,7 +1,6 @@
 """Scenarios of updates: one that works, and versions that do not."""
 
 import json
-from collections.abc import Sequence
 
 import msgspec
 
@@ -12,7 +11,11 @@ from osloom.model.size import MIB
 from osloom.model.update import Health
 
 _MARK = "/var/lib/osloom-trial"
+_CHANGED = "/etc/hostname"
+_CHANGED_NIXOS = "/etc/osloom-changed"
+"""NixOS makes links of its own files in /etc at every boot."""
 _UNITS = "/usr/lib/systemd/system"
+_UNITS_NIXOS = "/etc/systemd/system.attached"
 _LAST_UPDATE = "/var/lib/osloom/last-update"
 _LEAST = 5
 """Of a version in which only its number is new at most one part of so many is fetched."""
@@ -25,13 +28,13 @@ _BOOTS = 6
 def update(trial: Trial, device: Device) -> None:
     """A newer version is fetched, started and found good; data stay."""
     before = device.version()
-    device.run(f"echo kept >{_MARK}; echo changed-$(cat /etc/hostname) >/etc/hostname; sync")
+    _change_data(trial, device)
     version = trial.publish()
     trial.note(f"the device updates itself from {before} to {version}")
     device.update()
     running = device.settled(boots=_BOOTS)
     device.check(running == version, f"version {running} runs, not {version}")
-    _check_data(device)
+    _check_data(trial, device)
     entries = device.entries()
     wanted = [f"{trial.id}_{one}.efi" for one in sorted((before, version))]
     device.check(entries == sorted(wanted), f"the ESP holds {', '.join(entries)}")
@@ -114,13 +117,13 @@ def _broken(trial: Trial, device: Device, change: Change, said: str) -> None:
     """
     before = device.console().count(said)
     good = device.version()
-    device.run(f"echo kept >{_MARK}; echo changed-$(cat /etc/hostname) >/etc/hostname; sync")
+    _change_data(trial, device)
     bad = trial.publish(change)
     trial.note(f"the device updates itself from {good} to the broken {bad}")
     device.update()
     running = device.settled(boots=_BOOTS)
     device.check(running == good, f"version {running} runs, not {good}")
-    _check_data(device)
+    _check_data(trial, device)
     count = device.console().count(said) - before
     device.check(count >= TRIES, f"the console says `{said}` {count} times, not {TRIES}")
     entries = device.entries()
@@ -133,23 +136,35 @@ def _broken(trial: Trial, device: Device, change: Change, said: str) -> None:
     device.check(same, f"version {bad} was tried again")
 
 
-def _check_data(device: Device) -> None:
+def _changed(trial: Trial) -> str:
+    """A file of /etc that the device changes."""
+    return _CHANGED if trial.image().nixos is None else _CHANGED_NIXOS
+
+
+def _change_data(trial: Trial, device: Device) -> None:
+    path = _changed(trial)
+    device.run(f"echo kept >{_MARK}; echo changed-$(cat {path} 2>/dev/null) >{path}; sync")
+
+
+def _check_data(trial: Trial, device: Device) -> None:
     data = device.run(f"cat {_MARK}")
     device.check(data == "kept", f"{_MARK} holds `{data}`")
-    hostname = device.run("cat /etc/hostname")
-    device.check(hostname.startswith("changed-"), f"/etc/hostname is `{hostname}` again")
+    path = _changed(trial)
+    changed = device.run(f"cat {path}")
+    device.check(changed.startswith("changed-"), f"{path} is `{changed}` again")
 
 
 def _with_unit(command: str) -> Change:
     """The image with a unit that runs `command` when the system is nearly up."""
     name = "osloom-trial.service"
     text = f"[Service]\nType=oneshot\nExecStart=/bin/sh -c '{command}'\n"
-    files: Sequence[tuple[str, File]] = (
-        (f"{_UNITS}/{name}", File(text=text)),
-        (f"{_UNITS}/multi-user.target.wants/{name}", File(link=f"../{name}")),
-    )
 
     def change(image: Image) -> Image:
-        return msgspec.structs.replace(image, files={**image.files, **dict(files)})
+        units = _UNITS if image.nixos is None else _UNITS_NIXOS
+        files = {
+            f"{units}/{name}": File(text=text),
+            f"{units}/multi-user.target.wants/{name}": File(link=f"../{name}"),
+        }
+        return msgspec.structs.replace(image, files={**image.files, **files})
 
     return change

@@ -51,7 +51,7 @@ Type=overlay
 Options=lowerdir=/sysroot/etc,upperdir={upper},workdir={work}
 """,
         **_unlocking(appliance),
-        **_resets(appliance),
+        **reset_files(appliance),
         # Of itself it starts for a separate /usr only; it reads the root's repart.d.
         f"{_UNITS}/systemd-repart.service.d/osloom.conf": (
             "[Unit]\nConditionDirectoryNotEmpty=\nRequires=sysroot.mount\nAfter=sysroot.mount\n"
@@ -59,11 +59,22 @@ Options=lowerdir=/sysroot/etc,upperdir={upper},workdir={work}
             f"[Service]\nExecStartPost=-/bin/sh /{_RESET} done\n"
         ),
         f"{_UNITS}/initrd-fs.target.d/osloom.conf": "[Unit]\nRequires=sysroot-etc.mount\n",
-        f"{_UNITS}/emergency.service.d/osloom.conf": (
+        **{f"{_UNITS}/{name}": text for name, text in trial_units(appliance).items()},
+        **_room(appliance),
+        "usr/lib/osloom/failed-boot": (_DATA / "failed-boot.sh").read_text(),
+        **manager_settings(appliance),
+        **emergency_units(),
+    }
+
+
+def trial_units(appliance: Appliance) -> Mapping[str, str]:
+    """What ends a boot on trial that gets no further, by name below a directory of units."""
+    return {
+        "emergency.service.d/osloom.conf": (
             "[Service]\nExecStartPre=-/bin/sh /usr/lib/osloom/failed-boot\n"
         ),
         # What hangs here, such as a question that nobody answers, is a failed boot as well.
-        f"{_UNITS}/osloom-deadline.timer": f"""\
+        "osloom-deadline.timer": f"""\
 [Unit]
 Description=Time that a boot on trial has
 DefaultDependencies=no
@@ -72,16 +83,12 @@ ConditionPathExistsGlob=/sys/firmware/efi/efivars/LoaderBootCountPath-*
 [Timer]
 OnActiveSec={appliance.update.deadline}
 """,
-        f"{_UNITS}/osloom-deadline.service": (
+        "osloom-deadline.service": (
             "[Unit]\nDescription=End a boot on trial that takes too long\n"
             "DefaultDependencies=no\n\n"
             "[Service]\nType=oneshot\nExecStart=/bin/sh /usr/lib/osloom/failed-boot\n"
         ),
-        f"{_UNITS}/initrd.target.d/osloom.conf": "[Unit]\nWants=osloom-deadline.timer\n",
-        **_room(appliance),
-        "usr/lib/osloom/failed-boot": (_DATA / "failed-boot.sh").read_text(),
-        **manager_settings(appliance),
-        **emergency_units(),
+        "initrd.target.d/osloom.conf": "[Unit]\nWants=osloom-deadline.timer\n",
     }
 
 
@@ -116,7 +123,7 @@ def _room(appliance: Appliance) -> Mapping[str, str]:
     }
 
 
-def _resets(appliance: Appliance) -> Mapping[str, str]:
+def reset_files(appliance: Appliance) -> Mapping[str, str]:
     """Factory resets that the boot menu and a credential ask for, before systemd-repart runs."""
     return {
         _RESET: (_DATA / "factory-reset.sh").read_text(),

@@ -83,7 +83,7 @@ def plan_version(request: Request) -> Version:
         inputs={"tree": request.root, "tools": request.tools},
     )
     root_hash = made.output("root_hash")
-    uki = plan_uki(request, root_hash=root_hash)
+    uki = _plan_uki(request, root_hash)
     key = request.verity_key
     return Version(
         root=made.output("root"),
@@ -92,3 +92,11 @@ def plan_version(request: Request) -> Version:
         uki=plan_finished_uki(request.secure_boot, uki, group=request.name),
         signature=plan_signature(key, root_hash, group=request.name) if key else None,
     )
+
+
+def _plan_uki(request: Request, root_hash: Output) -> Output:
+    if request.image.nixos is None:
+        return plan_uki(request, root_hash=root_hash)
+    from osloom.assemble.appliance.nixos import plan_verified_uki
+
+    return plan_verified_uki(request, root_hash)

@@ -1,10 +1,11 @@
-"""Store paths into osloom's store: the part of the fetch that runs in worker processes.
+"""Store paths into osloom's store: the part of the fetch that runs in several processes.
 
 What costs time is unpacking and hashing, which threads of one Python process mostly do one after
 the other. A worker gets a number of paths, because the many small ones wait for the network.
 """
 
 import contextlib
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from functools import partial
@@ -32,8 +33,6 @@ from osloom.store.store import Store
 _THREADS = 8
 _HEARD = 1 << 20
 """Bytes between two reports of one path."""
-_LIGHT = 4 << 20
-"""Bytes of NARs that are unpacked sooner than a process starts."""
 
 
 class Origins(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,11 +54,7 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     origins: Origins
 
 
-def _is_light(job: Job) -> bool:
-    return bool(sum(path["nar_size"] for path in job.parameters["paths"]) <= _LIGHT)
-
-
-@action(version=1, light=_is_light)
+@action(version=1)
 def bring_paths(job: Job) -> Mapping[str, Digest]:
     """Bring the paths of a Batch, and record them as results of their steps.
 
@@ -67,7 +62,7 @@ def bring_paths(job: Job) -> Mapping[str, Digest]:
     """
     batch = msgspec.convert(job.parameters, Batch)
     with open_caches(batch.origins) as caches:
-        bringer = _Bringer(job.store, batch.origins, caches, job.report)
+        bringer = Bringer(job.store, batch.origins, caches, job.report)
         gone = bringer.bring(batch.paths)
     job.facts["gone"] = "\n".join(gone)
     return {}
@@ -94,7 +89,9 @@ def open_caches(origins: Origins) -> Iterator[list[BinaryCache]]:
             one.storage.close()
 
 
-class _Bringer:
+class Bringer:
+    """Brings paths from `origins`, of which `caches` are open."""
+
     def __init__(
         self, store: Store, origins: Origins, caches: Sequence[BinaryCache], report: Reporter
     ) -> None:
@@ -102,9 +99,10 @@ class _Bringer:
         self._origins = origins
         self._caches = caches
         self._report = report
+        self._stopped = threading.Event()
 
     def bring(self, paths: Sequence[StorePath]) -> list[str]:
-        """Gives the names of those that are nowhere."""
+        """Gives the names of those that are nowhere. Raises FetchError."""
         with ThreadPoolExecutor(max_workers=_THREADS) as pool:
             # The largest first: nothing then waits for one that began last.
             ordered = sorted(paths, key=lambda path: -path.nar_size)
@@ -115,14 +113,21 @@ class _Bringer:
                 if failed is not None:
                     failed.result()
             except BaseException:
-                for cache in self._caches:
-                    cache.storage.stop()
+                self.stop()
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
         return [path.name for future, path in futures.items() if not future.result()]
 
+    def stop(self) -> None:
+        """Let `bring` fail soon, now and from now on; for any thread."""
+        self._stopped.set()
+        for cache in self._caches:
+            cache.storage.stop()
+
     def _bring(self, path: StorePath) -> bool:
         """Whether it is somewhere."""
+        if self._stopped.is_set():
+            raise FetchError("cannot fetch store paths: stopped")
         progress = _Progress(path, self._report)
         step = plan_store_path(path).step
         progress.say("started")

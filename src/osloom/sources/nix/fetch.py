@@ -1,19 +1,20 @@
 """Fetch the store paths of a lock: from Nix stores on this machine, and from binary caches."""
 
+import threading
 from collections.abc import Collection, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from urllib.parse import parse_qs
 
 import msgspec
 
 from osloom.base.progress import Reporter
-from osloom.engine.executor import Executor, LocalExecutor, Made
+from osloom.engine.executor import Executor, LocalExecutor
 from osloom.engine.step import Step
 from osloom.fetch.download import GoneError
 from osloom.model.closure import StorePath
 from osloom.model.providers import Nix
-from osloom.sources.nix.bring import Batch, Origins, bring_paths
+from osloom.sources.nix.bring import Batch, Bringer, Origins, bring_paths, open_caches
 from osloom.sources.nix.cache import CacheSource
 from osloom.sources.nix.settings import Settings, load_settings
 from osloom.sources.nix.steps import plan_store_path
@@ -26,6 +27,8 @@ _SHARE = 2
 """A worker gets at most its part of what is left, by this: so all are done at about one time."""
 _LEAST = 8 << 20
 """Bytes of NARs that are worth a batch."""
+_STARTED = 4 << 20
+"""Bytes of NARs that are unpacked before a worker has started."""
 
 
 def fetch_store_paths(
@@ -50,7 +53,7 @@ def fetch_store_paths(
     origins = find_origins(store, todo, nix, directory=directory)
     own = None if executor is not None else LocalExecutor(store)
     try:
-        gone = _Fetch(executor or own, origins, report).run(todo)  # type: ignore[arg-type]
+        gone = _Fetch(store, executor or own, origins, report).run(todo)  # type: ignore[arg-type]
     finally:
         if own is not None:
             own.stop()
@@ -87,37 +90,63 @@ def _source(url: str, keys: tuple[str, ...]) -> CacheSource:
 
 
 class _Fetch:
-    """Deals paths out to workers."""
+    """Deals paths out: to this process, and to workers if there is enough for them."""
 
-    def __init__(self, executor: Executor, origins: Origins, report: Reporter) -> None:
+    def __init__(
+        self, store: Store, executor: Executor, origins: Origins, report: Reporter
+    ) -> None:
+        self._store = store
         self._executor = executor
         self._origins = origins
         self._report = report
+        self._guard = threading.Lock()
 
     def run(self, paths: Sequence[StorePath]) -> list[str]:
         """Gives the names of those that are nowhere."""
         batches = self._batches(paths)
-        first = next(batches)
-        if len(first) == len(paths):
-            # In this thread: one that is interrupted ends.
-            return _gone_of(self._bring(first))
-        gone: list[str] = []
-        running: set[Future[Made]] = set()
-        with ThreadPoolExecutor(max_workers=self._executor.slots) as pool:
+        batch = next(batches)
+        left = sum(one.nar_size for one in paths) - sum(one.nar_size for one in batch)
+        slots = self._executor.slots
+        with (
+            open_caches(self._origins) as caches,
+            ThreadPoolExecutor(max_workers=slots) as pool,
+        ):
+            here = Bringer(self._store, self._origins, caches, self._report)
+            # This process works, too: it has long begun when the others have started.
+            others = [
+                pool.submit(self._ask_for_all, batches)
+                for _ in range(min(slots - 1, left // _STARTED))
+            ]
+            for one in others:
+                one.add_done_callback(lambda done: here.stop() if _failure(done) else None)
             try:
-                batch: Sequence[StorePath] = first
-                while batch or running:
-                    while batch and len(running) < self._executor.slots:
-                        running.add(pool.submit(self._bring, batch))
-                        batch = next(batches, ())
-                    # A timeout, so that Ctrl-C is heard while waiting.
-                    done, running = wait(running, timeout=1, return_when=FIRST_COMPLETED)
-                    for one in done:
-                        gone += _gone_of(one.result())
-            except BaseException:
+                gone = []
+                while batch:
+                    gone += here.bring(batch)
+                    batch = self._next(batches)
+                # A timeout, so that Ctrl-C is heard while waiting.
+                while wait(others, timeout=1, return_when=FIRST_EXCEPTION).not_done:
+                    for one in filter(Future.done, others):
+                        one.result()  # raises
+                return gone + [name for one in others for name in one.result()]
+            except BaseException as error:
+                # Before the workers are ended, which is a failure, too.
+                cause = next(filter(None, map(_failure, others)), None)
                 self._executor.stop()
                 pool.shutdown(wait=False, cancel_futures=True)
+                if cause is not None and isinstance(error, Exception):
+                    raise cause from None  # By which this one was stopped.
                 raise
+
+    def _next(self, batches: Iterator[Sequence[StorePath]]) -> Sequence[StorePath]:
+        with self._guard:
+            return next(batches, ())
+
+    def _ask_for_all(self, batches: Iterator[Sequence[StorePath]]) -> list[str]:
+        """Have one worker bring batches until there are no more."""
+        gone: list[str] = []
+        while batch := self._next(batches):
+            gone += self._ask(batch)
         return gone
 
     def _batches(self, paths: Sequence[StorePath]) -> Iterator[Sequence[StorePath]]:
@@ -133,16 +162,17 @@ class _Fetch:
             left -= size
             yield batch
 
-    def _bring(self, paths: Sequence[StorePath]) -> Made:
+    def _ask(self, paths: Sequence[StorePath]) -> list[str]:
         batch = Batch(paths=tuple(paths), origins=self._origins)
         step = Step(
             action=bring_paths, title="fetch store paths", parameters=msgspec.to_builtins(batch)
         )
-        return self._executor.run(step, {}, report=self._report)
+        made = self._executor.run(step, {}, report=self._report)
+        return str(made.facts["gone"]).split()
 
 
-def _gone_of(made: Made) -> list[str]:
-    return str(made.facts["gone"]).split()
+def _failure(future: Future[list[str]]) -> BaseException | None:
+    return future.exception() if future.done() and not future.cancelled() else None
 
 
 def _gone(names: Sequence[str], origins: Origins) -> GoneError:
