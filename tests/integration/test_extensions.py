@@ -20,16 +20,20 @@ version = "7"
 [keys]
 directory = "keys"
 
-[image.gateway]
+[image.plain]
 packages = ["systemd-sysv", "udev", "dbus", "linux-image-cloud-amd64", "libcryptsetup12", "systemd-container"]
-outputs = ["disk"]
 systemd = { enable = ["systemd-sysext.service", "systemd-confext.service"] }
 
-[image.gateway.files]
+[image.plain.files]
 "/etc/fstab" = { text = "LABEL=machine /srv ext4 defaults 0 0\\n" }
 "/etc/greeting" = { text = "of the gateway\\n" }
 "/var/lib/extensions" = { link = "/srv/extensions" }
 "/var/lib/confexts" = { link = "/srv/confexts" }
+
+[image.gateway]
+from = "plain"
+outputs = ["disk"]
+files = { "/usr/lib/verity.d/edge.crt" = "keys/verity.crt" }
 
 [image.tracing]
 extends = "gateway"
@@ -53,7 +57,7 @@ WantedBy=multi-user.target
 '''
 
 [image.site]
-extends = "gateway"
+extends = "plain"
 files = { "/etc/site" = { text = "of the site\\n" } }
 outputs = ["confext"]
 """
@@ -67,8 +71,10 @@ _EROFS = bytes.fromhex("e2e1f5e0")
 @pytest.fixture(scope="module")
 def edge(tmp_path_factory: pytest.TempPathFactory, store: Path) -> Workshop:
     workshop = Workshop(tmp_path_factory.mktemp("edge"), store)
-    (workshop.directory / "osloom.toml").write_text(_DEFINITION)
+    definition = workshop.directory / "osloom.toml"
+    definition.write_text(_DEFINITION.replace('"keys/verity.crt"', "{ directory = true }"))
     workshop("keys", "new").check()
+    definition.write_text(_DEFINITION)
     for command in ("lock", "build"):
         workshop(command).check()
     workshop("release", "site", "--to", str(workshop.directory / "channel")).check()
@@ -126,11 +132,25 @@ def test_systemd_dissect_tells_what_it_is(machine: Booted, path: str, kind: str)
     said: Any = json.loads(machine.check(f"systemd-dissect --json=short {path}"))
     assert said[f"{kind}Release"][:3] == ["ID=debian", "VERSION_ID=13", "ARCHITECTURE=x86-64"]
     assert said["useSystemExtension" if kind == "sysext" else "useConfigurationExtension"]
-    root, hashes = said["mounts"]
-    assert (root["designator"], root["fstype"], root["verity"]) == ("root", "erofs", "yes")
+    root, hashes, signature = said["mounts"]
+    assert (root["designator"], root["fstype"], root["verity"]) == ("root", "erofs", "signed")
+    assert (signature["designator"], signature["fstype"]) == (
+        "root-verity-sig",
+        "verity_hash_signature",
+    )
     assert (hashes["designator"], hashes["fstype"]) == ("root-verity", "DM_verity_hash")
     assert root["partition_label"] == hashes["partition_label"] == "tracing_7"
     assert machine.check(f"systemd-dissect --validate {path}") == "OK"
+
+
+def test_a_signature_of_somebody_unknown_is_refused(machine: Booted) -> None:
+    """And not passed over: with a signature it is merged for its signer's sake, or not at all."""
+    machine.check(f"cp {_SYSEXT} /tmp/signed.raw")
+    listed = "systemd-dissect --list /tmp/signed.raw"
+    assert "opt/trace/say" in machine.check(listed).split()
+    machine.check("mkdir -p /run/verity.d; ln -s /dev/null /run/verity.d/edge.crt")
+    assert machine(listed).status != 0
+    machine.check("rm /run/verity.d/edge.crt")
 
 
 def test_a_byte_that_was_changed_is_seen(edge: Workshop, machine: Booted) -> None:
@@ -186,6 +206,9 @@ def test_a_system_of_another_version_does_not_take_it(machine: Booted) -> None:
 
 def test_built_elsewhere_it_is_the_same(edge: Workshop) -> None:
     files = [f"{kind}.{suffix}" for kind in ("sysext", "confext") for suffix in ("raw", "roothash")]
+    released = sorted([*files, "json"])
     assert edge("verify", "tracing").check().stdout.splitlines() == [
-        f"tracing/tracing_7.{name}: identical" for name in files
+        *(f"tracing/tracing_7.{name}: identical" for name in files),
+        *(f"release/tracing/edge-tracing_7.{name}: identical" for name in released),
+        "release/tracing/SHA256SUMS: identical",
     ]

@@ -131,7 +131,8 @@ def test_what_a_release_holds(project: Workshop) -> None:
     shown = sorted(one.name for one in channel.iterdir() if not one.name.startswith("."))
     manifest = json.loads((channel / "edge-gateway_1.json").read_text())
     suffixes = sorted(name.partition(".")[2] for name in shown if name.startswith("edge"))
-    assert suffixes == ["efi", "json", "raw.bmap", "raw.zst", "root", "verity"]
+    disk = ["raw.bmap", "raw.zst"]
+    assert suffixes == ["blocks", "efi", "json", *disk, "root", "verity", "verity-sig"]
     assert [name for name in shown if not name.startswith("edge")] == [
         "SHA256SUMS",
         "SHA256SUMS.gpg",

@@ -1,6 +1,8 @@
 """What of the definition makes an appliance of an image, and what of it is released."""
 
 import functools
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from osloom.api.requests import architecture_of
 from osloom.api.session import Session
@@ -8,21 +10,27 @@ from osloom.assemble.appliance.release import plan_release
 from osloom.assemble.appliance.signing import SecureBoot
 from osloom.assemble.appliance.version import plan_version
 from osloom.assemble.request import Request
+from osloom.assemble.verity_signature import VerityKey
 from osloom.base.digest import Digest
 from osloom.base.errors import Error
 from osloom.keys.certificate import as_signer, load_certificate
-from osloom.keys.open import open_secure_boot, read_enrolment
-from osloom.keys.places import find_place
+from osloom.keys.open import open_secure_boot, open_signer, read_enrolment
+from osloom.keys.places import Place, find_place
 from osloom.keys.sign import keyring
+from osloom.keys.signer import Signer
 from osloom.model.appliance import Appliance
 from osloom.model.definition import Image
+from osloom.model.fetched import fetched_by
 from osloom.model.tree import Node, Tree
 from osloom.model.verity import Verity
 from osloom.release.version import ReleaseFile
 
+if TYPE_CHECKING:
+    from cryptography.x509 import Certificate
+
 
 def appliance_of(session: Session, name: str, image: Image, locked: str) -> Appliance:
-    project = session.project.definition.project
+    project, keys = session.project.definition.project, session.project.definition.keys
     return Appliance(
         id=f"{project.name}-{name}",
         version=project.version,
@@ -32,6 +40,8 @@ def appliance_of(session: Session, name: str, image: Image, locked: str) -> Appl
         disk=image.disk,
         update=image.update,
         health=image.health,
+        extensions=fetched_by(session.project.definition, image),
+        signed=find_place(keys, "verity", session.project.directory) is not None,
     )
 
 
@@ -53,19 +63,13 @@ def release_keyring(session: Session) -> Digest | None:
 
 def secure_boot_of(session: Session) -> SecureBoot | None:
     """Who signs what the firmware starts; None where the definition names no key for it."""
-    from hashlib import sha256
-
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
     project = session.project
     place = find_place(project.definition.keys, "secure-boot", project.directory)
     if place is None:
         return None
-    certificate = load_certificate(place.public)
-    fingerprint = sha256(as_signer(certificate).der).hexdigest()
-    # Firmware never looks at the date: any at which the certificate is valid will do.
-    begin = int(certificate.not_valid_before_utc.timestamp())
-    session.signers[fingerprint] = functools.partial(open_secure_boot, place, now=begin)
+    certificate, fingerprint = _signer(session, place, open_secure_boot)
     enrolment = read_enrolment(place.public)
     nodes = {
         name: Node("file", 0o644, size=len(data), digest=session.store.blobs.add(data))
@@ -80,6 +84,33 @@ def secure_boot_of(session: Session) -> SecureBoot | None:
     )
 
 
+def verity_key_of(session: Session) -> VerityKey | None:
+    """Who signs root hashes; None where the definition names no key for it."""
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    project = session.project
+    place = find_place(project.definition.keys, "verity", project.directory)
+    if place is None:
+        return None
+    certificate, fingerprint = _signer(session, place, open_signer)
+    public = session.store.blobs.add(certificate.public_bytes(Encoding.PEM))
+    return VerityKey(certificate=fingerprint, public=public)
+
+
+def _signer(
+    session: Session, place: Place, opened: Callable[..., Signer]
+) -> "tuple[Certificate, str]":
+    """The certificate of a key and its fingerprint, by which steps find who signs."""
+    from hashlib import sha256
+
+    certificate = load_certificate(place.public)
+    fingerprint = sha256(as_signer(certificate).der).hexdigest()
+    # Neither firmware nor dm-verity looks at the date: any at which it is valid will do.
+    begin = int(certificate.not_valid_before_utc.timestamp())
+    session.signers[fingerprint] = functools.partial(opened, place, now=begin)
+    return certificate, fingerprint
+
+
 def release_files(
     session: Session, request: Request, *, whole: bool = True
 ) -> tuple[ReleaseFile, ...]:
@@ -90,26 +121,26 @@ def release_files(
     assert request.appliance is not None
     version = plan_version(request)
     planned = plan_release(request, version)
-    wanted = [version.root, version.hashes, version.uki, planned.blocks]
-    wanted += [planned.disk, planned.block_map] if whole else []
-    root_hash, *made = session.make((version.root_hash, *wanted))
-    ids = Verity(root_hash=session.store.blobs.read(root_hash).decode(), hashes=b"")
     # A pattern of sysupdate.d(5) fits names that go on behind it, too: `VERSION.efi` anything.
-    endings = (
-        f"_{ids.data_id}.root",
-        f"_{ids.hash_id}.verity",
-        ".efi",
-        ".blocks",
-        ".raw.zst",
-        ".raw.bmap",
-    )
+    wanted = {
+        "_{0.data_id}.root": version.root,
+        "_{0.hash_id}.verity": version.hashes,
+        ".efi": version.uki,
+        ".blocks": planned.blocks,
+    }
+    if version.signature is not None:
+        wanted[".verity-sig"] = version.signature
+    if whole:
+        wanted |= {".raw.zst": planned.disk, ".raw.bmap": planned.block_map}
+    root_hash, *made = session.make([version.root_hash, *wanted.values()])
+    ids = Verity(root_hash=session.store.blobs.read(root_hash).decode(), hashes=b"")
     return tuple(
         ReleaseFile(
-            name=f"{request.appliance.name}{ending}",
+            name=f"{request.appliance.name}{ending.format(ids)}",
             path=path,
             digest=digest,
             size=path.stat().st_size,
         )
-        for ending, digest in zip(endings, made, strict=False)
+        for ending, digest in zip(wanted, made, strict=True)
         for path in (session.store.blobs.path(digest),)
     )

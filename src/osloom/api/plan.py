@@ -5,7 +5,12 @@ from pathlib import Path
 
 import msgspec
 
-from osloom.api.appliance import appliance_of, release_keyring, secure_boot_of
+from osloom.api.appliance import (
+    appliance_of,
+    release_keyring,
+    secure_boot_of,
+    verity_key_of,
+)
 from osloom.api.requests import (
     COMPRESSORS,
     EMULATOR,
@@ -39,6 +44,7 @@ from osloom.compose.plan import (
 from osloom.engine.step import Output, Step
 from osloom.model.definition import Image
 from osloom.model.extension import EXTENSIONS
+from osloom.model.fetched import is_signed_extension
 from osloom.model.lock import Base, Package
 from osloom.model.nix_package import parse_package_name
 from osloom.sources.nix.steps import plan_store_path
@@ -242,15 +248,29 @@ def _assembly(
     definition = session.project.definition
     initrd = initrd_name(suite, image)
     appliance = root = None
+    verity_key = None
+    if image.disk.is_appliance or is_signed_extension(definition, name):
+        verity_key = verity_key_of(session)
     if image.disk.is_appliance:
         appliance = appliance_of(session, name, image, locked)
         keyring = release_keyring(session)
-        arranged = plan_nixos_root if image.nixos else plan_root
-        root = arranged(appliance, planned.tree, group=_plain(name), keyring=keyring)
+        certificate = verity_key.public if verity_key else None
+        root = (
+            plan_nixos_root(appliance, planned.tree, group=_plain(name), keyring=keyring)
+            if image.nixos
+            else plan_root(
+                appliance,
+                planned.tree,
+                group=_plain(name),
+                keyring=keyring,
+                certificate=certificate,
+            )
+        )
     return Request(
         name=_plain(name),
         appliance=appliance,
         secure_boot=secure_boot_of(session) if appliance else None,
+        verity_key=verity_key,
         root=root,
         project=definition.project,
         image=image,

@@ -47,18 +47,19 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 def releasable(project: Project, names: tuple[str, ...]) -> dict[str, Image]:
     """The images `names`, or all that can be released. Raises UsageError when there is none."""
     chosen = {name: project.image(name) for name in names} or {
-        name: image for name, image in project.definition.image.items() if _is_releasable(image)
+        name: image for name, image in project.definition.image.items() if is_releasable(image)
     }
     hint = 'add `"disk"` to its `outputs`, and `layout = "appliance"` to its table `disk`'
     for name, image in chosen.items():
-        if not _is_releasable(image):
+        if not is_releasable(image):
             raise UsageError(f"cannot release `{name}`: it is no appliance", hint=hint)
     if not chosen:
         raise UsageError("cannot release anything: no image is an appliance", hint=hint)
     return chosen
 
 
-def _is_releasable(image: Image) -> bool:
+def is_releasable(image: Image) -> bool:
+    """Whether devices can fetch it: an appliance, or an extension."""
     return image.is_extension or (image.disk.is_appliance and "disk" in image.outputs)
 
 

@@ -40,6 +40,9 @@ APPLIANCE = ("dbus", "dmsetup", "systemd-boot", "systemd-sysv", "udev")
 UPDATES = ("curl", "gpg", "systemd-container")
 """What is in one that updates itself: systemd-sysupdate, and what checks signatures for it."""
 
+EXTENDED = ("libcryptsetup12",)
+"""What is in one that takes extensions: what has the kernel verify them."""
+
 SCRIPTS_ONLY = (
     "adduser",
     "base-files>awk",
@@ -97,6 +100,7 @@ def _appliance_packages(image: Image) -> tuple[str, ...]:
     # What makes the encrypted data larger, and encrypts what is swapped out.
     own += ("systemd-cryptsetup",) if method != "none" else ()
     own += TPM if method == "tpm2" else ()
+    own += EXTENDED if image.update.extensions else ()
     return APPLIANCE + own
 
 

@@ -1,41 +1,31 @@
-"""Prove that a build is reproducible: build again where nothing is the same, and compare."""
+"""Prove that a build is reproducible: build again where nothing is the same, and compare.
 
-import contextlib
-import json
-import os
-import sys
-from collections.abc import Iterator, Mapping
+Of what can be released, the files of the release are compared too. Nothing is published, and the
+list of them is not signed: its signature has a time.
+"""
+
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
 
 from osloom.api.build import build
-from osloom.api.git import REVISION
+from osloom.api.elsewhere import build_elsewhere
 from osloom.api.plan import plan
-from osloom.api.project import LOCKFILE
+from osloom.api.release import Wanted, is_releasable, release
 from osloom.api.session import Session
-from osloom.base.command import run
-from osloom.base.errors import BuildError
+from osloom.base.digest import digest_bytes
 from osloom.base.progress import Event
-from osloom.engine import clock
 from osloom.model.artifact import Artifact
 from osloom.model.definition import Image
 from osloom.model.tree import Tree, describe
+from osloom.release.checksums import SUMS
+from osloom.release.version import is_number
 from osloom.store.store import Store
 
 _CHUNK = 1 << 20
-
-ELSEWHERE = {
-    "LC_ALL": "C",
-    "LANG": "tr_TR.UTF-8",
-    "TZ": "Pacific/Apia",
-    "HOME": "/nonexistent",
-    clock.VARIABLE: "400",
-}
-"""What the second build has in its environment; its umask and host name differ too.
-
-400 days later the year, the month and the day of the week are all others.
-"""
+_RELEASE = "release"
+"""Where beside the outputs the files of releases are compared."""
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,11 +45,14 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def verify(session: Session, images: Mapping[str, Image]) -> list[Verdict]:
-    """Build `images` twice, the second time elsewhere; one verdict for each output."""
+    """Build `images` twice, the second time elsewhere; one verdict for each output, and for each
+    file of a release."""
+    released = [name for name, image in images.items() if _has_release(session, image)]
     with session.store.working_directory() as work:
         first = build(session, images, directory=work / "first")
+        first += _release(session, images, released, work / "first" / _RELEASE)
         session.report(Event(kind="note", id="verify", title="build again, elsewhere"))
-        other = _build_elsewhere(session, list(images), work / "elsewhere")
+        other = build_elsewhere(session, list(images), released, work / "elsewhere", _RELEASE)
         trees = _trees(session, images, other)
         return [
             Verdict(
@@ -70,81 +63,33 @@ def verify(session: Session, images: Mapping[str, Image]) -> list[Verdict]:
         ]
 
 
-def _build_elsewhere(session: Session, names: list[str], place: Path) -> Store:
-    """A build by another process, from a copy of the project, with an empty store.
-
-    Only the packages are taken over: they are inputs, and verified by their digests.
-    """
-    project = place / "a" / "longer" / "path"
-    _copy_project(session, project)
-    store = Store(place / "store")
-    for package in session.lock.packages:
-        source = session.store.blobs.find(package.digest)
-        if source is not None:
-            (store.temporary / "seed").write_bytes(source.read_bytes())
-            store.blobs.add_file(store.temporary / "seed")
-    program = "import os, sys, runpy; os.umask(0o077); sys.argv[0] = 'osloom'; "
-    program += "from osloom.api.verify import rename_host; rename_host(); "
-    program += "from osloom.cli.main import main; sys.exit(main())"
-    argv = [sys.executable, "-c", program, "build", *names, "--progress", "plain", "--json"]
-    argv += ["--file", str(project / session.project.path.name), "--store", str(store.root)]
-    argv += ["--output", str(place.parent / "second")]
-    environment = {
-        **ELSEWHERE,
-        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
-        "PATH": os.environ.get("PATH", os.defpath),
-        **{name: os.environ[name] for name in ("SOURCE_DATE_EPOCH",) if name in os.environ},
-        # The second place is in no repository.
-        **({REVISION: "{} {}".format(*session.commit)} if session.commit else {}),
-    }
-    done = run(argv, environment=environment, check=False)
-    if done.status != 0:
-        said = done.stdout.decode(errors="replace")
-        with contextlib.suppress(ValueError, KeyError):
-            said = json.loads(said)["error"]
-        raise BuildError(
-            f"cannot build a second time: {said.strip()}", detail=done.stderr.decode()[-2000:]
-        )
-    return store
+def _has_release(session: Session, image: Image) -> bool:
+    version = session.project.definition.project.version
+    return is_releasable(image) and is_number(version)
 
 
-def rename_host() -> None:
-    """Give this process a host name of its own, where it may."""
-    import ctypes
-
-    libc = ctypes.CDLL(None)
-    if os.geteuid() == 0 and libc.unshare(0x04000000) == 0:  # CLONE_NEWUTS
-        libc.sethostname(b"elsewhere", 9)
-
-
-def _copy_project(session: Session, target: Path) -> None:
-    """The definition, the lock, and the sources that images name."""
-    import shutil
-
-    project = session.project
-    target.mkdir(parents=True)
-    shutil.copyfile(project.path, target / project.path.name)
-    shutil.copyfile(project.lock_path, target / LOCKFILE)
-    for source in sorted(set(_sources(project.definition.image))):
-        origin, copy = project.directory / source, target / source
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        if origin.is_dir():
-            shutil.copytree(origin, copy, symlinks=True, dirs_exist_ok=True)
-        else:
-            shutil.copy(origin, copy)
-    debian = project.definition.debian
-    for key in [debian.keyring, *(one.key for one in debian.repository)]:
-        if key is not None:
-            (target / key).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(project.directory / key, target / key)
-
-
-def _sources(images: Mapping[str, Image]) -> Iterator[str]:
-    for image in images.values():
-        for file in image.files.values():
-            source = file if isinstance(file, str) else file.source
-            if source is not None:
-                yield source
+def _release(
+    session: Session, images: Mapping[str, Image], names: list[str], channel: Path
+) -> list[Artifact]:
+    """Publish `names` into `channel`; gives the files there, by their paths beside the outputs."""
+    wanted = Wanted(to=str(channel), unsigned=True)
+    made = []
+    for name in names:
+        (published,) = release(session, {name: images[name]}, wanted, now=0)
+        sums = (channel / name / SUMS).read_bytes()
+        files = {one.name: (one.size, one.digest) for one in published.files}
+        files[SUMS] = (len(sums), digest_bytes(sums))
+        made += [
+            Artifact(
+                image=name,
+                format="release",
+                path=f"{_RELEASE}/{name}/{file}",
+                size=size,
+                digest=digest,
+            )
+            for file, (size, digest) in files.items()
+        ]
+    return made
 
 
 def _trees(session: Session, images: Mapping[str, Image], other: Store) -> dict[str, str]:

@@ -1,8 +1,8 @@
 """Outputs `sysext` and `confext`: what a system can have on top of itself while it runs.
 
 A disk image that is found by its partitions' types, with dm-verity: the root hash is the two
-partitions' ids, and in a file beside it, where systemd looks for it. systemd-sysext(8),
-os-release(5), RootHash= of systemd.exec(5),
+partitions' ids, and in a file beside it, where systemd looks for it; signed, where there is a key.
+systemd-sysext(8), os-release(5), RootHash= of systemd.exec(5),
 https://uapi-group.org/specifications/specs/discoverable_disk_image/
 """
 
@@ -15,6 +15,7 @@ import msgspec
 from osloom.assemble.disk import make_table
 from osloom.assemble.filesystem import make_erofs
 from osloom.assemble.request import Product, Request
+from osloom.assemble.verity_signature import plan_signature
 from osloom.base.digest import Digest, derive_uuid, to_hex
 from osloom.base.errors import BuildError, nearest
 from osloom.base.files import copy_into
@@ -22,7 +23,7 @@ from osloom.engine.step import Job, Step, action
 from osloom.model.appliance import ARCHITECTURES, exactly
 from osloom.model.extension import PLACES
 from osloom.model.tree import Node, Tree, with_parents
-from osloom.model.verity import make_verity
+from osloom.model.verity import Verity, make_verity
 from osloom.store.blobs import Blobs
 
 _RELEASE = {"sysext": "usr/lib/extension-release.d", "confext": "etc/extension-release.d"}
@@ -35,7 +36,7 @@ _LONGEST_LABEL = 36
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """The parameters of `write_extension`."""
+    """The parameters of `write_content`."""
 
     kind: str
     """A key of PLACES."""
@@ -51,10 +52,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @action(version=1)
-def write_extension(job: Job) -> Mapping[str, Digest]:
-    """What of `tree` one `kind` of extension merges, as a disk image; and its `root_hash`.
+def write_content(job: Job) -> Mapping[str, Digest]:
+    """What of `tree` one `kind` of extension merges, as a file system; its `hashes`, `root_hash`.
 
-    `release` is os-release(5) of the system it is for; `notes` are for people.
+    `release` is os-release(5) of the system it is for.
     """
     settings = msgspec.convert(job.parameters, Settings)
     blobs = job.store.blobs
@@ -66,34 +67,51 @@ def write_extension(job: Job) -> Mapping[str, Digest]:
             f"nothing new in {tops}",
             hint="add `packages` or `files`, or leave the output out",
         )
-    size = make_erofs(job, tree, "root", settings.compression)
+    make_erofs(job, tree, "root", settings.compression)
     with (job.work / "root").open("rb") as file:
         verity = make_verity(
             iter(lambda: file.read(_CHUNK), b""),
             salt=bytes.fromhex(to_hex(tree.digest)),
             identity=derive_uuid("verity", tree.digest),
         )
-    (job.work / "hashes").write_bytes(verity.hashes)
-    label = f"{settings.name}_{settings.version}"[:_LONGEST_LABEL]
-    same = {"Label": label, "ReadOnly": "yes"}
-    root_type = f"root-{ARCHITECTURES[settings.architecture]}"
-    partitions = [
-        {"Type": root_type, "UUID": str(verity.data_id), **same, **exactly(size)},
-        {
-            "Type": f"{root_type}-verity",
-            "UUID": str(verity.hash_id),
-            **same,
-            **exactly(len(verity.hashes)),
-        },
-    ]
-    places = make_table(job, partitions, seed=derive_uuid("disk", tree.digest))
-    for source, place in zip(("root", "hashes"), places, strict=True):
-        copy_into(job.work / source, place.path, place.offset)
-    job.facts["notes"] = blobs.read(job.digest("notes")).decode()
     return {
-        "file": blobs.add_file(places[0].path),
+        "root": blobs.add_file(job.work / "root"),
+        "hashes": blobs.add(verity.hashes),
         "root_hash": blobs.add(verity.root_hash.encode()),
     }
+
+
+@action(version=2)
+def write_extension(job: Job) -> Mapping[str, Digest]:
+    """The blobs `root` and `hashes`, and where it is signed `signature`, as a disk image.
+
+    `notes` are for people.
+    """
+    blobs = job.store.blobs
+    root_hash = blobs.read(job.digest("root_hash")).decode()
+    ids = Verity(root_hash=root_hash, hashes=b"")
+    root_type = f"root-{ARCHITECTURES[job.parameters['architecture']]}"
+    parts = {
+        "root": (root_type, ids.data_id),
+        "hashes": (f"{root_type}-verity", ids.hash_id),
+        "signature": (f"{root_type}-verity-sig", derive_uuid("signature", root_hash)),
+    }
+    files = {name: blobs.path(job.digest(name)) for name in parts if name in job.inputs}
+    partitions = [
+        {
+            "Type": parts[name][0],
+            "UUID": str(parts[name][1]),
+            "Label": job.parameters["label"],
+            "ReadOnly": "yes",
+            **exactly(file.stat().st_size),
+        }
+        for name, file in files.items()
+    ]
+    places = make_table(job, partitions, seed=derive_uuid("disk", root_hash))
+    for file, place in zip(files.values(), places, strict=True):
+        copy_into(file, place.path, place.offset)
+    job.facts["notes"] = blobs.read(job.digest("notes")).decode()
+    return {"file": blobs.add_file(places[0].path)}
 
 
 def extension_tree(tree: Tree, blobs: Blobs, settings: Settings, release: bytes) -> Tree:
@@ -211,19 +229,38 @@ def _products(request: Request, kind: str) -> tuple[Product, ...]:
         compression=request.image.extension.compression,
     )
     file = f"{settings.name}_{settings.version}.{kind}"
-    step = Step(
-        action=write_extension,
-        title=f"write {file}.raw",
+    content = Step(
+        action=write_content,
+        title=f"write the content of {file}.raw",
         group=request.name,
         parameters=msgspec.to_builtins(settings),
         inputs={
             "tree": request.tree,
             "release": request.release,
+            "tools": request.tools,
+        },
+    )
+    root_hash = content.output("root_hash")
+    signed = {}
+    if request.verity_key is not None:
+        signed["signature"] = plan_signature(request.verity_key, root_hash, group=request.name)
+    image = Step(
+        action=write_extension,
+        title=f"write {file}.raw",
+        group=request.name,
+        parameters={
+            "architecture": settings.architecture,
+            "epoch": settings.epoch,
+            "label": f"{settings.name}_{settings.version}"[:_LONGEST_LABEL],
+        },
+        inputs={
+            **{name: content.output(name) for name in ("root", "hashes", "root_hash")},
+            **signed,
             "notes": request.notes,
             "tools": request.tools,
         },
     )
     return (
-        Product(path=f"{file}.raw", output=step.output("file")),
-        Product(path=f"{file}.roothash", output=step.output("root_hash")),
+        Product(path=f"{file}.raw", output=image.output("file")),
+        Product(path=f"{file}.roothash", output=root_hash),
     )

@@ -6,6 +6,7 @@ from typing import Literal
 import msgspec
 
 from osloom.assemble.appliance.signing import SecureBoot
+from osloom.assemble.verity_signature import VerityKey
 from osloom.engine.step import Output
 from osloom.model.appliance import Appliance
 from osloom.model.definition import Image, Project
@@ -80,6 +81,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     """What the disk is to be, where its layout is that of an appliance."""
     secure_boot: SecureBoot | None = None
     """Who signs what its firmware starts."""
+    verity_key: VerityKey | None = None
+    """Who signs root hashes of it."""
     root: Output | None = None
     """The tree of the appliance's read-only root."""
     initrd: Output | None = None

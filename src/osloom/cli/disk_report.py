@@ -21,7 +21,7 @@ def print_report(name: str, report: Report) -> None:
     print_table(["number", "label", "type", "holds", "size", "id"], rows)
     if report.slots:
         print()
-        head = ["slot", "version", "root hash", "starts by", "blocks"]
+        head = ["slot", "version", "root hash", "signed by", "starts by", "blocks"]
         print_table(head, [_slot_row(one) for one in report.slots])
     if report.esp:
         free, size = in_bytes(report.esp.free), in_bytes(report.esp.size)
@@ -39,11 +39,12 @@ def print_report(name: str, report: Report) -> None:
 
 def _slot_row(slot: Slot) -> list[str]:
     if slot.version is None or slot.root_hash is None:
-        return [slot.name, "(empty)", "-", "-", "-"]
+        return [slot.name, "(empty)", "-", "-", "-", "-"]
     return [
         slot.name,
         _safe(slot.version),
         f"{slot.root_hash[:16]}…",
+        f"{slot.signed_by[:16]}…" if slot.signed_by else "-",
         _safe(slot.uki or "nothing") + (" (default)" if slot.is_default else ""),
         slot.check,
     ]

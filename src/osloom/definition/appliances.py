@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from osloom.definition.check import Mistake, Path
 from osloom.model.definition import Definition, Image
 from osloom.model.providers import Keys
+from osloom.model.size import parse_size
 
 _TAKEN = ("data", "esp", "swap", "root", "_empty")
 _OWN = (
@@ -23,6 +24,8 @@ _OWN = (
     "usr",
 )
 """Directories at the root that are the system's, with all that is in them."""
+_LEAST = {"ext4": "32M", "btrfs": "256M"}
+"""What systemd-repart makes a partition with such a file system at least."""
 _LONGEST = 36
 """Characters of a partition's label, UEFI specification 5.3.3."""
 
@@ -87,6 +90,10 @@ def _check_partitions(image: Image, path: Path) -> Iterator[Mistake]:
         place = (*path, "disk", "partition", name)
         if name in _TAKEN:
             yield Mistake(place, f"the partition name `{name}` is taken", "choose another")
+        least = _LEAST.get(one.filesystem, "0")
+        if parse_size(one.size) < parse_size(least):
+            said = f"the partition `{name}` is too small for {one.filesystem}"
+            yield Mistake((*place, "size"), said, f"give it at least `{least}`")
         if one.mount is not None and _is_own(one.mount):
             said = f"nothing can be mounted at `{one.mount}`: the system has its own there"
             yield Mistake((*place, "mount"), said, "choose a place of its own, or one below `/var`")

@@ -10,6 +10,7 @@ from osloom.base.errors import nearest
 from osloom.definition.check import Mistake, Path
 from osloom.model.definition import Definition, Image, Systemd
 from osloom.model.extension import EXTENSIONS, PLACES
+from osloom.model.fetched import url_beside
 
 _HOLDERS = {place: kind for kind, places in PLACES.items() for place in places}
 """The output that holds what is below each directory of the root."""
@@ -44,6 +45,7 @@ def check_extensions(definition: Definition) -> Iterator[Mistake]:
 
 def _check_image(name: str, image: Image, images: Mapping[str, Image]) -> Iterator[Mistake]:
     path: Path = ("image", name)
+    yield from _check_fetched(name, image, images)
     if image.extends is not None:
         yield from _check_extended(name, image, images, (*path, "extends"))
     if not image.is_extension:
@@ -128,3 +130,47 @@ def _check_place(place: str, image: Image, path: Path) -> Iterator[Mistake]:
     elif top in ("var", "run", "tmp"):
         hint = "let a file below /usr/lib/tmpfiles.d make it, tmpfiles.d(5)"
     yield Mistake(path, said, hint)
+
+
+def _check_fetched(name: str, image: Image, images: Mapping[str, Image]) -> Iterator[Mistake]:
+    """What the devices of an appliance are to take from the channel beside it."""
+    path: Path = ("image", name, "update", "extensions")
+    if not image.update.extensions or "disk" not in image.outputs:
+        return
+    if not image.disk.is_appliance:
+        said = "only the devices of an appliance fetch extensions"
+        yield Mistake(path, said, 'write `layout = "appliance"` into its table `disk`')
+        return
+    if image.nixos is not None:
+        said = "a NixOS system takes no extensions"
+        yield Mistake(path, said, "add what it needs to the configuration of the system")
+        return
+    levels: dict[str, tuple[str, str]] = {}
+    for number, one in enumerate(image.update.extensions):
+        place: Path = (*path, number)
+        extension = images.get(one)
+        if extension is None or not extension.is_extension:
+            close = nearest(one, [each for each in images if images[each].is_extension])
+            said = f"`{one}` is no extension" if extension else f"cannot find the image `{one}`"
+            yield Mistake(place, said, f"did you mean `{close[0]}`?" if close else None)
+        elif extension.extends is not None and extension.extends not in _line(name, images):
+            said = f"`{one}` extends `{extension.extends}`, and not `{name}`"
+            hint = f'write `extends = "{name}"` there, or leave it out here'
+            yield Mistake(place, said, hint)
+        elif not (extension.update.url or url_beside(image.update.url or "", one)):
+            said = f"devices could not tell where to look for `{one}`"
+            hint = f"give a `url` to the table `update` of `{name}` that ends with a directory"
+            yield Mistake(place, said, hint)
+        elif extension.extension.level is not None:
+            for kind in extension.outputs:
+                other, level = levels.setdefault(kind, (one, extension.extension.level))
+                if level != extension.extension.level:
+                    said = f"`{one}` and `{other}` are of different levels: no system takes both"
+                    yield Mistake(place, said, "give them the same `level`")
+
+
+def _line(name: str, images: Mapping[str, Image]) -> Iterator[str]:
+    """The image, and those that it starts from: it has all that they have."""
+    while name in images:
+        yield name
+        name = images[name].from_ or ""

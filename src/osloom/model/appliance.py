@@ -1,7 +1,8 @@
 """An appliance: what its versions, its slots and its other partitions are called and measure.
 
     ESP         systemd-boot and a UKI for each version
-    slot A      root and its dm-verity hashes; the partitions' ids are the root hash's halves
+    slot A      root and its dm-verity hashes; the partitions' ids are the root hash's halves;
+                and the signature of the root hash, where there is a key
     slot B      the same, empty until the first update
     swap, others and data    made by systemd-repart when the device boots first
 
@@ -14,12 +15,17 @@ import msgspec
 
 from osloom.base.digest import derive_uuid
 from osloom.model.disk import Disk
+from osloom.model.fetched import Fetched
 from osloom.model.size import MIB, parse_size, whole_mib
 from osloom.model.update import Health, Update
-from osloom.model.verity import hash_partition_size
+from osloom.model.verity import SIGNATURE_SIZE, hash_partition_size
 
 ETC = "lib/osloom/etc"
 """Where on the data partition is what a device has changed of /etc: `upper` and `work`."""
+
+NO_AUTO = "0x8000000000000000"
+"""Flags of the partitions of an empty slot: who looks for the newest version by labels, as
+systemd-dissect(1) does, must not take `_empty` for one."""
 
 DATA = "data"
 """Of the data partition: its label, and its name when it is unlocked."""
@@ -58,6 +64,10 @@ class Appliance(msgspec.Struct, frozen=True, kw_only=True):
     disk: Disk = Disk()
     update: Update = Update()
     health: tuple[Health, ...] = ()
+    extensions: tuple[Fetched, ...] = ()
+    """What its devices take of the channel beside it."""
+    signed: bool = False
+    """Whether slots have partitions with the signatures of their root hashes."""
 
     @property
     def name(self) -> str:
@@ -103,6 +113,11 @@ class Appliance(msgspec.Struct, frozen=True, kw_only=True):
         """Of the partition with a slot's hashes."""
         return f"{self.root_type}-verity"
 
+    @property
+    def signature_type(self) -> str:
+        """Of the partition with the signature of a slot's root hash."""
+        return f"{self.hash_type}-sig"
+
     def partition_id(self, name: str) -> str:
         """Of one of the definition's own partitions, or of one that the disk is made with."""
         return str(derive_uuid("partition", name, self.id))
@@ -110,15 +125,21 @@ class Appliance(msgspec.Struct, frozen=True, kw_only=True):
 
 def made_partitions(appliance: Appliance) -> Sequence[Settings]:
     """The partitions that the disk is made with, both slots still empty."""
+    empty = {"Label": "_empty", "Flags": NO_AUTO}
     slot = [
-        {"Type": appliance.root_type, "Label": "_empty", **exactly(appliance.slot_size)},
-        {"Type": appliance.hash_type, "Label": "_empty", **exactly(appliance.hash_size)},
+        {"Type": appliance.root_type, **empty, **exactly(appliance.slot_size)},
+        {"Type": appliance.hash_type, **empty, **exactly(appliance.hash_size)},
     ]
+    names = ["root", "hashes"]
+    if appliance.signed:
+        size = exactly(SIGNATURE_SIZE)
+        slot.append({"Type": appliance.signature_type, **empty, **size})
+        names.append("signature")
     esp = {"Type": "esp", "Label": "esp", **exactly(parse_size(appliance.disk.esp_size))}
-    names = ("/esp", "/root-a", "/hashes-a", "/root-b", "/hashes-b")
+    places = ["/esp", *(f"/{name}-{letter}" for letter in "ab" for name in names)]
     return [
-        {**one, "UUID": appliance.partition_id(name)}
-        for name, one in zip(names, (esp, *slot, *slot), strict=True)
+        {**one, "UUID": appliance.partition_id(place)}
+        for place, one in zip(places, (esp, *slot, *slot), strict=True)
     ]
 
 

@@ -15,6 +15,7 @@ from osloom.model.blocks import Blocks
 from osloom.model.esp import Esp, Uki, read_esp
 from osloom.model.gpt import EMPTY, Partition, parse_gpt
 from osloom.model.verity_check import find_damage
+from osloom.model.verity_signature import read_signature
 
 _MAGIC = {
     "btrfs": (65600, b"_BHRfS_M"),
@@ -53,6 +54,9 @@ class Slot(msgspec.Struct, frozen=True, kw_only=True):
     """Number of its partition."""
     hashes: int
     signature: int | None
+    """Number of the partition with the signature of the root hash."""
+    signed_by: str | None = None
+    """SHA-256 of the certificate, as that partition says; it is not verified here."""
     root_hash: str | None
     """What the ids of its partitions say."""
     uki: str | None
@@ -88,8 +92,9 @@ def read_disk(disk: Blocks, *, verify: bool = False) -> Report:
             except Error as error:
                 problems.append(error.message)
     slots = list(_slots(table.partitions, esp))
+    by_number = {one.number: one for one in table.partitions}
+    slots = [_signed(disk, slot, by_number, problems) for slot in slots]
     if verify:
-        by_number = {one.number: one for one in table.partitions}
         slots = [_checked(disk, slot, by_number, problems) for slot in slots]
     problems += _problems(slots, esp)
     return Report(
@@ -147,6 +152,25 @@ def _slots(partitions: Sequence[Partition], esp: Esp | None) -> Iterator[Slot]:
                 uki=uki.path if uki else None,
                 is_default=uki is not None and esp is not None and uki.path == esp.default,
             )
+
+
+def _signed(
+    disk: Blocks, slot: Slot, by_number: Mapping[int, Partition], problems: list[str]
+) -> Slot:
+    if slot.signature is None:
+        return slot
+    place = by_number[slot.signature]
+    problem = None
+    try:
+        found = read_signature(disk.window(place.offset, place.size))
+    except Error as error:
+        problem = error.message
+    else:
+        if found.root_hash == slot.root_hash:
+            return msgspec.structs.replace(slot, signed_by=found.certificate_fingerprint)
+        problem = f"its signature is of the root hash {found.root_hash}"
+    problems.append(f"slot {slot.name}, version {slot.version}: {problem}")
+    return slot
 
 
 def _checked(

@@ -7,6 +7,8 @@ from osloom.model.values import Word
 
 PLACES: Mapping[str, tuple[str, ...]] = {"sysext": ("usr", "opt"), "confext": ("etc",)}
 """The directories of the root that are merged, by the kind of extension; systemd-sysext(8)."""
+DIRECTORIES: Mapping[str, str] = {"sysext": "extensions", "confext": "confexts"}
+"""Where below /var/lib and /run each kind is looked for."""
 EXTENSIONS = frozenset(PLACES)
 """The outputs that are extensions."""
 

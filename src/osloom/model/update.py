@@ -5,7 +5,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from osloom.model.providers import Table
-from osloom.model.values import Line, TimeSpan, Url
+from osloom.model.values import Line, Name, TimeSpan, Url
 
 ChannelAddress = Annotated[
     str,
@@ -45,6 +45,9 @@ class Update(Table, frozen=True, kw_only=True):
     """Boots that a new version has to become good; after them the device returns to the last."""
     deadline: TimeSpan = "10min"
     """Until a boot of a new version has to be good; else it counts as failed."""
+    extensions: tuple[Name, ...] = ()
+    """Images with the outputs `sysext` or `confext` that devices take from the channel too. Each is
+    looked for beside `url`, in a directory of its name, or where its own `url` says."""
     watchdog: TimeSpan = "1min"
     """After so long a hang the hardware resets the device, where it has a watchdog."""
 

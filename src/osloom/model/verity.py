@@ -15,6 +15,8 @@ import msgspec
 from osloom.base.errors import Error
 
 BLOCK = 4096
+SIGNATURE_SIZE = 16 << 10
+"""Bytes of a partition with the signature of a root hash, repart.d(5)."""
 _HASH = 32
 _PER_BLOCK = BLOCK // _HASH
 _SUPERBLOCK = struct.Struct("<8s2I16s32s2IQH6x256s168x")

@@ -84,9 +84,14 @@ class Release(msgspec.Struct, frozen=True, kw_only=True):
         return {**named, self.manifest_name: digest_bytes(self.manifest())}
 
 
+def is_number(version: str) -> bool:
+    """Whether a release can have it."""
+    return _NUMBER.fullmatch(version) is not None
+
+
 def parse_number(version: str, own: str) -> int:
     """The version of `own` as a number. Raises UsageError when it is none from 1 on."""
-    if not _NUMBER.fullmatch(version):
+    if not is_number(version):
         raise UsageError(
             f"cannot release `{own}` as version `{version}`: it is not a whole number from 1 on",
             hint='set `version = "1"` in `[project]`, and one more for every release',

@@ -3,6 +3,7 @@
 import msgspec
 
 from osloom.model.appliance import (
+    NO_AUTO,
     Appliance,
     crypttab,
     device_partitions,
@@ -44,6 +45,8 @@ def test_the_disk_is_made_with_an_esp_and_two_empty_slots() -> None:
         ("root-x86-64-verity", "_empty", str(3 * MIB)),
     ]
     assert len({one["UUID"] for one in made}) == 5
+    # Else who looks for the newest of all labels may find `_empty`, systemd-dissect(1).
+    assert [one.get("Flags") for one in made] == [None, *[NO_AUTO] * 4]
 
 
 def test_the_device_adds_what_is_written_to() -> None:

@@ -3,6 +3,7 @@
 import pytest
 
 from osloom.definition.load import parse
+from osloom.model.fetched import fetched_by, is_signed_extension
 from support.mistakes import mistakes
 
 GATEWAY = '[image.gateway]\noutputs = ["disk"]\n'
@@ -100,6 +101,96 @@ WRONG = {
         ),
     ),
 }
+APPLIANCE = """[project]
+version = "1"
+[keys]
+directory = "keys"
+[image.gateway]
+outputs = ["disk"]
+disk.layout = "appliance"
+update.url = "https://updates.example.com/gateway/"
+update.extensions = ["x"]
+"""
+NOT_FETCHED = {
+    "an extension that is not there": (
+        APPLIANCE.replace('"x"', '"tracking"') + EXTENSION.replace(".x", ".tracing"),
+        "9:22 cannot find the image `tracking` | did you mean `tracing`?",
+    ),
+    "no extension": (
+        APPLIANCE.replace('"x"', '"gateway"'),
+        "9:22 `gateway` is no extension",
+    ),
+    "an extension of another image": (
+        APPLIANCE
+        + '[image.other]\noutputs = ["tar"]\n'
+        + EXTENSION.replace('"gateway"', '"other"'),
+        (
+            '9:22 `x` extends `other`, and not `gateway` | write `extends = "gateway"` there, or leave'
+            " it out here"
+        ),
+    ),
+    "no appliance": (
+        APPLIANCE.replace('disk.layout = "appliance"', 'disk.layout = "plain"') + EXTENSION,
+        (
+            '9:8 only the devices of an appliance fetch extensions | write `layout = "appliance"` into'
+            " its table `disk`"
+        ),
+    ),
+    "no place beside the system": (
+        APPLIANCE.replace(".com/gateway/", ".com/") + EXTENSION,
+        (
+            "9:22 devices could not tell where to look for `x` | give a `url` to the table `update` of"
+            " `gateway` that ends with a directory"
+        ),
+    ),
+    "two levels": (
+        APPLIANCE.replace('"x"', '"x", "y"')
+        + EXTENSION
+        + 'extension.level = "1"\n'
+        + EXTENSION.replace(".x", ".y")
+        + 'extension.level = "2"\n',
+        "9:27 `y` and `x` are of different levels: no system takes both | give them the same `level`",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "said"), NOT_FETCHED.values(), ids=NOT_FETCHED.keys())
+def test_what_devices_cannot_fetch_is_told_with_the_mend(text: str, said: str) -> None:
+    assert mistakes(text) == [said]
+
+
+def test_an_extension_of_what_an_appliance_starts_from_is_for_it_too() -> None:
+    text = APPLIANCE.replace("[image.gateway]", '[image.base]\n[image.gateway]\nfrom = "base"')
+    definition = parse(text + EXTENSION.replace('"gateway"', '"base"'), file="osloom.toml")
+    assert definition.image["gateway"].update.extensions == ("x",)
+
+
+def test_devices_look_beside_the_system_or_where_the_extension_says() -> None:
+    more = EXTENSION + 'update.url = "https://elsewhere.example.com/x"\n'
+    for text, url in (
+        (EXTENSION, "https://updates.example.com/x/"),
+        (more, "https://elsewhere.example.com/x/"),
+    ):
+        definition = parse(APPLIANCE + text, file="osloom.toml")
+        (one,) = fetched_by(definition, definition.image["gateway"])
+        assert (one.name, one.id, one.url, one.kinds) == ("x", "osloom-x", url, ("sysext",))
+
+
+@pytest.mark.parametrize(
+    ("text", "signed"),
+    [
+        (APPLIANCE + EXTENSION, True),
+        (APPLIANCE + EXTENSION.replace('extends = "gateway"\n', ""), True),
+        (GATEWAY + EXTENSION, False),
+        (GATEWAY + 'files."/usr/lib/verity.d/a.crt" = "a.crt"\n' + EXTENSION, True),
+        (GATEWAY + 'files."/etc/verity.d/a.crt" = "a.crt"\n' + EXTENSION, True),
+        (GATEWAY + 'files."/etc/verity.d/a.pem" = "a.pem"\n' + EXTENSION, False),
+    ],
+)
+def test_what_a_system_would_refuse_is_not_signed(text: str, *, signed: bool) -> None:
+    definition = parse(text, file="osloom.toml")
+    assert is_signed_extension(definition, "x") == signed
+    assert not is_signed_extension(definition, "gateway")
 
 
 @pytest.mark.parametrize(("text", "said"), WRONG.values(), ids=WRONG.keys())

@@ -94,6 +94,13 @@ WRONG = {
             " | give it a `filesystem`, or leave `mount` out"
         ),
     ),
+    "partition without room for its file system": (
+        (
+            '[image.a.disk]\nlayout = "appliance"\n'
+            'partition.more = { size = "64M", filesystem = "btrfs" }\n'
+        ),
+        "3:20 the partition `more` is too small for btrfs | give it at least `256M`",
+    ),
     "partition that is mounted over the system": (
         (
             '[image.a.disk]\nlayout = "appliance"\n'

@@ -142,6 +142,7 @@ class Device:
         """Wait until its console has shown `text` so often. Raises FailedError where it does not."""
         end = time.monotonic() + timeout
         while self.console().count(text) < times:
+            self._attend()
             if time.monotonic() > end:
                 raise FailedError(f"the console does not say `{text}` {times} times")
             time.sleep(1)

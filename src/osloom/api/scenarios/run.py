@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from osloom.api.cases import make_case
-from osloom.api.scenarios import data, power, refusals, resets, room, trust, updates
+from osloom.api.scenarios import data, extensions, power, refusals, resets, room, trust, updates
 from osloom.api.scenarios.device import Device
 from osloom.api.scenarios.trial import Trial, trial
 from osloom.api.session import Session
@@ -33,6 +33,7 @@ SCENARIOS: Mapping[str, Scenario] = {
     "power-cuts": power.power_cuts,
     "flipped-bit": power.flipped_bit,
     "full": power.full_data,
+    "extension": extensions.extension,
     "factory-reset": resets.by_command,
     "factory-reset-menu": resets.by_menu,
     "factory-reset-credential": resets.by_credential,

@@ -25,6 +25,7 @@ from osloom.keys.make import make_keys
 from osloom.model.appliance import Appliance
 from osloom.model.definition import Image
 from osloom.model.providers import Keys
+from osloom.model.update import Update
 from osloom.run import agent
 from osloom.run.drives import enlarge, overlay
 from osloom.run.keyboard import Keyboard
@@ -95,6 +96,23 @@ class Trial:
         )
         return version
 
+    def publish_extension(
+        self, name: str, version: int, change: Change, *, signed: bool = True
+    ) -> None:
+        """Release a version of an extension that the device takes, with a change to it.
+
+        Not `signed` has a root hash without signature.
+        """
+        session = self._session(version, None, signed=signed)
+        definition = session.project.definition
+        image = change(definition.image[name])
+        session = session.with_definition(
+            msgspec.structs.replace(definition, image={**definition.image, name: image})
+        )
+        self.note(f"release version {version} of {name}")
+        wanted = Wanted(to=str(self.work / _DIRECTORY_NAME), whole=False)
+        release(session, {name: image}, wanted, now=self.now)
+
     def saved(self, version: int) -> Path:
         """The channel as it was when `version` was the newest."""
         return self.work / "saved" / str(version)
@@ -135,7 +153,7 @@ class Trial:
                 tools,
                 work,
                 architecture=architecture,
-                credentials=agent.credentials(masked=("osloom-update.timer",)),
+                credentials=agent.credentials(masked=self._timers()),
                 test_socket=True,
                 console_log=True,
                 console_socket=asks,
@@ -146,15 +164,25 @@ class Trial:
             with Device(machine, tools, work, keyboard) as device:
                 yield device
 
+    def _timers(self) -> list[str]:
+        """What would have the device look for updates while nobody expects it."""
+        names = self.image().update.extensions
+        return ["osloom-update.timer", *(f"osloom-update@{name}.timer" for name in names)]
+
     def note(self, text: str) -> None:
         self.session.report(Event(kind="note", id=text, title=text))
 
     def _session(self, version: int, change: Change | None, *, signed: bool = True) -> Session:
         definition = self.session.project.definition
+        # They are looked for beside the system's own releases.
+        beside = {
+            name: msgspec.structs.replace(definition.image[name], update=Update())
+            for name in self.image(change).update.extensions
+        }
         trial = msgspec.structs.replace(
             definition,
             project=msgspec.structs.replace(definition.project, version=str(version)),
-            image={**definition.image, self.name: self.image(change)},
+            image={**definition.image, **beside, self.name: self.image(change)},
             keys=Keys(directory=str(self.keys))
             if signed
             else Keys(release=str(self.keys / "release.key")),

@@ -25,9 +25,10 @@ _QCOW2_SIZE = "4G"
 _MEASURED = ("root", "uki")
 
 
-@action(version=1)
+@action(version=3)
 def make_appliance(job: Job) -> Mapping[str, Digest]:
-    """The blobs `root`, `hashes`, `root_hash` and `uki` as a disk, raw or qcow2."""
+    """The blobs `root`, `hashes`, `root_hash`, `uki` and, of a signed one, `signature` as a disk,
+    raw or qcow2."""
     blobs = job.store.blobs
     appliance = msgspec.convert(job.parameters["appliance"], Appliance)
     sizes = {name: blobs.path(job.digest(name)).stat().st_size for name in _MEASURED}
@@ -36,13 +37,17 @@ def make_appliance(job: Job) -> Mapping[str, Digest]:
     partitions = [dict(one) for one in made_partitions(appliance)]
     ids = Verity(root_hash=root_hash, hashes=b"")
     for one, identity in zip(partitions[1:3], (ids.data_id, ids.hash_id), strict=True):
-        one |= {"Label": appliance.name, "UUID": str(identity)}
+        one["UUID"] = str(identity)
+    for one in partitions[1 : len(partitions) // 2 + 1]:
+        one |= {"Label": appliance.name, "Flags": "0"}
     size = _whole_size(job.parameters["size"], partitions)
     seed = derive_uuid("disk", appliance.id)
-    esp, root, hashes, *_ = make_table(job, partitions, seed=seed, size=size)
+    esp, root, hashes, signature, *_ = make_table(job, partitions, seed=seed, size=size)
     write_esp(job, esp)
     copy_into(blobs.path(job.digest("root")), root.path, root.offset)
     copy_into(blobs.path(job.digest("hashes")), hashes.path, hashes.offset)
+    if appliance.signed:
+        copy_into(blobs.path(job.digest("signature")), signature.path, signature.offset)
     job.facts["notes"] = (
         f"root {_mib(sizes['root'])} of {_mib(appliance.slot_size)} MiB, "
         f"two UKIs {_mib(2 * sizes['uki'])} of {_mib(esp.size)} MiB"
@@ -96,7 +101,9 @@ def plan_disk_of(request: Request, version: Version, kind: str) -> Output:
         parameters={
             "appliance": msgspec.to_builtins(
                 # What only the root depends on makes no other disk.
-                msgspec.structs.replace(appliance, keep=(), health=(), update=Update())
+                msgspec.structs.replace(
+                    appliance, keep=(), health=(), update=Update(), extensions=()
+                )
             ),
             "architecture": request.architecture,
             "epoch": request.epoch,
@@ -109,6 +116,7 @@ def plan_disk_of(request: Request, version: Version, kind: str) -> Output:
             "hashes": version.hashes,
             "root_hash": version.root_hash,
             "uki": version.uki,
+            **({"signature": version.signature} if version.signature else {}),
             "tools": request.tools,
             **_signed(request),
         },

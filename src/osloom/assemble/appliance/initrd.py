@@ -136,6 +136,7 @@ Before=sysroot.mount systemd-repart.service
 
 [Service]
 Type=oneshot
+RemainAfterExit=yes
 ExecStart=/bin/sh /{_RESET} menu
 """,
         f"{_UNITS}/osloom-reset-credential.service": f"""\
@@ -148,6 +149,7 @@ Before=systemd-repart.service
 
 [Service]
 Type=oneshot
+RemainAfterExit=yes
 ImportCredential={RESET_OPTION}
 RuntimeDirectory=osloom-esp
 ExecStart=/bin/sh /{_RESET} credential {appliance.partition_id("/esp")}

@@ -9,6 +9,7 @@ from osloom.assemble.appliance.signing import plan_finished_uki
 from osloom.assemble.filesystem import make_erofs
 from osloom.assemble.request import Request
 from osloom.assemble.uki import plan_uki
+from osloom.assemble.verity_signature import plan_signature
 from osloom.base.digest import Digest, derive_uuid
 from osloom.base.errors import BuildError
 from osloom.engine.step import Job, Output, Step, action
@@ -31,6 +32,8 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
     root_hash: Output
     """The root hash in hexadecimal digits."""
     uki: Output
+    signature: Output | None = None
+    """What the partition with the root hash's signature holds."""
 
 
 @action(version=2)
@@ -81,11 +84,13 @@ def plan_version(request: Request) -> Version:
     )
     root_hash = made.output("root_hash")
     uki = _plan_uki(request, root_hash)
+    key = request.verity_key
     return Version(
         root=made.output("root"),
         hashes=made.output("hashes"),
         root_hash=root_hash,
         uki=plan_finished_uki(request.secure_boot, uki, group=request.name),
+        signature=plan_signature(key, root_hash, group=request.name) if key else None,
     )
 
 

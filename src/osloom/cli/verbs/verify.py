@@ -1,5 +1,6 @@
 """Build again with nothing the same, and compare every output byte by byte.
 
+Of appliances and extensions the files of a release are compared too; nothing is published.
 The second build has an empty store, another directory, umask, locale, time zone and host name.
 Its clock is 400 days ahead: for tools, for scripts in the sandbox and for osloom's workers, but not
 for static programs and the times of files.

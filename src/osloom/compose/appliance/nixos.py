@@ -16,6 +16,7 @@ from osloom.base.digest import Digest
 from osloom.base.errors import BuildError
 from osloom.compose.appliance import units, update
 from osloom.compose.appliance.root import files
+from osloom.compose.appliance.signature import signature_files
 from osloom.engine.step import Job, Output, Step, action
 from osloom.model.appliance import NIX_IMAGE, Appliance, manager_settings
 from osloom.model.bootspec import FIRST
@@ -140,10 +141,14 @@ def arrange_nixos(job: Job) -> Mapping[str, Digest]:
         },
         **{
             _moved(path): _on_nixos(text)
-            for path, text in {**units.units(appliance), **emergency_units()}.items()
+            for path, text in {
+                **units.units(appliance),
+                **emergency_units(),
+                **signature_files(appliance),
+            }.items()
         },
         **{
-            f"etc/{update.DIRECTORY.removeprefix('usr/lib/')}/{name}": text
+            _moved(f"{update.DIRECTORY}/{name}"): text
             for name, text in update.transfers(appliance).items()
         },
     }
@@ -178,6 +183,8 @@ def _replaced(text: str, places: Mapping[str, str]) -> str:
 
 def _moved(path: str) -> str:
     """Where in the image a program is, a unit or a setting."""
+    if path.startswith(update.DIRECTORY):
+        return "etc/" + path.removeprefix("usr/lib/")
     for start in _PROGRAMS:
         if path.startswith(start):
             return f"{_LIBRARY}/" + path.removeprefix(start)

@@ -11,7 +11,8 @@ import msgspec
 
 from osloom.base.digest import Digest
 from osloom.base.errors import BuildError
-from osloom.compose.appliance import units, update
+from osloom.compose.appliance import extensions, units, update
+from osloom.compose.appliance.signature import signature_files
 from osloom.compose.appliance.state import with_state
 from osloom.compose.application.trim import trimmed
 from osloom.engine.step import Job, Output, Step, action
@@ -32,6 +33,8 @@ _REPART = "usr/lib/repart.d"
 _UNITS = "usr/lib/systemd/system"
 _TRUSTED = ("usr/lib/systemd/import-pubring.gpg", "etc/systemd/import-pubring.gpg")
 """Whose signatures systemd-pull takes: all keys of both."""
+CERTIFICATES = "usr/lib/verity.d"
+"""Whose signatures of root hashes systemd takes: the files *.crt there, in PEM."""
 _LEFT_OUT = ("boot", "etc/fstab", *_TRUSTED)
 _NEEDED = {
     "usr/lib/systemd/systemd-sysupdate": "systemd-container",
@@ -42,9 +45,11 @@ _NEEDED = {
 """What updates need on the device, and the packages that have it."""
 
 
-@action(version=7)
+@action(version=8)
 def arrange(job: Job) -> Mapping[str, Digest]:
-    """The tree `tree` as the root of the appliance `appliance`; `keyring` signs its updates."""
+    """The tree `tree` as the root of the appliance `appliance`; `keyring` signs its updates, and the
+    owner of `certificate`, in PEM, its extensions.
+    """
     appliance = msgspec.convert(job.parameters["appliance"], Appliance)
     blobs = job.store.blobs
     tree = trimmed(job.tree(), appliance.keep)
@@ -68,11 +73,15 @@ def arrange(job: Job) -> Mapping[str, Digest]:
         **({"etc/crypttab": swap} if (swap := crypttab(appliance)) else {}),
         **manager_settings(appliance),
         **emergency_units(),
+        **extensions.extension_files(appliance),
+        **signature_files(appliance),
+        **_release(tree, blobs, appliance),
     }
     added = files(texts, blobs, epoch=appliance.epoch)
     executable = {**job.parameters["programs"], **units.health_scripts(appliance)}
     added |= files(executable, blobs, epoch=appliance.epoch, mode=0o755)
-    for path, target in units.wanted(appliance).items():
+    links = {**units.wanted(appliance), **extensions.extension_links(appliance)}
+    for path, target in links.items():
         added[path] = Node("symlink", 0o777, mtime=appliance.epoch, target=target)
     places = [
         one.strip("/") for one in mounts(appliance.disk).values() if not one.startswith("/var/")
@@ -86,13 +95,29 @@ def arrange(job: Job) -> Mapping[str, Digest]:
         added[f"{_UNITS}/local-fs.target.wants/tmp.mount"] = Node(
             "symlink", 0o777, mtime=appliance.epoch, target="../tmp.mount"
         )
-    if "keyring" in job.inputs:
-        digest = job.digest("keyring")
-        size = blobs.path(digest).stat().st_size
-        node = Node("file", 0o644, mtime=appliance.epoch, size=size, digest=digest)
-        added[_TRUSTED[0]] = node
+    certificates = {
+        "keyring": _TRUSTED[0],
+        "certificate": f"{CERTIFICATES}/{appliance.id}.crt",
+    }
+    for name, path in certificates.items():
+        if name in job.inputs:
+            digest = job.digest(name)
+            size = blobs.path(digest).stat().st_size
+            added[path] = Node("file", 0o644, mtime=appliance.epoch, size=size, digest=digest)
     made = tree.overlaid(with_parents(added, mtime=appliance.epoch))
     return {"tree": job.store.add_tree(made)}
+
+
+def _release(tree: Tree, blobs: Blobs, appliance: Appliance) -> dict[str, str]:
+    """os-release(5) with what the extensions of the appliance compare."""
+    levels = extensions.levels(appliance.extensions)
+    path = tree.resolve("etc/os-release")
+    node = tree.get(path)
+    if not levels or node is None or node.digest is None:
+        return {}
+    lines = blobs.read(node.digest).decode().splitlines()
+    kept = [line for line in lines if line.partition("=")[0] not in levels]
+    return {path: "\n".join([*kept, *(f"{key}={level}" for key, level in levels.items()), ""])}
 
 
 def files(
@@ -118,7 +143,14 @@ def _check(tree: Tree, appliance: Appliance) -> None:
             )
 
 
-def plan_root(appliance: Appliance, tree: Output, *, group: str, keyring: Digest | None) -> Output:
+def plan_root(
+    appliance: Appliance,
+    tree: Output,
+    *,
+    group: str,
+    keyring: Digest | None,
+    certificate: Digest | None,
+) -> Output:
     """The tree of the read-only root made of the image tree `tree`."""
     return Step(
         action=arrange,
@@ -129,5 +161,9 @@ def plan_root(appliance: Appliance, tree: Output, *, group: str, keyring: Digest
             "appliance": msgspec.to_builtins(appliance),
             "programs": dict(units.programs()),
         },
-        inputs={"tree": tree, **({"keyring": keyring} if keyring else {})},
+        inputs={
+            "tree": tree,
+            **({"keyring": keyring} if keyring else {}),
+            **({"certificate": certificate} if certificate else {}),
+        },
     ).output()

@@ -25,6 +25,7 @@ def transfers(appliance: Appliance) -> Mapping[str, str]:
 Type=partition
 Path=auto
 MatchPattern={name}_@v
+PartitionFlags=0
 ReadOnly=yes
 """
     return {

@@ -124,6 +124,7 @@ hashes=$(listed '_[0-9a-f-]*\.verity') root=$(listed '_[0-9a-f-]*\.root')
 uki=$(listed '\.efi') list=$(listed '\.blocks')
 fetch "$hashes"
 fetch "$list"
+if signature=$(listed '\.verity-sig'); then fetch "$signature"; fi
 cmp -s -i 80 -n 264 "$hashes" "$old_hashes" || {
     echo "the roots' blocks cannot be compared: their hashes have other salts"
     exit 1

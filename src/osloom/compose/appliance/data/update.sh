@@ -24,6 +24,8 @@ if version=$($sysupdate check-new) && /usr/lib/osloom/fetch-changes "$work" "$ur
     "${IMAGE_ID}_$version" /dev/mapper/root "/dev/disk/by-partuuid/$hashes" "$uki"; then
     mkdir "$definitions"
     for file in /usr/lib/sysupdate.d/*.transfer; do
+        # One that is masked, sysupdate.d(5).
+        [ -L "/run/sysupdate.d/${file##*/}" ] && continue
         awk '$0 == "Path=" ENVIRON["escaped"] { $0 = "Path=file://" ENVIRON["work"] } { print }' \
             "$file" >"$definitions/${file##*/}"
     done
