@@ -77,7 +77,7 @@ def test_a_device_takes_extensions_and_tells_who_signed_its_slots(edge: Workshop
                 "signed",
                 f"{own.id}_{version}",
             )
-            read = f"systemd-dissect --copy-from {_SIGNED} /var/disk.raw /usr/lib/os-release -"
+            read = f"systemd-dissect --copy-from {_SIGNED} /var/disk.raw /etc/os-release -"
             assert f"IMAGE_VERSION={version}" in device.run(read, timeout=300).replace('"', "")
             if version == 1:
                 update(own, device)

@@ -41,7 +41,8 @@ def sign_program(job: Job) -> Mapping[str, Digest]:
 
 @action(version=2, needs="key")
 def sign_uki(job: Job) -> Mapping[str, Digest]:
-    """The UKI `file` with policies for the TPM (model.measured), a factory reset, and a signature.
+    """The UKI `file` with policies for the TPM (model.measured), a signature, and if it `resets` an
+    entry for a factory reset.
 
     The policies are of the entry that starts by itself: the one that resets opens no data.
     """
@@ -52,9 +53,12 @@ def sign_uki(job: Job) -> Mapping[str, Digest]:
     image = blobs.read(job.digest("file"))
     program = parse_program(blocks_of(image))
     public = signer.certificate.public_key().public_bytes(Encoding.DER, PublicFormat.PKCS1)
-    value = kernel_boot({**program.sections, ".profile": blocks_of(MAIN)})
+    resets = job.parameters["resets"]
+    more = {".profile": blocks_of(MAIN)} if resets else {}
+    value = kernel_boot({**program.sections, **more})
     policies = signed_policies(value, public, signer.sign)
-    whole = with_reset_entry(add_sections(image, [(".pcrsig", policies)]), program)
+    whole = add_sections(image, [(".pcrsig", policies)])
+    whole = with_reset_entry(whole, program) if resets else whole
     return {"file": blobs.add(sign_efi(whole, signer))}
 
 
@@ -75,8 +79,15 @@ def take_loader(job: Job) -> Mapping[str, Digest]:
     return {"file": node.digest}
 
 
-def plan_finished_uki(secure_boot: SecureBoot | None, uki: Output, *, group: str) -> Output:
-    """The UKI as a device gets it, signed where there is somebody to."""
+def plan_finished_uki(
+    secure_boot: SecureBoot | None, uki: Output, *, group: str, resets: bool
+) -> Output:
+    """The UKI as a device gets it, signed where there is somebody to.
+
+    `resets` gives it an entry for a factory reset, which its initrd has to know (`initrd`).
+    """
+    if secure_boot is None and not resets:
+        return uki
     if secure_boot is None:
         return Step(
             action=finish_uki,
@@ -88,7 +99,7 @@ def plan_finished_uki(secure_boot: SecureBoot | None, uki: Output, *, group: str
         action=sign_uki,
         title=f"sign the UKI of {group}",
         group=group,
-        parameters={"certificate": secure_boot.certificate},
+        parameters={"certificate": secure_boot.certificate, "resets": resets},
         inputs={"file": uki},
     ).output("file")
 

@@ -85,11 +85,13 @@ def plan_version(request: Request) -> Version:
     root_hash = made.output("root_hash")
     uki = _plan_uki(request, root_hash)
     key = request.verity_key
+    # A NixOS system brings an initrd of its own.
+    resets = request.image.nixos is None
     return Version(
         root=made.output("root"),
         hashes=made.output("hashes"),
         root_hash=root_hash,
-        uki=plan_finished_uki(request.secure_boot, uki, group=request.name),
+        uki=plan_finished_uki(request.secure_boot, uki, group=request.name, resets=resets),
         signature=plan_signature(key, root_hash, group=request.name) if key else None,
     )
 
