@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from integration.conftest import Workshop
+from support.programs import Programs
 
 SHORT = ("update", "health", "checksum", "forged", "factory-reset-menu")
 LONG = (
@@ -42,6 +43,14 @@ def verdicts(appliance: Workshop, *scenarios: str) -> Mapping[str, str]:
 
 def test_it_boots_and_its_root_is_verified(appliance: Workshop) -> None:
     assert verdicts(appliance) == {"boot": "passed", "the root is verified": "passed"}
+
+
+def test_only_root_writes_to_the_top_of_the_root(appliance: Workshop, tmp_path: Path) -> None:
+    programs = Programs(tmp_path, appliance.store, "erofs-utils")
+    appliance("release", "--to", str(tmp_path / "channel")).check()
+    (root,) = (tmp_path / "channel/gateway").glob("*.root")
+    said = programs("usr/bin/dump.erofs", "--path=/", root)
+    assert "Uid: 0   Gid: 0  Access: 0755/rwxr-xr-x" in said
 
 
 def test_a_device_updates_itself_and_returns_from_what_does_not_work(appliance: Workshop) -> None:

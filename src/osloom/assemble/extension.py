@@ -51,7 +51,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     compression: str | None = None
 
 
-@action(version=1)
+@action(version=2)
 def write_content(job: Job) -> Mapping[str, Digest]:
     """What of `tree` one `kind` of extension merges, as a file system; its `hashes`, `root_hash`.
 

@@ -15,7 +15,7 @@ from osloom.base.files import copy_into
 from osloom.engine.step import Job
 from osloom.model.size import parse_size
 from osloom.model.tar import write_tar
-from osloom.model.tree import Tree
+from osloom.model.tree import Node, Tree
 
 _MIB = 1 << 20
 _BLOCK = 4096
@@ -73,8 +73,10 @@ def make_erofs(
     if compression:
         command += [f"-z{compression}", *options]
     archive = job.work / "root.tar"
+    # Without it everybody could write to the root directory.
+    top = Node("dir", 0o755, mtime=job.parameters["epoch"])
     with archive.open("wb") as file:
-        for chunk in write_tar(tree, job.store.blobs.chunks):
+        for chunk in write_tar(Tree({".": top, **tree}), job.store.blobs.chunks):
             file.write(chunk)
     job.tools().run(
         [*command, f"/mnt/work/{name}", "/mnt/work/root.tar"],

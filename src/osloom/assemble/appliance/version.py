@@ -36,7 +36,7 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
     """What the partition with the root hash's signature holds."""
 
 
-@action(version=2)
+@action(version=3)
 def make_root(job: Job) -> Mapping[str, Digest]:
     """The tree `tree` as `root` with `hashes` and `root_hash`; at most `slot_size` bytes.
 
