@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import osloom.assemble.appliance
 import osloom.compose.appliance
 from support.programs import Programs
 
@@ -10,7 +11,14 @@ def test_the_programs_of_an_appliance_have_no_mistake_that_shellcheck_knows(
     tmp_path: Path, store: Path
 ) -> None:
     programs = Programs(tmp_path, store, "shellcheck")
-    directory = Path(osloom.compose.appliance.__path__[0]) / "data"
-    for path in sorted(directory.iterdir()):
+    packages = (osloom.assemble.appliance, osloom.compose.appliance)
+    files = [
+        path
+        for package in packages
+        for path in (Path(package.__path__[0]) / "data").rglob("*")
+        if path.is_file()
+    ]
+    assert len(files) > len(packages)
+    for path in sorted(files):
         # os-release(5) is read where the program runs.
         programs("usr/bin/shellcheck", "--shell=sh", "--exclude=SC1091", path)

@@ -31,10 +31,10 @@ credential)
     device=/dev/disk/by-partuuid/$2
     esp=$RUNTIME_DIRECTORY
     IFS= read -r token <"$CREDENTIALS_DIRECTORY/osloom.factory-reset"
-    udevadm wait --timeout=60 "$device" && mount -t vfat "$device" "$esp" || {
+    if ! udevadm wait --timeout=60 "$device" || ! mount -t vfat "$device" "$esp"; then
         say "there is no factory reset: what was asked for before cannot be read"
         exit 1
-    }
+    fi
     [ -e "$esp/loader/factory-reset" ] && IFS= read -r known <"$esp/loader/factory-reset"
     if [ -e "$esp/loader/factory-reset" ] && [ "$known" = "$token" ]; then
         exec umount "$esp"

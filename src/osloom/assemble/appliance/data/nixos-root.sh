@@ -14,7 +14,7 @@ cp -a "$image/nix/var" /sysroot/nix/
 cp --remove-destination "$image/etc/os-release" /sysroot/etc/
 keep() { # NAME PLACE MODE
     mkdir -p "/sysroot/$1"
-    mkdir -p -m "$3" "/sysroot/var/$2"
+    [ -d "/sysroot/var/$2" ] || mkdir -m "$3" "/sysroot/var/$2"
     mount --bind "/sysroot/var/$2" "/sysroot/$1"
 }
 keep home home 755

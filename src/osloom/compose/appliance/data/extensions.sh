@@ -11,7 +11,7 @@ for directory in /var/lib/extensions/*.sysext.raw.v /var/lib/confexts/*.confext.
     case $directory in *.sysext.raw.v) kind=sysext ;; *) kind=confext ;; esac
     name=${directory##*/}
     name=${name%".$kind.raw.v"}
-    files=$(cd "$directory" 2>/dev/null && ls | sed -n "s/^${name}_\([0-9]*\)\.$kind\.raw$/\1/p" | sort -rn)
+    files=$(find "$directory" -printf '%f\n' 2>/dev/null | sed -n "s/^${name}_\([0-9]*\)\.$kind\.raw$/\1/p" | sort -rn)
     newest=$(echo "$files" | head -n 1)
     seen=/run/osloom/$kind.$name
     [ "$(cat "$seen" 2>/dev/null)" = "$newest" ] && continue
