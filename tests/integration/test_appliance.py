@@ -8,11 +8,12 @@ import pytest
 from integration.conftest import Workshop
 from support.programs import Programs
 
-SHORT = ("update", "health", "checksum", "forged", "factory-reset-menu")
+SHORT = ("update", "health", "forged")
 LONG = (
     "panic",
     "init",
     "hang",
+    "checksum",
     "truncated",
     "downgrade",
     "power-cuts",
@@ -21,6 +22,7 @@ LONG = (
     "too-large",
     "too-small",
     "factory-reset",
+    "factory-reset-menu",
     "factory-reset-credential",
     "window",
     "many",

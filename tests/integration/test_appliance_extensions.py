@@ -58,6 +58,7 @@ def edge(tmp_path_factory: pytest.TempPathFactory, store: Path) -> Workshop:
     return workshop
 
 
+@pytest.mark.long
 def test_a_device_takes_extensions_and_tells_who_signed_its_slots(edge: Workshop) -> None:
     project = open_project(edge.directory / "osloom.toml")
     with (
