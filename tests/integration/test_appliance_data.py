@@ -73,3 +73,11 @@ def test_a_passphrase_is_asked_for(tmp_path: Path, store: Path) -> None:
     assert found == dict.fromkeys(("boot", "the root is verified", "what is encrypted"), "passed")
     found = verdicts(own, "--scenario", "passphrase")
     assert found == dict.fromkeys(("boot", "passphrase"), "passed")
+
+
+@pytest.mark.long
+def test_a_tpm_opens_data_for_what_was_signed(tmp_path: Path, store: Path) -> None:
+    own = appliance(tmp_path, store, 'data = { encryption = "tpm2" }\n')
+    names = ("sealed", "update", "factory-reset-menu")
+    found = verdicts(own, *(word for name in names for word in ("--scenario", name)))
+    assert found == dict.fromkeys(("boot", *names), "passed")
