@@ -178,7 +178,7 @@ def test_people_read_a_table(made: Made) -> None:
     lines = osloom(made.disk.parent, "inspect", "./disk.raw").check().stdout.splitlines()
     (slot,) = (line for line in lines if line.startswith("B "))
     assert slot.split() == [
-        *("B", "10", f"{made.ten[:16]}…", f"EFI/Linux/{ID}_10+2-1.efi", "(default)"),
+        *("B", "10", f"{made.ten[:16]}…", "-", f"EFI/Linux/{ID}_10+2-1.efi", "(default)"),
         *("not", "checked"),
     ]
 
