@@ -30,7 +30,7 @@ keep = 2
 [image.gateway]
 packages = [
     "systemd-sysv", "udev", "dbus", "linux-image-cloud-amd64",
-    "systemd-container", "systemd-boot", "gpg",
+    "systemd-container", "systemd-boot", "curl", "gpg",
 ]
 outputs = ["disk"]
 
