@@ -143,6 +143,7 @@ def test_systemd_dissect_tells_what_it_is(machine: Booted, path: str, kind: str)
     assert machine.check(f"systemd-dissect --validate {path}") == "OK"
 
 
+@pytest.mark.long
 def test_a_signature_of_somebody_unknown_is_refused(machine: Booted) -> None:
     """And not passed over: with a signature it is merged for its signer's sake, or not at all."""
     machine.check(f"cp {_SYSEXT} /tmp/signed.raw")
