@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import http.server
 import re
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -39,10 +40,32 @@ class S3(http.server.ThreadingHTTPServer):
         self.guard = threading.Lock()
         self.forbidden = ""
         """A method that its policy does not allow."""
+        self._open = 0
+        self._closed = threading.Condition()
 
     @property
     def address(self) -> str:
         return f"127.0.0.1:{self.server_address[1]}"
+
+    def settle(self) -> None:
+        """Wait until whatever clients now gone have sent is done."""
+        with self._closed:
+            assert self._closed.wait_for(lambda: self._open == 0, timeout=60)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        with self._closed:
+            self._open += 1
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        super().shutdown_request(request)
+        with self._closed:
+            self._open -= 1
+            self._closed.notify_all()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
 
 
 @contextmanager
