@@ -45,6 +45,12 @@ class Workshop:
     def __call__(self, *arguments: str, **environment: str) -> Done:
         return osloom(self.directory, *arguments, OSLOOM_STORE=str(self.store), **environment)
 
+    def verdicts(self, *scenarios: str) -> dict[str, str]:
+        """How its tests ended, and why those that failed did."""
+        words = [word for one in scenarios for word in ("--scenario", one)]
+        done = self("test", "--json", *words)
+        return {case["name"]: case["verdict"] + case["message"] for case in done.json}
+
 
 @pytest.fixture(scope="session")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -1,6 +1,5 @@
 """An appliance of the template, as a device: updates, versions that do not work, resets."""
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -37,14 +36,8 @@ def appliance(tmp_path_factory: pytest.TempPathFactory, store: Path) -> Workshop
     return workshop
 
 
-def verdicts(appliance: Workshop, *scenarios: str) -> Mapping[str, str]:
-    words = [word for one in scenarios for word in ("--scenario", one)]
-    done = appliance("test", "--json", *words)
-    return {case["name"]: case["verdict"] + case["message"] for case in done.json}
-
-
 def test_it_boots_and_its_root_is_verified(appliance: Workshop) -> None:
-    assert verdicts(appliance) == {"boot": "passed", "the root is verified": "passed"}
+    assert appliance.verdicts() == {"boot": "passed", "the root is verified": "passed"}
 
 
 def test_only_root_writes_to_the_top_of_the_root(appliance: Workshop, tmp_path: Path) -> None:
@@ -56,17 +49,17 @@ def test_only_root_writes_to_the_top_of_the_root(appliance: Workshop, tmp_path: 
 
 
 def test_a_device_updates_itself_and_returns_from_what_does_not_work(appliance: Workshop) -> None:
-    assert verdicts(appliance, *SHORT) == dict.fromkeys(("boot", *SHORT), "passed")
+    assert appliance.verdicts(*SHORT) == dict.fromkeys(("boot", *SHORT), "passed")
 
 
 @pytest.mark.long
 def test_a_device_survives_what_happens_to_devices(appliance: Workshop) -> None:
-    assert verdicts(appliance, *LONG) == dict.fromkeys(("boot", *LONG), "passed")
+    assert appliance.verdicts(*LONG) == dict.fromkeys(("boot", *LONG), "passed")
 
 
 @pytest.mark.long
 def test_firmware_with_the_keys_of_a_device_starts_what_they_signed(appliance: Workshop) -> None:
-    assert verdicts(appliance, "secure-boot") == dict.fromkeys(("boot", "secure-boot"), "passed")
+    assert appliance.verdicts("secure-boot") == dict.fromkeys(("boot", "secure-boot"), "passed")
 
 
 @pytest.mark.long

@@ -50,18 +50,13 @@ def appliance(directory: Path, store: Path, disk: str, more: str = "") -> Worksh
     return workshop
 
 
-def verdicts(workshop: Workshop, *words: str) -> dict[str, str]:
-    done = workshop("test", "--json", *words)
-    return {case["name"]: case["verdict"] + case["message"] for case in done.json}
-
-
 @pytest.mark.long
 def test_partitions_of_the_definition_are_made_and_reset(tmp_path: Path, store: Path) -> None:
     own = appliance(tmp_path, store, DISK, TESTS)
-    found = verdicts(own)
+    found = own.verdicts()
     assert found == dict.fromkeys(("boot", "the root is verified", "what there is"), "passed")
     names = ("larger-disk", "factory-reset")
-    found = verdicts(own, *(word for name in names for word in ("--scenario", name)))
+    found = own.verdicts(*names)
     assert found == dict.fromkeys(("boot", *names), "passed")
 
 
@@ -69,9 +64,9 @@ def test_partitions_of_the_definition_are_made_and_reset(tmp_path: Path, store: 
 def test_a_passphrase_is_asked_for(tmp_path: Path, store: Path) -> None:
     disk = 'swap = "128M"\ndata = { encryption = "passphrase" }\n'
     own = appliance(tmp_path, store, disk, ENCRYPTED)
-    found = verdicts(own)
+    found = own.verdicts()
     assert found == dict.fromkeys(("boot", "the root is verified", "what is encrypted"), "passed")
-    found = verdicts(own, "--scenario", "passphrase")
+    found = own.verdicts("passphrase")
     assert found == dict.fromkeys(("boot", "passphrase"), "passed")
 
 
@@ -79,5 +74,5 @@ def test_a_passphrase_is_asked_for(tmp_path: Path, store: Path) -> None:
 def test_a_tpm_opens_data_for_what_was_signed(tmp_path: Path, store: Path) -> None:
     own = appliance(tmp_path, store, 'data = { encryption = "tpm2" }\n')
     names = ("sealed", "update", "factory-reset-menu")
-    found = verdicts(own, *(word for name in names for word in ("--scenario", name)))
+    found = own.verdicts(*names)
     assert found == dict.fromkeys(("boot", *names), "passed")

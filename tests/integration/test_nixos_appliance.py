@@ -1,6 +1,5 @@
 """A system of the shape of NixOS as an appliance: verified, updated, and returned to."""
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -71,20 +70,14 @@ def appliance(
     return workshop
 
 
-def verdicts(appliance: Workshop, *scenarios: str) -> Mapping[str, str]:
-    words = [word for one in scenarios for word in ("--scenario", one)]
-    done = appliance("test", "--json", *words)
-    return {case["name"]: case["verdict"] + case["message"] for case in done.json}
-
-
 def test_its_store_is_verified_and_its_version_is_said(appliance: Workshop) -> None:
-    assert verdicts(appliance) == {"boot": "passed", "the system is whole": "passed"}
+    assert appliance.verdicts() == {"boot": "passed", "the system is whole": "passed"}
 
 
 def test_it_updates_itself(appliance: Workshop) -> None:
-    assert verdicts(appliance, "update") == dict.fromkeys(("boot", "update"), "passed")
+    assert appliance.verdicts("update") == dict.fromkeys(("boot", "update"), "passed")
 
 
 @pytest.mark.long
 def test_it_returns_from_what_does_not_work(appliance: Workshop) -> None:
-    assert verdicts(appliance, *LONG) == dict.fromkeys(("boot", *LONG), "passed")
+    assert appliance.verdicts(*LONG) == dict.fromkeys(("boot", *LONG), "passed")

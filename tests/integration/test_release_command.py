@@ -221,7 +221,7 @@ def test_how_it_must_be_called(project: Workshop, tmp_path: Path) -> None:
             " and its devices would refuse what is not"
         ),
     )
-    assert said("tool")[:2] == (2, "cannot release `tool`: it is no appliance")
+    assert said("tool")[:2] == (2, "cannot release `tool`: it is no appliance or extension")
     assert said("gatewy") == (2, "cannot find the image `gatewy`", "did you mean `gateway`?")
     assert said("--keep", "0")[:2] == (2, "cannot keep no version: the newest stays")
     planned = project("release", "--to", str(tmp_path / "new"), "--dry-run").check()

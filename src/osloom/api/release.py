@@ -52,9 +52,11 @@ def releasable(project: Project, names: tuple[str, ...]) -> dict[str, Image]:
     hint = 'add `"disk"` to its `outputs`, and `layout = "appliance"` to its table `disk`'
     for name, image in chosen.items():
         if not is_releasable(image):
-            raise UsageError(f"cannot release `{name}`: it is no appliance", hint=hint)
+            raise UsageError(f"cannot release `{name}`: it is no appliance or extension", hint=hint)
     if not chosen:
-        raise UsageError("cannot release anything: no image is an appliance", hint=hint)
+        raise UsageError(
+            "cannot release anything: no image is an appliance or an extension", hint=hint
+        )
     return chosen
 
 

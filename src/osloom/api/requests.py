@@ -38,7 +38,8 @@ APPLIANCE = ("dbus", "dmsetup", "systemd-boot", "systemd-sysv", "udev")
 """What is in every appliance: a system, what names its verified root, what finds a boot good."""
 
 UPDATES = ("curl", "gpg", "systemd-container")
-"""What is in one that updates itself: systemd-sysupdate, and what checks signatures for it."""
+"""What is in one that updates itself: systemd-sysupdate, what checks signatures for it, and what
+fetches changed blocks."""
 
 EXTENDED = ("libcryptsetup12",)
 """What is in one that takes extensions: what has the kernel verify them."""

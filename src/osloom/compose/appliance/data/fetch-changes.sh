@@ -13,9 +13,10 @@ mkdir -p "$directory"
 cd "$directory"
 
 block=4096
+most=268435456 # Bytes of a file that is fetched before anything says how large it may be.
 few=8 # Blocks that are fetched, too, with those before and behind them: a request takes its time.
 
-fetch() { curl --fail --silent --show-error --location --retry 3 --output "$1" "$url/$1"; }
+fetch() { curl --fail --silent --show-error --location --retry 3 --max-filesize "$most" --output "$1" "$url/$1"; }
 listed() { sed -n "s/^[0-9a-f]\{64\} [ *]\($name$1\)\$/\1/p" SHA256SUMS | grep .; }
 number() { od -An "-tu$3" -j "$2" -N "$3" "$1" | tr -d ' '; } # FILE PLACE BYTES
 hexadecimal() { od -An -v -tx1 "$@" | tr -d ' '; }
