@@ -1,12 +1,19 @@
 """A machine with an immutable image, through two releases and back; for real."""
 
+import contextlib
 import shutil
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from integration.conftest import Workshop
+from osloom.api.project import open_project, open_store
+from osloom.api.scenarios.trial import trial
+from osloom.api.session import Session
+from osloom.base.progress import silent
+from osloom.model.definition import Image
 from support.machines import booted, empty_disk, starting
 from support.nix_host import EXPRESSION
 from support.programs import Programs
@@ -41,6 +48,19 @@ from = "base"
 nix = ["./closure#app-2"]
 outputs = ["disk"]
 """
+_APPLIANCE = """
+[image.device]
+from = "base"
+nix = ["./closure#app-1", "./closure#app-2"]
+outputs = ["disk"]
+
+[image.device.disk]
+layout = "appliance"
+filesystem = "ext4"
+
+[image.device.update]
+url = "https://updates.example.com/device/"
+"""
 _ADD = """
 export HOME=/root
 nix-build --option sandbox false -o /nix/var/nix/gcroots/mine /srv -A mine
@@ -68,11 +88,45 @@ def edge(tmp_path_factory: pytest.TempPathFactory, store: Path) -> Workshop:
     shutil.copy(programs.root / "usr/bin/busybox", directory / "closure/seed/bin")
     (directory / "closure/default.nix").write_text(EXPRESSION)
     (directory / "closure/flake.nix").write_text(_FLAKE)
-    (directory / "osloom.toml").write_text(_DEFINITION)
+    (directory / "osloom.toml").write_text(_DEFINITION + _APPLIANCE)
     empty_disk(directory / "machine.raw", programs, "machine")
     workshop("lock").check()
-    workshop("build").check()
+    workshop("build", "one", "two").check()
     return workshop
+
+
+def _second(image: Image) -> Image:
+    nix = msgspec.structs.replace(image.nix, packages=image.nix.packages[1:])
+    return msgspec.structs.replace(image, nix=nix)
+
+
+@pytest.mark.long
+def test_an_appliance_updates_what_is_nix_s_in_it_and_keeps_what_is_added(edge: Workshop) -> None:
+    project = open_project(edge.directory / "osloom.toml")
+    with (
+        contextlib.closing(open_store(edge.store)) as store,
+        Session(project, project.lock(), store, silent) as session,
+        trial(session, "device", now=int(time.time())) as own,
+        own.device(watchdog=True) as device,
+    ):
+        assert device.start() == "running"
+        assert device.run("sh -lc say") == "libc-1\ncommon"
+        device.run(_ADD, timeout=300)
+        assert device.run(_CHECK, timeout=300) == _WHOLE
+        own.publish(_second)
+        device.update()
+        assert device.settled(boots=3) == 2
+        assert device.run("sh -lc say") == "libc-2\ncommon"
+        assert device.run(_CHECK, timeout=300) == _WHOLE
+        device.run(f"bootctl set-oneshot {own.id}_1.efi")
+        assert device.reboot() == "running"
+        assert device.run("sh -lc say") == "libc-1\ncommon"
+        assert device.run(_CHECK, timeout=300) == _WHOLE
+        device.send("systemctl start factory-reset.target")
+        device.wait()
+        assert device.run("sh -lc say") == "libc-2\ncommon"
+        assert device.try_("/nix/var/nix/gcroots/mine/bin/say")[0] != 0
+        device.run("nix-store --verify --check-contents")
 
 
 def test_two_releases_and_back(edge: Workshop) -> None:

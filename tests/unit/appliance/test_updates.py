@@ -1,5 +1,7 @@
 """What a device is told of updates: transfer files, units, and who is trusted."""
 
+import re
+
 import msgspec
 import pytest
 
@@ -109,6 +111,18 @@ def test_the_initrd_opens_the_data_partition(encryption: str, crypttab: str | No
     line = initrd_files(own).get("etc/crypttab")
     expected = f"data PARTUUID={own.data_id} - {crypttab}\n" if crypttab else None
     assert line == expected
+
+
+@pytest.mark.parametrize("encryption", ["none", "tpm2", "passphrase"])
+def test_nothing_holds_the_data_partition_before_it_is_made_or_reset(encryption: str) -> None:
+    disk = msgspec.convert({"layout": "appliance", "data": {"encryption": encryption}}, Disk)
+    made = initrd_files(msgspec.structs.replace(OWN, disk=disk))
+    holders = [
+        name for name in made if re.search("/(sysroot-var|systemd-(fsck|cryptsetup)@)", name)
+    ]
+    assert len(holders) == (2 if encryption == "none" else 3)
+    for name in holders:
+        assert "\nAfter=systemd-repart.service" in made[name], name
 
 
 def test_the_initrd_has_the_file_system_of_the_data() -> None:

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from osloom.assemble.appliance.data_partition import data_files, partition_path
 from osloom.assemble.kernel import EARLY
-from osloom.model.appliance import DATA, ETC, Appliance, least_disk_size, manager_settings
+from osloom.model.appliance import Appliance, least_disk_size, manager_settings
 from osloom.model.emergency import emergency_units
 from osloom.model.profiles import RESET_OPTION
 
@@ -33,24 +34,8 @@ def early_modules(appliance: Appliance) -> list[str]:
 
 def initrd_files(appliance: Appliance) -> Mapping[str, str]:
     """Texts by path; units need not be enabled."""
-    upper, work = f"/sysroot/var/{ETC}/upper", f"/sysroot/var/{ETC}/work"
     return {
-        # The data partition's own unit is made of fstab(5) by systemd-fstab-generator(8).
-        f"{_UNITS}/sysroot-etc.mount": f"""\
-[Unit]
-Description=/etc as this device has changed it
-DefaultDependencies=no
-RequiresMountsFor=/sysroot/var
-After=initrd-parse-etc.service
-Before=initrd-fs.target
-
-[Mount]
-What=overlay
-Where=/sysroot/etc
-Type=overlay
-Options=lowerdir=/sysroot/etc,upperdir={upper},workdir={work}
-""",
-        **_unlocking(appliance),
+        **data_files(appliance),
         **reset_files(appliance),
         # Of itself it starts for a separate /usr only; it reads the root's repart.d.
         f"{_UNITS}/systemd-repart.service.d/osloom.conf": (
@@ -58,7 +43,6 @@ Options=lowerdir=/sysroot/etc,upperdir={upper},workdir={work}
             "Wants=osloom-reset-menu.service osloom-reset-credential.service\n\n"
             f"[Service]\nExecStartPost=-/bin/sh /{_RESET} done\n"
         ),
-        f"{_UNITS}/initrd-fs.target.d/osloom.conf": "[Unit]\nRequires=sysroot-etc.mount\n",
         **{f"{_UNITS}/{name}": text for name, text in trial_units(appliance).items()},
         **_room(appliance),
         "usr/lib/osloom/failed-boot": (_DATA / "failed-boot.sh").read_text(),
@@ -99,7 +83,7 @@ def _room(appliance: Appliance) -> Mapping[str, str]:
     more than there is.
     """
     program = f"/bin/sh /usr/lib/osloom/too-small {least_disk_size(appliance)}"
-    data = f"/dev/disk/by-partuuid/{appliance.data_id}"
+    data = partition_path(appliance)
     service = "[Service]\nType=oneshot\n"
     return {
         "usr/lib/osloom/too-small": (_DATA / "too-small.sh").read_text(),
@@ -155,23 +139,3 @@ RuntimeDirectory=osloom-esp
 ExecStart=/bin/sh /{_RESET} credential {appliance.partition_id("/esp")}
 """,
     }
-
-
-def _unlocking(appliance: Appliance) -> Mapping[str, str]:
-    """What opens the data partition, crypttab(5)."""
-    method = appliance.disk.data.encryption
-    if method == "none":
-        return {}
-    how = "tpm2-device=auto" if method == "tpm2" else "password-cache=yes"
-    made = {
-        # It is made later than this is read: what mounts it asks for it.
-        "etc/crypttab": f"{DATA} PARTUUID={appliance.data_id} - {how},noauto,x-initrd.attach\n"
-    }
-    if method == "passphrase":
-        program = "usr/lib/osloom/make-partitions"
-        made[program] = (_DATA / "make-partitions.sh").read_text()
-        made[f"{_UNITS}/systemd-repart.service.d/passphrase.conf"] = (
-            f"[Service]\nExecStart=\nExecStart=/bin/sh /{program} {appliance.data_id}\n"
-            "ImportCredential=cryptsetup.*\n"
-        )
-    return made
