@@ -1,7 +1,8 @@
-"""The base of an image: what an installation configures before all else.
+"""The parts of an image that are configured one after the other, each on what came of those before.
 
-The scripts of other packages count on it without saying so, Debian Policy 3.8. It is configured by
-itself, so that every image of a suite shares the result, and a package added later finds it done.
+First what an installation configures before all else: the scripts of other packages count on it
+without saying so, Debian Policy 3.8. Then what makes a system of it, whose scripts take the longest.
+So images of a suite share the results, and a package that is added or updated later finds them.
 """
 
 import re
@@ -16,10 +17,42 @@ _STATUS = f"{ADMIN}/status"
 _UNINCORPORATED = f"{ADMIN}/triggers/Unincorp"
 
 
+_SYSTEM = (
+    "ca-certificates",
+    "curl",
+    "dbus",
+    "dmsetup",
+    "gpg",
+    "systemd-boot",
+    "systemd-sysv",
+    "udev",
+)
+_KERNEL = "linux-image-"
+
+
 def base_of(packages: Sequence[Package]) -> frozenset[str]:
     """The names of the required packages and of all that they need."""
-    depends = {package.name: package.depends for package in packages}
-    todo = [package.name for package in packages if package.required]
+    return _closure([one.name for one in packages if one.required], _needs(packages))
+
+
+def parts_of(packages: Sequence[Package]) -> list[frozenset[str]]:
+    """The names of `packages` in parts, in the order in which they are configured: what is required,
+    the system, the rest. Each has what it needs in itself and those before; none is empty.
+    """
+    depends = _needs(packages)
+    required = base_of(packages)
+    system = [name for name in depends if name in _SYSTEM or name.startswith(_KERNEL)]
+    second = _closure(system, depends) - required
+    parts = (required, second, frozenset(depends) - required - second)
+    return [one for one in parts if one]
+
+
+def _needs(packages: Sequence[Package]) -> dict[str, Sequence[str]]:
+    return {package.name: package.depends for package in packages}
+
+
+def _closure(names: Iterable[str], depends: Mapping[str, Sequence[str]]) -> frozenset[str]:
+    todo = list(names)
     found: set[str] = set()
     while todo:
         name = todo.pop()
@@ -32,10 +65,10 @@ def base_of(packages: Sequence[Package]) -> frozenset[str]:
 def with_base(
     unpacked: Tree, packages: Sequence[Unpacked], base: tuple[Tree, Tree], blobs: Blobs
 ) -> Tree:
-    """The tree `unpacked` of all packages, where its base is already configured.
+    """The tree `unpacked` of all packages, where a part of them is already configured.
 
-    `base` is the tree of the base alone before and after that. What its scripts changed is taken
-    over where no other package has a say.
+    `base` is the tree of that part alone before and after that. What its scripts changed is taken
+    over where no other package has a say. What is before it in turn is done in `unpacked` already.
     """
     before, after = base
     changed = {

@@ -15,11 +15,11 @@ _FEW = 40
 """Packages."""
 
 
-@action(version=4, light=lambda job: len(job.digests("trees")) <= _FEW)
+@action(version=5, light=lambda job: len(job.digests("trees")) <= _FEW)
 def merge_packages(job: Job) -> Mapping[str, Digest]:
     """`trees` and `controls` of packages as one tree; with dpkg's database if `dpkg` is set.
 
-    `base` is, if given, the tree of some of the packages before and after they were configured.
+    `base` has, for each part of them that is configured already, its tree before and after that.
     `automatic` has the architectures of packages that only others need, by name.
     """
     blobs = job.store.blobs
@@ -47,6 +47,7 @@ def merge_packages(job: Job) -> Mapping[str, Digest]:
         node = Node("file", 0o644, size=len(text), digest=blobs.add(text))
         tree = tree.overlaid(Tree({"var/lib/apt/extended_states": node}))
     if "base" in job.inputs:
-        before, after = job.trees("base")
-        tree = with_base(tree, unpacked, (before, after), blobs)
+        done = iter(job.trees("base"))
+        for before, after in zip(done, done, strict=True):
+            tree = with_base(tree, unpacked, (before, after), blobs)
     return {"tree": job.store.add_tree(tree)}

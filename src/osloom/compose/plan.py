@@ -8,7 +8,7 @@ from osloom.base.digest import Digest
 from osloom.compose.application.adapt import Settings as Application
 from osloom.compose.application.adapt import adapt
 from osloom.compose.application.trim import trim
-from osloom.compose.base import base_of
+from osloom.compose.base import base_of, parts_of
 from osloom.compose.configure import configure
 from osloom.compose.customise import Settings, customise
 from osloom.compose.extension import Settings as Addition
@@ -85,10 +85,11 @@ def plan_merge(
     packages: Sequence[Unpacked],
     *,
     dpkg: bool,
-    base: tuple[Output, Output] | None = None,
+    base: tuple[Output, ...] = (),
     automatic: Mapping[str, str] | None = None,
 ) -> Output:
-    """The packages' files as one tree; no script has run but those of `base`."""
+    """The packages' files as one tree; no script has run but those of `base`: for each part of them
+    its tree before and after that."""
     step = Step(
         action=merge_packages,
         title=f"merge {name}",
@@ -338,7 +339,9 @@ def _configured(
     epoch: int,
     programs: Programs,
 ) -> tuple[Output, Output]:
-    """The packages merged, and then configured: first the base, and then the others on it."""
+    """The packages merged, part after part configured: a tree of all before the last part is, from
+    which may be foretold what they will be, and the tree after that.
+    """
 
     def configured(title: str, tree: Output, packages: Sequence[Unpacked]) -> Output:
         return Step(
@@ -354,29 +357,29 @@ def _configured(
             },
         ).output()
 
-    base = base_of([one.package for one in packages])
-    first = [one for one in packages if one.package.name in base]
-    others = [one for one in packages if one.package.name not in base]
-    automatic = _automatic(
-        image, [one.package for one in packages], [one.package for one in others]
-    )
-    if not first or not others:
-        tree = plan_merge(name, packages, dpkg=True, automatic=automatic)
-        return tree, configured(f"configure {name}", tree, packages)
-    before = plan_merge(f"the base of {name}", first, dpkg=True)
-    after = configured(f"configure the base of {name}", before, first)
-    tree = plan_merge(name, packages, dpkg=True, base=(before, after), automatic=automatic)
-    return tree, configured(f"configure {name}", tree, others)
+    *parts, last = parts_of([one.package for one in packages])
+    below: tuple[Output, ...] = ()
+    done: frozenset[str] = frozenset()
+    for part, title in zip(parts, ("the base", "the system"), strict=False):
+        done |= part
+        here = [one for one in packages if one.package.name in done]
+        before = plan_merge(f"{title} of {name}", here, dpkg=True, base=below)
+        own = [one for one in packages if one.package.name in part]
+        below += (before, configured(f"configure {title} of {name}", before, own))
+    own = [one for one in packages if one.package.name in last]
+    automatic = _automatic(image, [one.package for one in packages])
+    tree = plan_merge(name, packages, dpkg=True, base=below, automatic=automatic)
+    # What is foretold waits for the base alone.
+    early = plan_merge(f"the files of {name}", packages, dpkg=True, base=below[:2])
+    return (early if len(below) > 2 else tree), configured(f"configure {name}", tree, own)
 
 
-def _automatic(
-    image: Image, packages: Sequence[Package], others: Sequence[Package]
-) -> dict[str, str]:
-    """The architectures of the packages of `others` that the definition does not name, by name."""
-    named = {text.partition("=")[0] for text in image.packages}
+def _automatic(image: Image, packages: Sequence[Package]) -> dict[str, str]:
+    """The architectures of packages that neither the definition names nor the base has, by name."""
+    named = {text.partition("=")[0] for text in image.packages} | base_of(packages)
     # apt keeps marks of packages for all architectures under the system's own, apt-mark(8).
     native = next((one.architecture for one in packages if one.architecture != "all"), "all")
-    return {one.name: native for one in others if one.name not in named}
+    return {one.name: native for one in packages if one.name not in named}
 
 
 def _customised(

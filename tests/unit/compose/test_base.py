@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from osloom.base.digest import digest_bytes
-from osloom.compose.base import base_of, with_base
+from osloom.compose.base import parts_of, with_base
 from osloom.compose.control import Control
 from osloom.compose.dpkg import Unpacked
 from osloom.model.lock import Package
@@ -27,7 +27,7 @@ def package(name: str, *depends: str, required: bool = False) -> Package:
     )
 
 
-def test_the_base_is_what_is_required_and_what_that_needs() -> None:
+def test_what_is_required_is_configured_first_and_then_the_system() -> None:
     packages = [
         package("bash", "libc6", required=True),
         package("libc6", "libgcc-s1"),
@@ -35,7 +35,13 @@ def test_the_base_is_what_is_required_and_what_that_needs() -> None:
         package("vim", "libc6"),
         package("dash", "elsewhere", required=True),
     ]
-    assert base_of(packages) == {"bash", "libc6", "libgcc-s1", "dash"}
+    base = {"bash", "libc6", "libgcc-s1", "dash"}
+    assert parts_of(packages) == [base, {"vim"}]
+    packages += [package("linux-image-6-amd64", "kmod", "bash"), package("kmod", "libc6")]
+    packages += [package("systemd-sysv", "systemd"), package("systemd")]
+    system = {"linux-image-6-amd64", "kmod", "systemd-sysv", "systemd"}
+    assert parts_of(packages) == [base, system, {"vim"}]
+    assert parts_of([one for one in packages if one.name in system]) == [system]
 
 
 class Trees:

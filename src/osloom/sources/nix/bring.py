@@ -72,9 +72,10 @@ def bring_paths(job: Job) -> Mapping[str, Digest]:
 def open_caches(origins: Origins) -> Iterator[list[BinaryCache]]:
     """The caches of `origins`; they are stopped when the block is left by an error."""
     access = origins.settings.access()
+    turn = threading.Lock()
     caches = [
         BinaryCache(
-            source, make_storage(parse_location(source.url, Path(origins.directory)), access)
+            source, make_storage(parse_location(source.url, Path(origins.directory)), access), turn
         )
         for source in origins.caches
     ]
