@@ -1,7 +1,6 @@
 """What of a cache's narinfo counts beside the lock."""
 
 from pathlib import Path
-from threading import Lock
 
 import msgspec
 import pytest
@@ -30,7 +29,7 @@ def test_only_the_content_address_of_the_lock_takes_the_place_of_a_signature(
     )
     (tmp_path / "nix-cache-info").write_text("StoreDir: /nix/store\n")
     (tmp_path / f"{hash_part(path.name)}.narinfo").write_text(format_narinfo(info))
-    cache = BinaryCache(CacheSource(url="file:///cache", keys=()), Directory(tmp_path), Lock())
+    cache = BinaryCache(CacheSource(url="file:///cache", keys=()), Directory(tmp_path))
     assert cache.find(path).content_address == ADDRESS
     unaddressed = msgspec.structs.replace(path, content_address=None)
     with pytest.raises(FetchError, match="it is not signed"):

@@ -72,10 +72,9 @@ def bring_paths(job: Job) -> Mapping[str, Digest]:
 def open_caches(origins: Origins) -> Iterator[list[BinaryCache]]:
     """The caches of `origins`; they are stopped when the block is left by an error."""
     access = origins.settings.access()
-    turn = threading.Lock()
     caches = [
         BinaryCache(
-            source, make_storage(parse_location(source.url, Path(origins.directory)), access), turn
+            source, make_storage(parse_location(source.url, Path(origins.directory)), access)
         )
         for source in origins.caches
     ]

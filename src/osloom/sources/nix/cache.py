@@ -7,7 +7,7 @@ to be that.
 
 import hashlib
 import threading
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from typing import BinaryIO, cast
 
 import msgspec
@@ -40,16 +40,11 @@ class CacheSource(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BinaryCache:
-    """See the module. For any number of threads.
+    """See the module. For any number of threads."""
 
-    What came is unpacked by one thread at a time, with the lock `turn`, while others wait for the
-    network: Python would have them do it in turns as well, some of a microsecond each.
-    """
-
-    def __init__(self, source: CacheSource, storage: Storage, turn: threading.Lock) -> None:
+    def __init__(self, source: CacheSource, storage: Storage) -> None:
         self.source = source
         self.storage = storage
-        self._turn = turn
         self._guard = threading.Lock()
         self._problem: FetchError | None = None
         """Why nothing can be had from it; it is not asked again and again."""
@@ -61,12 +56,10 @@ class BinaryCache:
         Raises GoneError when the cache has not got it, and FetchError.
         """
         info = self.find(path)
-        with _Archive(self.storage, info, self._turn, hear) as archive:
+        with _Archive(self.storage, info) as archive:
+            source = archive.reader(hear)
             plain = decompressed(
-                archive.reader(),
-                info.compression,
-                limit=path.nar_size,
-                title=f"the NAR of {path.path}",
+                source, info.compression, limit=path.nar_size, title=f"the NAR of {path.path}"
             )
             read = read_nar(plain, blobs, path.name, limit=path.nar_size)
             archive.check()
@@ -180,13 +173,10 @@ def compare(info: NarInfo, path: StorePath, where: str) -> None:
 class _Archive:
     """The bytes of a NAR as a cache sends them, hashed on their way."""
 
-    def __init__(
-        self, storage: Storage, info: NarInfo, turn: threading.Lock, hear: Callable[[int], None]
-    ) -> None:
+    def __init__(self, storage: Storage, info: NarInfo) -> None:
         self._info = info
         self._size = info.file_size
-        self._stream = storage.stream(info.url, size=info.file_size)
-        self._pieces = self._measured(turn, hear)
+        self._pieces = storage.stream(info.url, size=info.file_size)
         self._count = 0
         # Where nothing is compressed it is the NAR itself, which is hashed anyway.
         is_nar = info.compression == "none" and info.file_hash == info.nar_hash
@@ -197,25 +187,20 @@ class _Archive:
 
     def __exit__(self, *_: object) -> None:
         self._pieces.close()
-        self._stream.close()
 
-    def reader(self) -> BinaryIO:
-        return cast(BinaryIO, _Source(self._pieces))
+    def reader(self, hear: Callable[[int], None]) -> BinaryIO:
+        return cast(BinaryIO, _Source(self._measured(hear)))
 
-    def _measured(
-        self, turn: threading.Lock, hear: Callable[[int], None]
-    ) -> Generator[bytes, None, None]:
+    def _measured(self, hear: Callable[[int], None]) -> Iterator[bytes]:
         ratio = self._info.nar_size / self._size if self._size else 1.0
-        for piece in self._stream:
-            # Until the next piece is asked for.
-            with turn:
-                self._count += len(piece)
-                if self._size is not None and self._count > self._size:
-                    self._fail(f"it has more than the {self._size} bytes of `FileSize`")
-                if self._hash is not None:
-                    self._hash.update(piece)
-                hear(int(len(piece) * ratio))
-                yield piece
+        for piece in self._pieces:
+            self._count += len(piece)
+            if self._size is not None and self._count > self._size:
+                self._fail(f"it has more than the {self._size} bytes of `FileSize`")
+            if self._hash is not None:
+                self._hash.update(piece)
+            hear(int(len(piece) * ratio))
+            yield piece
 
     def check(self) -> None:
         """Whether all that came is what was promised."""
