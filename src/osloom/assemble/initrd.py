@@ -124,7 +124,7 @@ def _libraries_left_out(packages: Tree) -> Iterator[str]:
             yield path
 
 
-@action(version=3)
+@action(version=4)
 def pack_initrd(job: Job) -> Mapping[str, Digest]:
     """The packages of `tree` and the kernel's `modules` as a compressed cpio archive, or as a
     sequence of such with `segments`."""
