@@ -49,6 +49,9 @@ nix = ["./closure#app-2"]
 outputs = ["disk"]
 """
 _APPLIANCE = """
+[keys]
+directory = "keys"
+
 [image.device]
 from = "base"
 nix = ["./closure#app-1", "./closure#app-2"]
@@ -77,10 +80,8 @@ nix-store --verify --check-contents 2>/tmp/said || { cat /tmp/said; exit 1; }
 _WHOLE = "libc-1\nown\nown\nlater"
 
 
-@pytest.fixture(scope="module")
-def edge(tmp_path_factory: pytest.TempPathFactory, store: Path) -> Workshop:
-    """Two releases, built by osloom from a flake without nixpkgs."""
-    directory = tmp_path_factory.mktemp("edge")
+def _locked(directory: Path, store: Path, definition: str) -> Workshop:
+    """A project with a flake without nixpkgs."""
     workshop = Workshop(directory, store)
     (directory / "programs").mkdir()
     programs = Programs(directory / "programs", store, "busybox-static", "e2fsprogs")
@@ -88,10 +89,19 @@ def edge(tmp_path_factory: pytest.TempPathFactory, store: Path) -> Workshop:
     shutil.copy(programs.root / "usr/bin/busybox", directory / "closure/seed/bin")
     (directory / "closure/default.nix").write_text(EXPRESSION)
     (directory / "closure/flake.nix").write_text(_FLAKE)
-    (directory / "osloom.toml").write_text(_DEFINITION + _APPLIANCE)
+    (directory / "osloom.toml").write_text(definition)
     empty_disk(directory / "machine.raw", programs, "machine")
+    if "[keys]" in definition:
+        workshop("keys", "new").check()
     workshop("lock").check()
-    workshop("build", "one", "two").check()
+    return workshop
+
+
+@pytest.fixture(scope="module")
+def edge(tmp_path_factory: pytest.TempPathFactory, store: Path) -> Workshop:
+    """Two releases."""
+    workshop = _locked(tmp_path_factory.mktemp("edge"), store, _DEFINITION)
+    workshop("build").check()
     return workshop
 
 
@@ -101,11 +111,14 @@ def _second(image: Image) -> Image:
 
 
 @pytest.mark.long
-def test_an_appliance_updates_what_is_nix_s_in_it_and_keeps_what_is_added(edge: Workshop) -> None:
+def test_an_appliance_updates_what_is_nix_s_in_it_and_keeps_what_is_added(
+    tmp_path: Path, store: Path
+) -> None:
+    edge = _locked(tmp_path, store, _DEFINITION + _APPLIANCE)
     project = open_project(edge.directory / "osloom.toml")
     with (
-        contextlib.closing(open_store(edge.store)) as store,
-        Session(project, project.lock(), store, silent) as session,
+        contextlib.closing(open_store(edge.store)) as opened,
+        Session(project, project.lock(), opened, silent) as session,
         trial(session, "device", now=int(time.time())) as own,
         own.device(watchdog=True) as device,
     ):
