@@ -74,7 +74,7 @@ def measure_release(osloom: Osloom, place: Path, runs: int) -> Measured:
         "appliance: version 2 with one package more, released",
         "at most 0.25 of the first",
         spread(ratios, "of it"),
-        f"the second {spread(times)}; a device fetches {sent / _MIB:.0f} MiB",
+        f"the second {spread(times)}; all files that a device may fetch have {sent / _MIB:.0f} MiB",
     )
 
 
