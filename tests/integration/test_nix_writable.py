@@ -63,6 +63,12 @@ filesystem = "ext4"
 
 [image.device.update]
 url = "https://updates.example.com/device/"
+
+[image.device.systemd]
+enable = ["systemd-networkd"]
+
+[image.device.files."/etc/systemd/network/80-wired.network"]
+text = "[Match]\\nType=ether\\n\\n[Network]\\nDHCP=yes\\n"
 """
 _ADD = """
 export HOME=/root
