@@ -1,13 +1,20 @@
 """Real builds: one project, one store, shared by the tests that only look."""
 
+import contextlib
 import os
 import signal
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from osloom.api.project import open_project, open_store
+from osloom.api.scenarios.device import Device
+from osloom.api.scenarios.trial import Trial, trial
+from osloom.api.session import Session
+from osloom.base.progress import silent
 from support.cli import Done, osloom
 from support.nix import NixWorld
 from support.programs import Programs
@@ -44,6 +51,18 @@ class Workshop:
 
     def __call__(self, *arguments: str, **environment: str) -> Done:
         return osloom(self.directory, *arguments, OSLOOM_STORE=str(self.store), **environment)
+
+    @contextlib.contextmanager
+    def device(self, image: str) -> Iterator[tuple[Trial, Device]]:
+        """A device with the appliance `image` on trial, that has not been started."""
+        project = open_project(self.directory / "osloom.toml")
+        with (
+            contextlib.closing(open_store(self.store)) as store,
+            Session(project, project.lock(), store, silent) as session,
+            trial(session, image, now=int(time.time())) as own,
+            own.device(watchdog=True) as device,
+        ):
+            yield own, device
 
     def verdicts(self, *scenarios: str) -> dict[str, str]:
         """How its tests ended, and why those that failed did."""

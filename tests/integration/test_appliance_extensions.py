@@ -1,9 +1,7 @@
 """An appliance with keys and extensions: what its devices take, who signed it, made anywhere alike."""
 
-import contextlib
 import json
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -11,12 +9,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509 import load_pem_x509_certificate
 
 from integration.conftest import Workshop
-from osloom.api.project import open_project, open_store
 from osloom.api.scenarios.extensions import extension
-from osloom.api.scenarios.trial import trial
 from osloom.api.scenarios.updates import update
-from osloom.api.session import Session
-from osloom.base.progress import silent
 from support.appliance import copied
 from support.cli import osloom
 
@@ -60,13 +54,7 @@ def edge(tmp_path_factory: pytest.TempPathFactory, store: Path) -> Workshop:
 
 @pytest.mark.long
 def test_a_device_takes_extensions_and_tells_who_signed_its_slots(edge: Workshop) -> None:
-    project = open_project(edge.directory / "osloom.toml")
-    with (
-        contextlib.closing(open_store(edge.store)) as store,
-        Session(project, project.lock(), store, silent) as session,
-        trial(session, "gateway", now=int(time.time())) as own,
-        own.device(watchdog=True) as device,
-    ):
+    with edge.device("gateway") as (own, device):
         assert device.start() == "running"
         # Of slots it takes the newest by its label; an empty one is none.
         for version in (1, 2):

@@ -1,6 +1,5 @@
 """A machine with an immutable image, through two releases and back; for real."""
 
-import contextlib
 import shutil
 import time
 from pathlib import Path
@@ -9,10 +8,6 @@ import msgspec
 import pytest
 
 from integration.conftest import Workshop
-from osloom.api.project import open_project, open_store
-from osloom.api.scenarios.trial import trial
-from osloom.api.session import Session
-from osloom.base.progress import silent
 from osloom.model.definition import Image
 from support.machines import booted, empty_disk, starting
 from support.nix_host import EXPRESSION
@@ -121,13 +116,7 @@ def test_an_appliance_updates_what_is_nix_s_in_it_and_keeps_what_is_added(
     tmp_path: Path, store: Path
 ) -> None:
     edge = _locked(tmp_path, store, _DEFINITION + _APPLIANCE)
-    project = open_project(edge.directory / "osloom.toml")
-    with (
-        contextlib.closing(open_store(edge.store)) as opened,
-        Session(project, project.lock(), opened, silent) as session,
-        trial(session, "device", now=int(time.time())) as own,
-        own.device(watchdog=True) as device,
-    ):
+    with edge.device("device") as (own, device):
         assert device.start() == "running"
         assert device.run("sh -lc say") == "libc-1\ncommon"
         device.run(_ADD, timeout=300)

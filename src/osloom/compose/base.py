@@ -15,8 +15,6 @@ from osloom.store.blobs import Blobs
 
 _STATUS = f"{ADMIN}/status"
 _UNINCORPORATED = f"{ADMIN}/triggers/Unincorp"
-
-
 _SYSTEM = (
     "ca-certificates",
     "curl",
@@ -27,6 +25,7 @@ _SYSTEM = (
     "systemd-sysv",
     "udev",
 )
+"""What machines have and programs seldom bring: with what these need they are the second part."""
 _KERNEL = "linux-image-"
 
 

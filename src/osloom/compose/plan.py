@@ -339,8 +339,8 @@ def _configured(
     epoch: int,
     programs: Programs,
 ) -> tuple[Output, Output]:
-    """The packages merged, part after part configured: a tree of all before the last part is, from
-    which may be foretold what they will be, and the tree after that.
+    """The packages configured, part after part (`compose.base`): a tree of all of them from which can
+    be foretold what will come of it, and what came of it.
     """
 
     def configured(title: str, tree: Output, packages: Sequence[Unpacked]) -> Output:
@@ -369,9 +369,11 @@ def _configured(
     own = [one for one in packages if one.package.name in last]
     automatic = _automatic(image, [one.package for one in packages])
     tree = plan_merge(name, packages, dpkg=True, base=below, automatic=automatic)
-    # What is foretold waits for the base alone.
-    early = plan_merge(f"the files of {name}", packages, dpkg=True, base=below[:2])
-    return (early if len(below) > 2 else tree), configured(f"configure {name}", tree, own)
+    after = configured(f"configure {name}", tree, own)
+    if len(parts) < 2:
+        return tree, after
+    # What is foretold would else wait for the system, to which it is to be ahead.
+    return plan_merge(f"the files of {name}", packages, dpkg=True, base=below[:2]), after
 
 
 def _automatic(image: Image, packages: Sequence[Package]) -> dict[str, str]:

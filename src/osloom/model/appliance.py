@@ -208,7 +208,9 @@ def repart_files(partitions: Sequence[Settings]) -> Mapping[str, str]:
 
 
 def fstab(appliance: Appliance) -> str:
-    """fstab(5) of the device; /var is mounted before the system itself starts."""
+    """fstab(5) of the device. The initrd mounts /var by a unit of its own, not by this line: its
+    `x-initrd.mount` has the system leave /var mounted until the end.
+    """
     kind = appliance.disk.data.filesystem
     options = "x-initrd.mount,x-systemd.growfs,noatime"
     if appliance.disk.data.encryption != "none":

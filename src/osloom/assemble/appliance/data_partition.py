@@ -39,8 +39,8 @@ def _mount(appliance: Appliance) -> Mapping[str, str]:
     The root's fstab(5) says the same, but only once the root is mounted: systemd would load all units
     anew for it.
     """
-    is_plain = appliance.disk.data.encryption == "none"
-    device = partition_path(appliance) if is_plain else appliance.data_device
+    method = appliance.disk.data.encryption
+    device = partition_path(appliance) if method == "none" else appliance.data_device
     name, kind = escape_path(device), appliance.disk.data.filesystem
     check = f"systemd-fsck@{name}.service" if kind == "ext4" else ""
     after = "[Unit]\nAfter=systemd-repart.service\n"
@@ -64,7 +64,6 @@ Options=noatime
             "[Service]\nExecStart=\nExecStart=systemctl --no-block start initrd-cleanup.service\n"
         ),
     }
-    method = appliance.disk.data.encryption
     if method != "none":
         made[f"{_UNITS}/systemd-cryptsetup@{DATA}.service.d/osloom.conf"] = after
         # Who types a key may take their time; who chooses one does so before there is a partition.
