@@ -37,7 +37,10 @@ test "$(lsblk -nro TYPE $(swapon --show=NAME --noheadings))" = crypt
 """
 
 
-def appliance(directory: Path, store: Path, disk: str, more: str = "") -> Workshop:
+def appliance(place: Path, store: Path, disk: str, more: str = "") -> Workshop:
+    # The project is named for its directory, and a partition's label has room for no long name.
+    directory = place / "edge"
+    directory.mkdir()
     workshop = Workshop(directory, store)
     for words in (("init", "appliance"), ("keys", "new")):
         workshop(*words).check()

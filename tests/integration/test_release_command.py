@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 
 from integration.conftest import Workshop
+from osloom.base.files import sha256_sparse
 from osloom.engine.tools import start_from
 from osloom.keys.sign import keyring
 from osloom.run.serve import serving
+from support.appliance import PACKAGES, Bench
 from support.programs import Programs
 
 _DEFINITION = """
@@ -141,6 +143,26 @@ def test_what_a_release_holds(project: Workshop) -> None:
     assert {"name": "bash", "source": "bash"}.items() <= next(
         one for one in manifest["packages"] if one["name"] == "bash"
     ).items()
+
+
+def test_the_disk_for_new_devices_is_the_one_that_a_build_makes(
+    project: Workshop, tmp_path: Path, store: Path
+) -> None:
+    """Packed in frames while other things are made, the one beside the other: by zstd, and as
+    bmaptool, which reads no more of it than the map says, writes it."""
+    set_version(project, 1)
+    project("build").check()
+    (tmp_path / "programs").mkdir()
+    programs = Programs(tmp_path / "programs", store, *PACKAGES)
+    channel = project.directory / "channel/gateway"
+    for name in ("edge-gateway_1.raw.zst", "edge-gateway_1.raw.bmap"):
+        shutil.copyfile(channel / name, tmp_path / name)
+    built = sha256_sparse(project.directory / "dist/gateway/gateway.raw")
+    bench = Bench(programs, tmp_path)
+    bench.run("zstd", "-q", "-d", "edge-gateway_1.raw.zst", "-o", "disk.raw")
+    assert sha256_sparse(tmp_path / "disk.raw") == built
+    bench.run("bmaptool", "copy", "edge-gateway_1.raw.zst", "copy.raw")
+    assert sha256_sparse(tmp_path / "copy.raw") == built
 
 
 def test_a_device_takes_one_version_after_the_other(

@@ -56,13 +56,21 @@ def compress(job: Job, chunks: Iterable[bytes], method: str, level: int | None =
 
 
 def compress_into(
-    path: Path, job: Job, chunks: Iterable[bytes], method: str, level: int | None = None
+    path: Path,
+    job: Job,
+    chunks: Iterable[bytes],
+    method: str,
+    level: int | None = None,
+    *,
+    tools: str = "tools",
 ) -> None:
-    """Write a file with `chunks` compressed."""
+    """Write a file with `chunks` compressed by a program of the input `tools`."""
     threads = min(max(len(os.sched_getaffinity(0)), 2), _MOST_THREADS)
     with path.open("wb") as file:
         try:
-            job.tools().filter(command(method, level, threads=threads), stdin=chunks, stdout=file)
+            job.tools(tools).filter(
+                command(method, level, threads=threads), stdin=chunks, stdout=file
+            )
         except CommandError as error:
             _raise_if_full(job, error)
             raise

@@ -65,7 +65,9 @@ def build_ukis(job: Job) -> Mapping[str, Digest]:
     tree = job.tree()
     spec = read_bootspec(tree, blobs.read, job.parameters["architecture"])
     others = {
-        f"specialisation-{name}.efi": uki_of(job, tree, one.entry, f"{one.entry.label} ({name})")
+        f"specialisation-{name}.efi": uki_of(
+            job, tree, one.entry, f"{one.entry.label} ({name})", line=line_of(job, one.entry)
+        )
         for name, one in spec.specialisations.items()
     }
     nodes = {
@@ -74,9 +76,14 @@ def build_ukis(job: Job) -> Mapping[str, Digest]:
     }
     job.facts["specialisations"] = len(others)
     return {
-        "file": uki_of(job, tree, spec.entry, spec.entry.label),
+        "file": uki_of(job, tree, spec.entry, spec.entry.label, line=line_of(job, spec.entry)),
         "others": job.store.add_tree(Tree(nodes)),
     }
+
+
+def line_of(job: Job, entry: Entry) -> str:
+    """The kernel's command line of an entry."""
+    return " ".join([*entry.command_line, *job.parameters["command_line"]])
 
 
 def uki_of(
@@ -85,14 +92,14 @@ def uki_of(
     entry: Entry,
     title: str,
     *,
-    words: Sequence[str] = (),
+    line: str | None = None,
     release: Sequence[str] = (),
     more: tuple[Mapping[str, Path], Sequence[str]] = ({}, ()),
 ) -> Digest:
-    """The UKI of one entry, which a boot menu shows as `title`.
+    """The UKI of one entry, which a boot menu shows as `title`; `line` is its command line.
 
-    `words` are added to the command line, the lines `release` to os-release(5), and `more`, files by
-    name and options, to what ukify(1) is given.
+    The lines `release` are added to os-release(5), and `more`, files by name and options, to what
+    ukify(1) is given.
     """
     blobs = job.store.blobs
     text = blobs.read(_file(tree, f"{entry.toplevel}/etc/os-release"))
@@ -101,8 +108,7 @@ def uki_of(
     reads = {"vmlinuz": blobs.path(_file(tree, entry.kernel)), "release": place, **more[0]}
     if entry.initrd is not None:
         reads["initrd"] = blobs.path(_file(tree, entry.initrd))
-    line = " ".join([*entry.command_line, *words, *job.parameters["command_line"]])
-    return run_ukify(job, reads, line, more[1])
+    return run_ukify(job, reads, more[1], line=line)
 
 
 def titled(release: bytes, title: str, more: Sequence[str] = ()) -> bytes:

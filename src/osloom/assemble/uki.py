@@ -5,11 +5,12 @@ https://uapi-group.org/specifications/specs/unified_kernel_image/
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from osloom.assemble.initrd import plan_initrd, plan_kernel
 from osloom.assemble.request import Product, Request
 from osloom.base.digest import Digest, derive_uuid
-from osloom.engine.step import Input, Job, Output, Step, action
+from osloom.engine.step import Action, Input, Job, Output, Step, action
 
 STUBS = {"amd64": "linuxx64.efi.stub", "arm64": "linuxaa64.efi.stub"}
 _CONSOLES = {"amd64": "ttyS0", "arm64": "ttyAMA0"}
@@ -21,9 +22,9 @@ def root_id(tree: Output) -> str:
     return str(derive_uuid("partition", "root", tree.step.key))
 
 
-def verified_command_line(*, root_hash: str, console: str, extra: list[str]) -> str:
-    """Of an appliance: its root is what has this hash, systemd-veritysetup-generator(8)."""
-    words = [f"roothash={root_hash}", "root=/dev/mapper/root", "rootfstype=erofs", "ro"]
+def verified_command_line(*, console: str, extra: list[str]) -> str:
+    """Of an appliance; its root's hash is added when there is one, veritysetup-generator(8)."""
+    words = ["root=/dev/mapper/root", "rootfstype=erofs", "ro"]
     # A kernel or a first process that gives up would stop for ever.
     words += ["panic=10", "systemd.crash_action=reboot", "console=tty0", f"console={console}"]
     return " ".join([*words, *extra])
@@ -37,34 +38,46 @@ def command_line(*, root: str, writable: bool, console: str, extra: list[str]) -
     return " ".join([*words, "console=tty0", f"console={console}", *extra])
 
 
-@action(version=3)
+@action(version=4)
 def build_uki(job: Job) -> Mapping[str, Digest]:
-    """One EFI program from `vmlinuz`, `initrd`, `release` (os-release) and `version`.
+    """One EFI program from `vmlinuz`, `initrd`, `release` (os-release) and `version`."""
+    root, writable = job.parameters["root"], job.parameters["writable"]
+    console, extra = _words(job)
+    line = command_line(root=root, writable=writable, console=console, extra=extra)
+    return {"file": run_ukify(job, *_parts(job), line=line)}
 
-    With `root_hash` for the root that has it; `public` is the key that signs what it is measured to.
+
+@action(version=1)
+def begin_uki(job: Job) -> Mapping[str, Digest]:
+    """As `build_uki`, without a command line: `line` is that, but for the hash of an appliance's root.
+
+    So it is made while the root is. `public` is the key that signs what it is measured to.
     """
+    console, extra = _words(job)
+    line = verified_command_line(console=console, extra=extra)
+    return {"file": run_ukify(job, *_parts(job)), "line": job.store.blobs.add(line.encode())}
+
+
+def _words(job: Job) -> tuple[str, list[str]]:
+    return _CONSOLES[job.parameters["architecture"]], job.parameters["command_line"]
+
+
+def _parts(job: Job) -> tuple[dict[str, Path], list[str]]:
+    """Files for `run_ukify`, and options."""
     blobs = job.store.blobs
-    parameters = job.parameters
-    console, extra = _CONSOLES[parameters["architecture"]], parameters["command_line"]
-    if "root_hash" in job.inputs:
-        root_hash = blobs.read(job.digest("root_hash")).decode()
-        line = verified_command_line(root_hash=root_hash, console=console, extra=extra)
-    else:
-        root, writable = parameters["root"], parameters["writable"]
-        line = command_line(root=root, writable=writable, console=console, extra=extra)
     reads = {name: blobs.path(job.digest(name)) for name in ("vmlinuz", "initrd", "release")}
-    version = blobs.read(job.digest("version")).decode()
-    options = [f"--uname={version}"]
+    options = [f"--uname={blobs.read(job.digest('version')).decode()}"]
     if "public" in job.inputs:
         reads["public"] = blobs.path(job.digest("public"))
         options.append("--pcrpkey=/mnt/public")
-    return {"file": run_ukify(job, reads, line, options)}
+    return reads, options
 
 
 def run_ukify(
-    job: Job, reads: Mapping[str, Path], line: str, options: Sequence[str] = ()
+    job: Job, reads: Mapping[str, Path], options: Sequence[str] = (), *, line: str | None = None
 ) -> Digest:
     """The EFI program with the files `vmlinuz`, `release` and, if there is one, `initrd`."""
+    said = [] if line is None else [f"--cmdline={line}"]
     initrd = ["--initrd=/mnt/initrd"] if "initrd" in reads else []
     job.tools().run(
         [
@@ -73,7 +86,7 @@ def run_ukify(
             "--linux=/mnt/vmlinuz",
             *initrd,
             "--os-release=@/mnt/release",
-            f"--cmdline={line}",
+            *said,
             *options,
             f"--stub={_BOOT}/{STUBS[job.parameters['architecture']]}",
             "--output=/mnt/work/uki.efi",
@@ -88,51 +101,51 @@ def run_ukify(
     return job.store.blobs.add_file(job.work / "uki.efi")
 
 
-def plan_uki(request: Request, *, root_hash: Output | None = None) -> Output:
-    """The UKI of the image; begun before the image is whole, of what is foretold of it.
+def plan_uki(request: Request) -> Output:
+    """The UKI of the image; begun before the image is whole, of what is foretold of it."""
+    settings = {
+        "root": root_id(request.tree),
+        "writable": request.image.disk.filesystem != "erofs",
+    }
+    return _plan(request, build_uki, settings, {}).output("file")
 
-    `root_hash` is that of an appliance's root.
-    """
-    foretold = request.foretold
-    if foretold is None:
-        return _plan(request, request.tree, (), root_hash)
-    if root_hash is not None:
-        early = plan_initrd(request, plan_kernel(request, foretold))
-        return _plan(request, request.tree, (early,), root_hash)
-    return _plan(request, request.tree, (_plan(request, foretold, (), None),), None)
+
+def plan_begun_uki(request: Request) -> Step:
+    """The UKI of an appliance, but for its command line; outputs `file` and `line`."""
+    secure_boot = request.secure_boot
+    public = {} if secure_boot is None else {"public": secure_boot.public}
+    return _plan(request, begin_uki, {}, public)
 
 
 def _plan(
-    request: Request, tree: Output, ahead: tuple[Output, ...], root_hash: Output | None
-) -> Output:
-    kernel = plan_kernel(request, tree)
-    parameters = {
-        "architecture": request.architecture,
-        "command_line": list(request.image.kernel_command_line),
-        "epoch": request.epoch,
-    }
-    inputs: dict[str, Input] = {
-        "vmlinuz": kernel.output("vmlinuz"),
-        "version": kernel.output("version"),
-        "release": kernel.output("release"),
-        "initrd": plan_initrd(request, kernel),
-        "tools": request.tools,
-    }
-    if root_hash is not None:
-        inputs["root_hash"] = root_hash
-        if request.secure_boot is not None:
-            inputs["public"] = request.secure_boot.public
-    else:
-        parameters["root"] = root_id(request.tree)
-        parameters["writable"] = request.image.disk.filesystem != "erofs"
-    return Step(
-        action=build_uki,
-        title=f"build the UKI of {request.name}",
-        group=request.name,
-        ahead=ahead,
-        parameters=parameters,
-        inputs=inputs,
-    ).output("file")
+    request: Request, made_by: Action, settings: Mapping[str, Any], more: Mapping[str, Input]
+) -> Step:
+    def of(tree: Output, ahead: tuple[Output, ...]) -> Step:
+        kernel = plan_kernel(request, tree)
+        return Step(
+            action=made_by,
+            title=f"build the UKI of {request.name}",
+            group=request.name,
+            ahead=ahead,
+            parameters={
+                "architecture": request.architecture,
+                "command_line": list(request.image.kernel_command_line),
+                "epoch": request.epoch,
+                **settings,
+            },
+            inputs={
+                "vmlinuz": kernel.output("vmlinuz"),
+                "version": kernel.output("version"),
+                "release": kernel.output("release"),
+                "initrd": plan_initrd(request, kernel),
+                "tools": request.tools,
+                **more,
+            },
+        )
+
+    foretold = request.foretold
+    ahead = () if foretold is None else (of(foretold, ()).output("file"),)
+    return of(request.tree, ahead)
 
 
 def plan(request: Request) -> tuple[Product, ...]:

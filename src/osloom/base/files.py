@@ -74,7 +74,7 @@ def _copy_extents(reader: int, writer: int, offset: int) -> None:
 
     pieces = [
         (place, min(place + _PIECE, end))
-        for start, end in _extents(reader, os.fstat(reader).st_size)
+        for start, end in extents(reader, os.fstat(reader).st_size)
         for place in range(start, end, _PIECE)
     ]
     if len(pieces) < 2:
@@ -98,7 +98,8 @@ def copy_range(reader: int, writer: int, count: int, source: int, target: int) -
         return os.pwrite(writer, os.pread(reader, min(count, _READ), source), target)
 
 
-def _extents(descriptor: int, size: int) -> Iterator[tuple[int, int]]:
+def extents(descriptor: int, size: int) -> Iterator[tuple[int, int]]:
+    """What of a file is no hole, as far as its file system knows: begins and ends, in order."""
     position = 0
     while position < size:
         try:
@@ -123,7 +124,7 @@ def sha256_sparse(path: Path) -> str:
         size = os.fstat(descriptor).st_size
         pieces = [
             (place, min(_READ, end - place))
-            for start, end in _extents(descriptor, size)
+            for start, end in extents(descriptor, size)
             for place in range(start, end, _READ)
         ]
         buffers = [bytearray(_READ), bytearray(_READ)]

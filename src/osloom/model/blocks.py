@@ -1,6 +1,6 @@
 """Bytes that are read in pieces, of a disk or of a part of one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import msgspec
 
@@ -35,6 +35,25 @@ class Blocks(msgspec.Struct, frozen=True, kw_only=True):
 def blocks_of(data: bytes) -> Blocks:
     """Bytes that are in memory."""
     return Blocks(source=lambda offset, size: data[offset : offset + size], size=len(data))
+
+
+def with_parts(below: Blocks, parts: Mapping[int, Blocks]) -> Blocks:
+    """`below` with others in their places: `parts`, which do not overlap, by where they begin."""
+
+    def read(offset: int, size: int) -> bytes:
+        found, end = [], offset + size
+        while offset < end:
+            start = max((one for one in parts if one <= offset), default=None)
+            if start is not None and offset < start + parts[start].size:
+                stop = min(end, start + parts[start].size)
+                found.append(parts[start].read(offset - start, stop - offset))
+            else:
+                stop = min(end, *(one for one in parts if one > offset), end)
+                found.append(below.read(offset, stop - offset))
+            offset = stop
+        return b"".join(found)
+
+    return Blocks(source=read, size=below.size)
 
 
 def _outside(offset: int, size: int, end: int) -> Error:

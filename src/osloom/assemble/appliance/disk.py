@@ -4,6 +4,8 @@ There is no data partition yet: systemd-repart makes it at the first boot, of wh
 """
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -11,6 +13,7 @@ from osloom.assemble.appliance.signing import plan_signed_loader
 from osloom.assemble.appliance.version import Version, plan_version
 from osloom.assemble.disk import finished, make_table
 from osloom.assemble.esp import write_esp
+from osloom.assemble.place import Place
 from osloom.assemble.request import Product, Request
 from osloom.base.digest import Digest, derive_uuid
 from osloom.base.errors import BuildError
@@ -25,10 +28,27 @@ _QCOW2_SIZE = "4G"
 _MEASURED = ("root", "uki")
 
 
+class LaidOut(msgspec.Struct, frozen=True, kw_only=True):
+    """A disk that has its table and its ESP, and room for the rest."""
+
+    path: Path
+    """Of the raw disk, in the step's working directory."""
+    root: tuple[Place, Path]
+    """Where the root goes, and where it is."""
+    others: tuple[tuple[Place, Path], ...]
+
+
 @action(version=3)
 def make_appliance(job: Job) -> Mapping[str, Digest]:
-    """The blobs `root`, `hashes`, `root_hash`, `uki` and, of a signed one, `signature` as a disk,
-    raw or qcow2."""
+    """The disk of `lay_out`, raw or qcow2."""
+    laid = lay_out(job)
+    for place, source in (laid.root, *laid.others):
+        copy_into(source, place.path, place.offset)
+    return finished(job, laid.path)
+
+
+def lay_out(job: Job) -> LaidOut:
+    """A disk for the blobs `root`, `hashes`, `root_hash`, `uki` and, of a signed one, `signature`."""
     blobs = job.store.blobs
     appliance = msgspec.convert(job.parameters["appliance"], Appliance)
     sizes = {name: blobs.path(job.digest(name)).stat().st_size for name in _MEASURED}
@@ -42,17 +62,17 @@ def make_appliance(job: Job) -> Mapping[str, Digest]:
         one |= {"Label": appliance.name, "Flags": "0"}
     size = _whole_size(job.parameters["size"], partitions)
     seed = derive_uuid("disk", appliance.id)
-    esp, root, hashes, signature, *_ = make_table(job, partitions, seed=seed, size=size)
+    esp, *slot = make_table(job, partitions, seed=seed, size=size)
     write_esp(job, esp)
-    copy_into(blobs.path(job.digest("root")), root.path, root.offset)
-    copy_into(blobs.path(job.digest("hashes")), hashes.path, hashes.offset)
-    if appliance.signed:
-        copy_into(blobs.path(job.digest("signature")), signature.path, signature.offset)
     job.facts["notes"] = (
         f"root {_mib(sizes['root'])} of {_mib(appliance.slot_size)} MiB, "
         f"two UKIs {_mib(2 * sizes['uki'])} of {_mib(esp.size)} MiB"
     )
-    return finished(job, esp.path)
+    names = ("root", "hashes", "signature") if appliance.signed else ("root", "hashes")
+    root, *others = (
+        (place, blobs.path(job.digest(name))) for place, name in zip(slot, names, strict=False)
+    )
+    return LaidOut(path=esp.path, root=root, others=tuple(others))
 
 
 def _mib(size: int) -> int:
@@ -92,36 +112,43 @@ def plan_appliance(request: Request) -> tuple[Product, ...]:
 
 def plan_disk_of(request: Request, version: Version, kind: str) -> Output:
     """The disk with one version in it, as `kind`: `raw` or `qcow2`."""
-    appliance, settings = request.appliance, request.image.disk
-    assert appliance is not None
+    size = request.image.disk.size or (_QCOW2_SIZE if kind == "qcow2" else None)
     step = Step(
         action=make_appliance,
         title=f"write {request.name}.{kind}",
         group=request.name,
-        parameters={
-            "appliance": msgspec.to_builtins(
-                # What only the root depends on makes no other disk.
-                msgspec.structs.replace(
-                    appliance, keep=(), health=(), update=Update(), extensions=()
-                )
-            ),
-            "architecture": request.architecture,
-            "epoch": request.epoch,
-            "format": kind,
-            "name": appliance.name,
-            "size": settings.size or (_QCOW2_SIZE if kind == "qcow2" else None),
-        },
-        inputs={
-            "root": version.root,
-            "hashes": version.hashes,
-            "root_hash": version.root_hash,
-            "uki": version.uki,
-            **({"signature": version.signature} if version.signature else {}),
-            "tools": request.tools,
-            **_signed(request),
-        },
+        parameters={**laid_out_as(request), "format": kind, "size": size},
+        inputs=laid_out_of(request, version),
     )
     return step.output("file")
+
+
+def laid_out_as(request: Request) -> dict[str, Any]:
+    """The parameters of a step that lays the disk out."""
+    appliance = request.appliance
+    assert appliance is not None
+    # What only the root depends on makes no other disk.
+    lean = msgspec.structs.replace(appliance, keep=(), health=(), update=Update(), extensions=())
+    return {
+        "appliance": msgspec.to_builtins(lean),
+        "architecture": request.architecture,
+        "epoch": request.epoch,
+        "name": appliance.name,
+        "size": request.image.disk.size,
+    }
+
+
+def laid_out_of(request: Request, version: Version) -> dict[str, Input]:
+    """The inputs of a step that lays the disk out."""
+    return {
+        "root": version.root,
+        "hashes": version.hashes,
+        "root_hash": version.root_hash,
+        "uki": version.uki,
+        **({"signature": version.signature} if version.signature else {}),
+        "tools": request.tools,
+        **_signed(request),
+    }
 
 
 def _signed(request: Request) -> dict[str, Input]:

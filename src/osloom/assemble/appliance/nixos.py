@@ -11,11 +11,11 @@ from pathlib import Path
 import msgspec
 
 from osloom.assemble.appliance.initrd import reset_files, trial_units
-from osloom.assemble.nixos import initrd_of, read_bootspec, uki_of
+from osloom.assemble.nixos import initrd_of, line_of, read_bootspec, uki_of
 from osloom.assemble.request import Request
 from osloom.base.digest import Digest
 from osloom.base.errors import BuildError
-from osloom.engine.step import Input, Job, Output, Step, action
+from osloom.engine.step import Input, Job, Step, action
 from osloom.model.appliance import (
     ETC,
     NIX_IMAGE,
@@ -148,8 +148,8 @@ def _archive(texts: Mapping[str, str], blobs: Blobs, *, epoch: int) -> Iterator[
 
 
 @action(version=1)
-def build_verified_uki(job: Job) -> Mapping[str, Digest]:
-    """The UKI of the system `tree` for the root with `root_hash`.
+def begin_nixos_uki(job: Job) -> Mapping[str, Digest]:
+    """The UKI of the system `tree` without a command line, and the `line` but for its root's hash.
 
     `public` is the key that signs what it is measured to.
     """
@@ -167,12 +167,11 @@ def build_verified_uki(job: Job) -> Mapping[str, Digest]:
         options.append("--pcrpkey=/mnt/public")
     if spec.specialisations:
         job.facts["notes"] = "specialisations are left out: " + ", ".join(spec.specialisations)
-    words = [f"roothash={blobs.read(job.digest('root_hash')).decode()}", *_WORDS]
     own = (f"IMAGE_ID={appliance.id}", f"IMAGE_VERSION={appliance.version}")
+    line = " ".join([*_WORDS, line_of(job, spec.entry)])
     return {
-        "file": uki_of(
-            job, tree, spec.entry, spec.entry.label, words=words, release=own, more=(reads, options)
-        )
+        "file": uki_of(job, tree, spec.entry, spec.entry.label, release=own, more=(reads, options)),
+        "line": blobs.add(line.encode()),
     }
 
 
@@ -209,15 +208,15 @@ def _lacks(what: str, hint: str) -> BuildError:
     )
 
 
-def plan_verified_uki(request: Request, root_hash: Output) -> Output:
-    """The UKI that trusts the root with `root_hash`; not signed."""
+def plan_begun_uki(request: Request) -> Step:
+    """The UKI, but for its command line; outputs `file` and `line`."""
     appliance = request.appliance
     assert appliance is not None
     public: dict[str, Input] = (
         {"public": request.secure_boot.public} if request.secure_boot is not None else {}
     )
     return Step(
-        action=build_verified_uki,
+        action=begin_nixos_uki,
         title=f"build the UKI of {request.name}",
         group=request.name,
         parameters={
@@ -227,5 +226,5 @@ def plan_verified_uki(request: Request, root_hash: Output) -> Output:
             "epoch": request.epoch,
             "files": dict(archive_files(appliance)),
         },
-        inputs={"tree": request.tree, "tools": request.tools, "root_hash": root_hash, **public},
-    ).output("file")
+        inputs={"tree": request.tree, "tools": request.tools, **public},
+    )

@@ -39,35 +39,43 @@ def sign_program(job: Job) -> Mapping[str, Digest]:
     return {"file": blobs.add(signed)}
 
 
-@action(version=2, needs="key")
+@action(version=3, needs="key")
 def sign_uki(job: Job) -> Mapping[str, Digest]:
-    """The UKI `file` with policies for the TPM (model.measured), a signature, and if it `resets` an
-    entry for a factory reset.
+    """The UKI of `finish_uki` with policies for the TPM (model.measured) and a signature.
 
     The policies are of the entry that starts by itself: the one that resets opens no data.
     """
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-    blobs = job.store.blobs
     signer = job.signers[job.parameters["certificate"]]()
-    image = blobs.read(job.digest("file"))
+    image = _with_line(job)
     program = parse_program(blocks_of(image))
     public = signer.certificate.public_key().public_bytes(Encoding.DER, PublicFormat.PKCS1)
-    resets = job.parameters["resets"]
-    more = {".profile": blocks_of(MAIN)} if resets else {}
+    more = {".profile": blocks_of(MAIN)} if job.parameters["resets"] else {}
     value = kernel_boot({**program.sections, **more})
     policies = signed_policies(value, public, signer.sign)
-    whole = add_sections(image, [(".pcrsig", policies)])
-    whole = with_reset_entry(whole, program) if resets else whole
-    return {"file": blobs.add(sign_efi(whole, signer))}
+    whole = _with_entries(job, add_sections(image, [(".pcrsig", policies)]))
+    return {"file": job.store.blobs.add(sign_efi(whole, signer))}
 
 
-@action(version=1)
+@action(version=2)
 def finish_uki(job: Job) -> Mapping[str, Digest]:
-    """The UKI `file` with a factory reset, which nobody signs."""
+    """The UKI `file` with its command line, `line` and the hash of its root, `root_hash`; if it
+    `resets`, with an entry for a factory reset."""
+    return {"file": job.store.blobs.add(_with_entries(job, _with_line(job)))}
+
+
+def _with_line(job: Job) -> bytes:
     blobs = job.store.blobs
-    image = blobs.read(job.digest("file"))
-    return {"file": blobs.add(with_reset_entry(image, parse_program(blocks_of(image))))}
+    root_hash, line = (blobs.read(job.digest(name)) for name in ("root_hash", "line"))
+    whole = b"roothash=%b %b" % (root_hash, line)
+    return add_sections(blobs.read(job.digest("file")), [(".cmdline", whole)])
+
+
+def _with_entries(job: Job, image: bytes) -> bytes:
+    if not job.parameters["resets"]:
+        return image
+    return with_reset_entry(image, parse_program(blocks_of(image)))
 
 
 @action(version=1, light=True)
@@ -80,27 +88,24 @@ def take_loader(job: Job) -> Mapping[str, Digest]:
 
 
 def plan_finished_uki(
-    secure_boot: SecureBoot | None, uki: Output, *, group: str, resets: bool
+    secure_boot: SecureBoot | None, begun: Step, root_hash: Output, *, group: str, resets: bool
 ) -> Output:
     """The UKI as a device gets it, signed where there is somebody to.
 
-    `resets` gives it an entry for a factory reset, which its initrd has to know (`initrd`).
+    `begun` has `file` and `line`, as `begin_uki`. `resets` gives it an entry for a factory reset,
+    which its initrd has to know (`initrd`).
     """
-    if secure_boot is None and not resets:
-        return uki
-    if secure_boot is None:
-        return Step(
-            action=finish_uki,
-            title=f"finish the UKI of {group}",
-            group=group,
-            inputs={"file": uki},
-        ).output("file")
+    signs = {} if secure_boot is None else {"certificate": secure_boot.certificate}
     return Step(
-        action=sign_uki,
-        title=f"sign the UKI of {group}",
+        action=sign_uki if signs else finish_uki,
+        title=f"{'sign' if signs else 'finish'} the UKI of {group}",
         group=group,
-        parameters={"certificate": secure_boot.certificate, "resets": resets},
-        inputs={"file": uki},
+        parameters={"resets": resets, **signs},
+        inputs={
+            "file": begun.output("file"),
+            "line": begun.output("line"),
+            "root_hash": root_hash,
+        },
     ).output("file")
 
 

@@ -8,7 +8,7 @@ import msgspec
 from osloom.assemble.appliance.signing import plan_finished_uki
 from osloom.assemble.filesystem import make_erofs
 from osloom.assemble.request import Request
-from osloom.assemble.uki import plan_uki
+from osloom.assemble.uki import plan_begun_uki
 from osloom.assemble.verity_signature import plan_signature
 from osloom.base.digest import Digest, derive_uuid
 from osloom.base.errors import BuildError
@@ -83,7 +83,6 @@ def plan_version(request: Request) -> Version:
         inputs={"tree": request.root, "tools": request.tools},
     )
     root_hash = made.output("root_hash")
-    uki = _plan_uki(request, root_hash)
     key = request.verity_key
     # A NixOS system brings an initrd of its own.
     resets = request.image.nixos is None
@@ -91,14 +90,20 @@ def plan_version(request: Request) -> Version:
         root=made.output("root"),
         hashes=made.output("hashes"),
         root_hash=root_hash,
-        uki=plan_finished_uki(request.secure_boot, uki, group=request.name, resets=resets),
+        uki=plan_finished_uki(
+            request.secure_boot,
+            _plan_begun_uki(request),
+            root_hash,
+            group=request.name,
+            resets=resets,
+        ),
         signature=plan_signature(key, root_hash, group=request.name) if key else None,
     )
 
 
-def _plan_uki(request: Request, root_hash: Output) -> Output:
+def _plan_begun_uki(request: Request) -> Step:
     if request.image.nixos is None:
-        return plan_uki(request, root_hash=root_hash)
-    from osloom.assemble.appliance.nixos import plan_verified_uki
+        return plan_begun_uki(request)
+    from osloom.assemble.appliance import nixos
 
-    return plan_verified_uki(request, root_hash)
+    return nixos.plan_begun_uki(request)

@@ -1,0 +1,139 @@
+"""The disk for new devices as a release has it: compressed and mapped, and never written in full.
+
+It is a zstd file of many frames: the root's is made while the UKI still is, and zeros, most of the
+disk, go through no program. The frames follow from what the disk holds, not from where a file has
+holes.
+"""
+
+import contextlib
+import itertools
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from osloom.assemble.appliance.disk import LaidOut, laid_out_as, laid_out_of, lay_out
+from osloom.assemble.appliance.version import Version
+from osloom.assemble.compression import compress, compress_into, programs
+from osloom.assemble.request import Request
+from osloom.base.digest import Digest
+from osloom.base.files import extents
+from osloom.engine.step import Job, Step, action
+from osloom.model.blocks import Blocks, with_parts
+from osloom.model.bmap import make_bmap
+from osloom.model.mapped import mapped_ranges
+from osloom.model.zstd import frame_of_zeros
+
+_LEVEL = 3
+"""What is in it is compressed already: more takes longer than it saves."""
+_GRAIN = 4 << 20
+"""Bytes that are zeros together or are not: fewer are not worth a process of their own."""
+
+
+@action(version=1)
+def pack_root(job: Job) -> Mapping[str, Digest]:
+    """The blob `file` with zstd."""
+    chunks = job.store.blobs.chunks(job.digest("file"))
+    return {"file": compress(job, chunks, "zstd", _LEVEL)}
+
+
+@action(version=1)
+def pack_disk(job: Job) -> Mapping[str, Digest]:
+    """The disk of `lay_out` with zstd, `disk`, and its block map, `map`.
+
+    `packed_root` is the blob `root` with zstd.
+    """
+    blobs = job.store.blobs
+    laid = lay_out(job)
+    place, root = laid.root
+    with _reading(laid) as (disk, filled):
+        text = make_bmap(disk, mapped_ranges(disk))
+        end = place.offset + root.stat().st_size
+        chunks = itertools.chain(
+            _packed(job, disk, (0, place.offset), filled),
+            blobs.chunks(job.digest("packed_root")),
+            _packed(job, disk, (end, disk.size), filled),
+        )
+        return {"disk": blobs.add_chunks(chunks), "map": blobs.add(text.encode())}
+
+
+@contextlib.contextmanager
+def _reading(laid: LaidOut) -> Iterator[tuple[Blocks, list[tuple[int, int]]]]:
+    """The disk with all that belongs there, and what of it may be something else than zeros."""
+    with contextlib.ExitStack() as stack:
+
+        def opened(path: Path) -> Blocks:
+            file = stack.enter_context(path.open("rb", buffering=0))
+            descriptor = file.fileno()
+            return Blocks(
+                source=lambda offset, size: os.pread(descriptor, size, offset),
+                size=os.fstat(descriptor).st_size,
+            )
+
+        parts = {place.offset: opened(path) for place, path in (laid.root, *laid.others)}
+        with laid.path.open("rb") as file:
+            own = list(extents(file.fileno(), laid.path.stat().st_size))
+        filled = [*own, *((start, start + part.size) for start, part in parts.items())]
+        yield with_parts(opened(laid.path), parts), filled
+
+
+def _packed(
+    job: Job, disk: Blocks, part: tuple[int, int], filled: Iterable[tuple[int, int]]
+) -> Iterator[bytes]:
+    """Frames of the bytes from `part[0]` to `part[1]`."""
+    path = job.work / "frame"
+    for start, end, is_zero in _runs(disk, part, filled):
+        if is_zero:
+            yield frame_of_zeros(end - start)
+        else:
+            chunks = _read(disk, start, end)
+            compress_into(path, job, chunks, "zstd", _LEVEL, tools="compressors")
+            yield path.read_bytes()
+
+
+def _runs(
+    disk: Blocks, part: tuple[int, int], filled: Iterable[tuple[int, int]]
+) -> Iterator[tuple[int, int, bool]]:
+    """Begins and ends in `part`, and whether all there is zeros: a grain, or many that are alike."""
+    first, last = part
+    zeros = bytes(_GRAIN)
+    read = {
+        number
+        for start, end in filled
+        for number in range(max(start - first, 0) // _GRAIN, -(-(end - first) // _GRAIN))
+    }
+
+    def is_zero(start: int) -> bool:
+        if (start - first) // _GRAIN not in read:
+            return True
+        size = min(_GRAIN, last - start)
+        return disk.read(start, size) == zeros[:size]
+
+    for is_empty, grains in itertools.groupby(range(first, last, _GRAIN), is_zero):
+        start, *_ = found = list(grains)
+        yield start, min(found[-1] + _GRAIN, last), is_empty
+
+
+def _read(disk: Blocks, start: int, end: int) -> Iterator[bytes]:
+    for offset in range(start, end, _GRAIN):
+        yield disk.read(offset, min(_GRAIN, end - offset))
+
+
+def plan_packed_disk(request: Request, version: Version) -> Step:
+    """Outputs `disk` and `map`."""
+    packed = Step(
+        action=pack_root,
+        title=f"compress the root of {request.name}",
+        group=request.name,
+        inputs={"file": version.root, **programs("zstd", request.compressors)},
+    )
+    return Step(
+        action=pack_disk,
+        title=f"pack the disk of {request.name}",
+        group=request.name,
+        parameters=laid_out_as(request),
+        inputs={
+            **laid_out_of(request, version),
+            "packed_root": packed.output("file"),
+            "compressors": request.compressors,
+        },
+    )
