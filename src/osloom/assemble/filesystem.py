@@ -72,18 +72,14 @@ def make_erofs(
     command += ["-U", _identity(tree)]
     if compression:
         command += [f"-z{compression}", *options]
-    archive = job.work / "root.tar"
     # Without it everybody could write to the root directory.
     top = Node("dir", 0o755, mtime=job.parameters["epoch"])
-    with archive.open("wb") as file:
-        for chunk in write_tar(Tree({".": top, **tree}), job.store.blobs.chunks):
-            file.write(chunk)
     job.tools().run(
-        [*command, f"/mnt/work/{name}", "/mnt/work/root.tar"],
+        [*command, f"/mnt/work/{name}"],
         work=job.work,
+        stdin=write_tar(Tree({".": top, **tree}), job.store.blobs.chunks),
         environment=_clock(job),
     )
-    archive.unlink()
     return (job.work / name).stat().st_size
 
 

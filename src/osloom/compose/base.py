@@ -26,12 +26,17 @@ _SYSTEM = (
     "udev",
 )
 """What machines have and programs seldom bring: with what these need they are the second part."""
-_KERNEL = "linux-image-"
+_KERNELS = ("linux-image-", "linux-modules-")
 
 
 def base_of(packages: Sequence[Package]) -> frozenset[str]:
     """The names of the required packages and of all that they need."""
     return _closure([one.name for one in packages if one.required], _needs(packages))
+
+
+def is_kernel(package: Package) -> bool:
+    """Whether it brings a kernel or modules of one; by its name, before anything of it is there."""
+    return package.name.startswith(_KERNELS)
 
 
 def parts_of(packages: Sequence[Package]) -> list[frozenset[str]]:
@@ -40,7 +45,7 @@ def parts_of(packages: Sequence[Package]) -> list[frozenset[str]]:
     """
     depends = _needs(packages)
     required = base_of(packages)
-    system = [name for name in depends if name in _SYSTEM or name.startswith(_KERNEL)]
+    system = [name for name in depends if name in _SYSTEM or name.startswith(_KERNELS)]
     second = _closure(system, depends) - required
     parts = (required, second, frozenset(depends) - required - second)
     return [one for one in parts if one]

@@ -14,8 +14,8 @@ _MODULES = "usr/lib/modules"
 
 
 @action(version=1)
-def foretell_modules(job: Job) -> Mapping[str, Digest]:
-    """The tree `tree` with the indexes of its kernels' modules, depmod(8)."""
+def index_modules(job: Job) -> Mapping[str, Digest]:
+    """The indexes of the kernels' modules in the tree `tree`, and nothing else, depmod(8)."""
     tree = job.tree()
     kernels = [
         path.split("/")[3]
@@ -38,4 +38,10 @@ def foretell_modules(job: Job) -> Mapping[str, Digest]:
                 size=len(data),
                 digest=job.store.blobs.add(data),
             )
-    return {"tree": job.store.add_tree(tree.overlaid(Tree(found)))}
+    return {"tree": job.store.add_tree(Tree(found))}
+
+
+@action(version=1, light=True)
+def foretell_kernel(job: Job) -> Mapping[str, Digest]:
+    """The tree `tree` with the `indexes` of its kernels' modules."""
+    return {"tree": job.store.add_tree(job.tree().overlaid(job.tree("indexes")))}

@@ -8,12 +8,12 @@ from osloom.base.digest import Digest
 from osloom.compose.application.adapt import Settings as Application
 from osloom.compose.application.adapt import adapt
 from osloom.compose.application.trim import trim
-from osloom.compose.base import base_of, parts_of
+from osloom.compose.base import base_of, is_kernel, parts_of
 from osloom.compose.configure import configure
 from osloom.compose.customise import Settings, customise
 from osloom.compose.extension import Settings as Addition
 from osloom.compose.extension import plan_addition
-from osloom.compose.foretell import foretell_modules
+from osloom.compose.foretell import foretell_kernel, index_modules
 from osloom.compose.nix.plan import NixPackages, plan_packages_of_nix
 from osloom.compose.nix.writable import plan_writable
 from osloom.compose.onto import merge_onto
@@ -189,7 +189,7 @@ def plan_image(  # noqa: PLR0913  (what an image is made of)
         tree = _onto(name, image, unpacked, base)
     elif image.runs_dpkg:
         merged, tree = _configured(name, image, unpacked, epoch=epoch, programs=programs)
-        early = customised(_foretold(name, merged, epoch=epoch, tools=programs.tools))
+        early = customised(_foretold(name, merged, unpacked, epoch=epoch, tools=programs.tools))
         foretold = _finished(name, image, {"tree": early}, epoch=epoch)
     else:
         tree = plan_merge(name, unpacked, dpkg=False)
@@ -307,13 +307,29 @@ def main_package(image: Image, packages: Sequence[Package]) -> Package | None:
     return next((one for one in packages if one.name in names), None)
 
 
-def _foretold(name: str, merged: Output, *, epoch: int, tools: Output) -> Output:
-    return Step(
-        action=foretell_modules,
-        title=f"foretell the kernel of {name}",
+def _foretold(
+    name: str, merged: Output, packages: Sequence[Unpacked], *, epoch: int, tools: Output
+) -> Output:
+    """`merged` with what depmod will say of its kernels: of those alone, so that it is not asked
+    again when another package changes."""
+    kernels = [one for one in packages if is_kernel(one.package)]
+    if not kernels:
+        return merged
+    indexes = Step(
+        action=index_modules,
+        title=f"index the modules of {name}",
         group=name,
         parameters={"epoch": epoch},
-        inputs={"tree": merged, "tools": tools},
+        inputs={
+            "tree": plan_merge(f"the kernel of {name}", kernels, dpkg=False),
+            "tools": tools,
+        },
+    )
+    return Step(
+        action=foretell_kernel,
+        title=f"foretell the kernel of {name}",
+        group=name,
+        inputs={"tree": merged, "indexes": indexes.output()},
     ).output()
 
 
