@@ -4,6 +4,7 @@ Building one costs a system call a file and no data, so that a root of twenty th
 ready in well under a second.
 """
 
+import errno
 import os
 from pathlib import Path
 
@@ -32,12 +33,13 @@ def _make(place: str, base: str, node: Node, blobs: Blobs) -> None:
                 os.chmod(place, 0o755)  # noqa: PTH101  (whatever the umask)
         case "file":
             assert node.digest is not None
-            source = blobs.linkable(node.digest, executable=bool(node.mode & 0o111))
+            executable = bool(node.mode & 0o111)
             try:
-                os.link(source, place)
+                blobs.link(node.digest, place, executable=executable)
             except OSError as error:
-                if error.errno != 31:  # EMLINK: ext4 allows 65000 links to an inode
+                if error.errno != errno.EMLINK:  # ext4 allows 65000 links to an inode
                     raise
+                source = blobs.linkable(node.digest, executable=executable)
                 Path(place).write_bytes(source.read_bytes())
                 Path(place).chmod(source.stat().st_mode)
                 os.utime(place, (MTIME, MTIME))
