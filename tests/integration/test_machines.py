@@ -157,6 +157,7 @@ def _check(reached: agent.Agent, script: str) -> list[str]:
     return answer.output.splitlines()
 
 
+@pytest.mark.long
 def test_a_machine_outlives_a_reboot_a_hang_and_a_cut_of_its_power(
     bench: Bench, made: Made, tmp_path: Path
 ) -> None:

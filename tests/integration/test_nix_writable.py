@@ -137,6 +137,7 @@ def test_an_appliance_updates_what_is_nix_s_in_it_and_keeps_what_is_added(
         device.run("nix-store --verify --check-contents")
 
 
+@pytest.mark.long
 def test_two_releases_and_back(edge: Workshop) -> None:
     """Each block is a boot; where it does not power off, its end is a cut of the power."""
     disk = edge.directory / "machine.raw"

@@ -74,6 +74,7 @@ def test_its_store_is_verified_and_its_version_is_said(appliance: Workshop) -> N
     assert appliance.verdicts() == {"boot": "passed", "the system is whole": "passed"}
 
 
+@pytest.mark.long
 def test_it_updates_itself(appliance: Workshop) -> None:
     assert appliance.verdicts("update") == dict.fromkeys(("boot", "update"), "passed")
 

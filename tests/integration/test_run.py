@@ -395,6 +395,7 @@ def test_it_knows_the_size_of_the_terminal_and_hears_of_another(terminal: Termin
     terminal.wait_for("shell> ")
 
 
+@pytest.mark.long
 def test_an_nspawn_archive_has_its_console_here_and_ends_with_itself(
     tmp_path: Path, store: Path
 ) -> None:
