@@ -26,6 +26,8 @@ _OWN = (
 """Directories at the root that are the system's, with all that is in them."""
 _LEAST = {"ext4": "32M", "btrfs": "256M"}
 """What systemd-repart makes a partition with such a file system at least."""
+_TOO_OLD = ("buster", "bullseye", "bookworm")
+"""Suites whose systemd does not know what a device does: 252 and before; 257 is what was tried."""
 _LONGEST = 36
 """Characters of a partition's label, UEFI specification 5.3.3."""
 
@@ -53,6 +55,11 @@ def check_appliances(definition: Definition) -> Iterator[Mistake]:
                 yield Mistake((*path, "disk", "data", "encryption"), said, hint)
             if image.nixos is not None:
                 yield from _check_nixos(image, path)
+            elif definition.debian.suite in _TOO_OLD:
+                said = (
+                    f"an appliance needs systemd 257: `{definition.debian.suite}` has an older one"
+                )
+                yield Mistake(("debian", "suite"), said, "set it to `trixie` or a later one")
             yield from _check_partitions(image, path)
 
 

@@ -33,6 +33,16 @@ WRONG = {
             ' | count releases: `version = "1"`'
         ),
     ),
+    "suite that is too old for an appliance": (
+        (
+            '[debian]\nsuite = "bookworm"\n[project]\nversion = "1"\n'
+            '[image.a]\ndisk.layout = "appliance"\n'
+        ),
+        (
+            "2:1 an appliance needs systemd 257: `bookworm` has an older one"
+            " | set it to `trixie` or a later one"
+        ),
+    ),
     "name of an appliance that no partition can have": (
         (
             '[project]\nname = "the-name-of-a-project"\nversion = "1"\n'

@@ -109,8 +109,8 @@ def _runs(
         return disk.read(start, size) == zeros[:size]
 
     for is_empty, grains in itertools.groupby(range(first, last, _GRAIN), is_zero):
-        start, *_ = found = list(grains)
-        yield start, min(found[-1] + _GRAIN, last), is_empty
+        found = list(grains)
+        yield found[0], min(found[-1] + _GRAIN, last), is_empty
 
 
 def _read(disk: Blocks, start: int, end: int) -> Iterator[bytes]:
