@@ -4,6 +4,8 @@ import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from osloom.api.requests import architecture_of
 from osloom.api.session import Session
 from osloom.assemble.appliance.release import plan_release
@@ -13,13 +15,14 @@ from osloom.assemble.request import Request
 from osloom.assemble.verity_signature import VerityKey
 from osloom.base.digest import Digest
 from osloom.base.errors import Error
+from osloom.compose.appliance.nixos import plan_nixos_root
+from osloom.compose.appliance.root import plan_root
 from osloom.keys.certificate import as_signer, load_certificate
 from osloom.keys.open import open_secure_boot, open_signer, read_enrolment
 from osloom.keys.places import Place, find_place
 from osloom.keys.sign import keyring
 from osloom.keys.signer import Signer
 from osloom.model.appliance import Appliance
-from osloom.model.definition import Image
 from osloom.model.fetched import fetched_by
 from osloom.model.tree import Node, Tree
 from osloom.model.verity import Verity
@@ -29,23 +32,51 @@ if TYPE_CHECKING:
     from cryptography.x509 import Certificate
 
 
-def appliance_of(session: Session, name: str, image: Image, locked: str) -> Appliance:
-    project, keys = session.project.definition.project, session.project.definition.keys
+def with_keys(session: Session, request: Request) -> Request:
+    """The request with who signs what of it, where the definition names keys."""
+    appliance = request.image.disk.is_appliance
+    return msgspec.structs.replace(
+        request,
+        verity_key=_verity_key(session),
+        secure_boot=_secure_boot(session) if appliance else None,
+    )
+
+
+def with_root(session: Session, request: Request, name: str) -> Request:
+    """The request of the image `name`, which has keys, as that of an appliance, with its root."""
+    appliance = _appliance(session, name, request)
+    trusted = _release_keyring(session)
+    if request.image.nixos is not None:
+        root = plan_nixos_root(appliance, request.tree, group=request.name, keyring=trusted)
+    else:
+        key = request.verity_key
+        root = plan_root(
+            appliance,
+            request.tree,
+            group=request.name,
+            keyring=trusted,
+            certificate=key.public if key else None,
+        )
+    return msgspec.structs.replace(request, appliance=appliance, root=root)
+
+
+def _appliance(session: Session, name: str, request: Request) -> Appliance:
+    definition, image = session.project.definition, request.image
     return Appliance(
-        id=f"{project.name}-{name}",
-        version=project.version,
+        id=f"{definition.project.name}-{name}",
+        version=definition.project.version,
         architecture=architecture_of(image),
-        epoch=session.epoch(locked),
+        epoch=request.epoch,
         keep=image.keep or (),
         disk=image.disk,
         update=image.update,
         health=image.health,
-        extensions=fetched_by(session.project.definition, image),
-        signed=find_place(keys, "verity", session.project.directory) is not None,
+        extensions=fetched_by(definition, image),
+        signed=request.verity_key is not None,
     )
 
 
-def release_keyring(session: Session) -> Digest | None:
+def _release_keyring(session: Session) -> Digest | None:
     """The public key that devices trust releases by; None where the definition names none."""
     project = session.project
     place = find_place(project.definition.keys, "release", project.directory)
@@ -61,7 +92,7 @@ def release_keyring(session: Session) -> Digest | None:
     return session.store.blobs.add(keyring(public))
 
 
-def secure_boot_of(session: Session) -> SecureBoot | None:
+def _secure_boot(session: Session) -> SecureBoot | None:
     """Who signs what the firmware starts; None where the definition names no key for it."""
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
@@ -84,7 +115,7 @@ def secure_boot_of(session: Session) -> SecureBoot | None:
     )
 
 
-def verity_key_of(session: Session) -> VerityKey | None:
+def _verity_key(session: Session) -> VerityKey | None:
     """Who signs root hashes; None where the definition names no key for it."""
     from cryptography.hazmat.primitives.serialization import Encoding
 

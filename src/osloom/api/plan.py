@@ -5,12 +5,6 @@ from pathlib import Path
 
 import msgspec
 
-from osloom.api.appliance import (
-    appliance_of,
-    release_keyring,
-    secure_boot_of,
-    verity_key_of,
-)
 from osloom.api.requests import (
     COMPRESSORS,
     EMULATOR,
@@ -27,8 +21,6 @@ from osloom.assemble.oci_index import plan_index
 from osloom.assemble.request import Part, Product, Request, StorePart
 from osloom.base.digest import Digest
 from osloom.base.errors import UsageError, nearest
-from osloom.compose.appliance.nixos import plan_nixos_root
-from osloom.compose.appliance.root import plan_root
 from osloom.compose.extension import check_versions
 from osloom.compose.ingest import ingest
 from osloom.compose.nix.plan import NixPackages
@@ -247,31 +239,8 @@ def _assembly(
 ) -> Request:
     definition = session.project.definition
     initrd = initrd_name(suite, image)
-    appliance = root = None
-    verity_key = None
-    if image.disk.is_appliance or is_signed_extension(definition, name):
-        verity_key = verity_key_of(session)
-    if image.disk.is_appliance:
-        appliance = appliance_of(session, name, image, locked)
-        keyring = release_keyring(session)
-        certificate = verity_key.public if verity_key else None
-        root = (
-            plan_nixos_root(appliance, planned.tree, group=_plain(name), keyring=keyring)
-            if image.nixos
-            else plan_root(
-                appliance,
-                planned.tree,
-                group=_plain(name),
-                keyring=keyring,
-                certificate=certificate,
-            )
-        )
-    return Request(
+    request = Request(
         name=_plain(name),
-        appliance=appliance,
-        secure_boot=secure_boot_of(session) if appliance else None,
-        verity_key=verity_key,
-        root=root,
         project=definition.project,
         image=image,
         architecture=session.lock.images[locked].architecture,
@@ -308,6 +277,13 @@ def _assembly(
         base_tree=planned.base,
         initrd=plan_files("initrd", session.lock.packages_of(initrd)) if initrd else None,
     )
+    if not (image.disk.is_appliance or is_signed_extension(definition, name)):
+        return request
+    # Every build would else load all that only appliances need.
+    from osloom.api.appliance import with_keys, with_root
+
+    request = with_keys(session, request)
+    return with_root(session, request, name) if image.disk.is_appliance else request
 
 
 def _version(session: Session, image: Image, planned: ImagePlan, locked: str) -> str:

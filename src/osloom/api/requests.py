@@ -4,8 +4,6 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
-from osloom.assemble.appliance.initrd import PACKAGES as APPLIANCE_INITRD
-from osloom.assemble.appliance.initrd import TPM
 from osloom.engine import toolset
 from osloom.model.definition import Definition, Image
 from osloom.run.machine import PACKAGES as MACHINE_PACKAGES
@@ -36,6 +34,13 @@ WRITABLE = ("nix-bin", "sqlite3")
 
 APPLIANCE = ("dbus", "dmsetup", "systemd-boot", "systemd-sysv", "udev")
 """What is in every appliance: a system, what names its verified root, what finds a boot good."""
+
+APPLIANCE_INITRD = ("systemd-cryptsetup", "systemd-repart")
+"""What its initrd has beside INITRD_PACKAGES: what finds a verified root, and what makes the data
+partition."""
+
+TPM = ("libtss2-esys-3.0.2-0", "libtss2-rc0", "libtss2-tcti-device0")
+"""What systemd loads to speak with a TPM."""
 
 UPDATES = ("curl", "gpg", "systemd-container")
 """What is in one that updates itself: systemd-sysupdate, what checks signatures for it, and what

@@ -1,16 +1,18 @@
 """What an output format is given, and what it promises: data only."""
 
 from collections.abc import Callable
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from osloom.assemble.appliance.signing import SecureBoot
-from osloom.assemble.verity_signature import VerityKey
 from osloom.engine.step import Output
 from osloom.model.appliance import Appliance
 from osloom.model.definition import Image, Project
 from osloom.model.lock import Base
+
+if TYPE_CHECKING:
+    from osloom.assemble.appliance.signing import SecureBoot
+    from osloom.assemble.verity_signature import VerityKey
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,9 +81,9 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     """Its tree, of which `tree` was made."""
     appliance: Appliance | None = None
     """What the disk is to be, where its layout is that of an appliance."""
-    secure_boot: SecureBoot | None = None
+    secure_boot: "SecureBoot | None" = None
     """Who signs what its firmware starts."""
-    verity_key: VerityKey | None = None
+    verity_key: "VerityKey | None" = None
     """Who signs root hashes of it."""
     root: Output | None = None
     """The tree of the appliance's read-only root."""

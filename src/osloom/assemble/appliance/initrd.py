@@ -9,10 +9,6 @@ from osloom.model.appliance import Appliance, least_disk_size, manager_settings
 from osloom.model.emergency import emergency_units
 from osloom.model.profiles import RESET_OPTION
 
-PACKAGES = ("systemd-cryptsetup", "systemd-repart")
-"""What finds a verified root, and what makes the data partition."""
-TPM = ("libtss2-esys-3.0.2-0", "libtss2-rc0", "libtss2-tcti-device0")
-"""What systemd loads to speak with a TPM."""
 _MODULES = (
     "drivers/md/dm-(bufio|crypt|mod|verity)",
     "drivers/watchdog/(i6300esb|iTCO|sp5100|wdat)",
