@@ -24,12 +24,13 @@ from osloom.keys.openpgp import ReleaseSigner
 from osloom.keys.sign import keyring as in_binary
 from osloom.release.checksums import SIGNATURE, SUMS
 from osloom.release.publish import JOURNAL
-from osloom.release.version import Release
+from osloom.release.version import Release, Room
 from support.programs import Programs
 from support.publishing import (
     ID,
     expected_files,
     files_at,
+    grown,
     make_release,
     make_signer,
     publish_to,
@@ -289,6 +290,23 @@ def test_what_is_refused_changes_nothing(tmp_path: Path, keys: Path, signer: Rel
         ),
         "publish to an empty channel, or go on without a signature: `--unsigned`",
     )
+
+
+def test_what_no_older_device_has_room_for_is_not_published(tmp_path: Path) -> None:
+    channel, large = tmp_path / "channel", Room(slot=1 << 30, esp=1 << 30)
+    first = Room(slot=200_000, esp=1 << 30)
+    publish_to(str(channel), make_release(tmp_path / "files", 1, room=first), None)
+    # A version with larger slots; as a device of version 1 has it, and all after it.
+    for _ in range(2):
+        publish_to(str(channel), make_release(tmp_path / "files", 2, room=large), None)
+        manifest = json.loads((channel / f"{ID}_2.json").read_bytes())
+        assert manifest["room"] == {"slot": 200_000, "esp": 1 << 30}
+    third = make_release(tmp_path / "files", 3, room=large)
+    before = {one.name: one.read_bytes() for one in channel.iterdir() if one.is_file()}
+    with pytest.raises(Error, match="would not fit into slots of 1 MiB"):
+        publish_to(str(channel), grown(third), None)
+    assert before == {one.name: one.read_bytes() for one in channel.iterdir() if one.is_file()}
+    publish_to(str(channel), third, None)
 
 
 def test_a_damaged_file_is_not_published(tmp_path: Path, signer: ReleaseSigner) -> None:

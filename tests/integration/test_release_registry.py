@@ -15,10 +15,10 @@ from osloom.keys.sign import keyring as in_binary
 from osloom.release.checksums import SIGNATURE, SUMS
 from osloom.release.published import Published
 from osloom.release.registry import RegistryChannel
-from osloom.release.version import Release
+from osloom.release.version import Release, Room
 from support.cli import osloom
 from support.programs import Programs
-from support.publishing import ID, expected_files, make_release, make_signer
+from support.publishing import ID, expected_files, grown, make_release, make_signer
 from support.registry import Server, running
 
 REPOSITORY = "releases/gateway"
@@ -105,6 +105,18 @@ def test_what_is_refused(server: Server, signer: ReleaseSigner, tmp_path: Path) 
         f"cannot publish to {where} without a signature: it is signed,"
         " and its devices would refuse what is not"
     )
+
+
+def test_what_no_older_device_has_room_for_is_not_published(
+    server: Server, signer: ReleaseSigner, tmp_path: Path
+) -> None:
+    for version, slot in ((1, 200_000), (2, 1 << 30)):
+        room = Room(slot=slot, esp=1 << 30)
+        publish(server, make_release(tmp_path / "files", version, room=room), signer)
+    third = make_release(tmp_path / "files", 3, room=room)
+    with pytest.raises(Error, match="would not fit into slots of 1 MiB"):
+        publish(server, grown(third), signer)
+    assert publish(server, third, signer).versions == (3, 2, 1)
 
 
 def test_more_tags_than_a_page_has(

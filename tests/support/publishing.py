@@ -12,6 +12,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
+
 from osloom.base.digest import digest_bytes
 from osloom.fetch.storage.access import Access
 from osloom.fetch.storage.location import parse_location
@@ -23,7 +25,7 @@ from osloom.keys.places import Place
 from osloom.release.checksums import SIGNATURE, SUMS
 from osloom.release.publish import publish
 from osloom.release.published import Published
-from osloom.release.version import Release, ReleaseFile, ReleasePackage
+from osloom.release.version import Release, ReleaseFile, ReleasePackage, Room
 from support.cli import SOURCES
 
 ID = "edge-gateway"
@@ -41,7 +43,9 @@ def make_signer(directory: Path) -> ReleaseSigner:
     return open_release(place, now=NOW)
 
 
-def make_release(directory: Path, version: int, *, salt: str = "") -> Release:
+def make_release(
+    directory: Path, version: int, *, salt: str = "", room: Room | None = None
+) -> Release:
     """A version whose files are the same every time, for the same `salt`."""
     directory.mkdir(parents=True, exist_ok=True)
     contents = {}
@@ -62,7 +66,17 @@ def make_release(directory: Path, version: int, *, salt: str = "") -> Release:
             for name, data in contents.items()
         ),
         packages=(ReleasePackage(name="bash", version="5", source="bash"),),
+        room=room,
     )
+
+
+def grown(release: Release) -> Release:
+    """With a root that is said to be one byte larger."""
+    files = [
+        msgspec.structs.replace(one, size=one.size + 1) if one.name.endswith(".root") else one
+        for one in release.files
+    ]
+    return msgspec.structs.replace(release, files=tuple(files))
 
 
 def publish_to(

@@ -20,9 +20,10 @@ from osloom.fetch.storage.location import parse_location
 from osloom.fetch.storage.storage import open_storage
 from osloom.model.definition import Image
 from osloom.model.nix_package import parse_package_name
+from osloom.model.size import parse_size
 from osloom.release.publish import StorageChannel
 from osloom.release.published import Published
-from osloom.release.version import Release, ReleasePackage, parse_number
+from osloom.release.version import Release, ReleasePackage, Room, parse_number
 
 if TYPE_CHECKING:
     from osloom.keys.openpgp import ReleaseSigner
@@ -98,15 +99,22 @@ def release_of(session: Session, name: str, image: Image, *, whole: bool = True)
     project = session.project
     version = project.definition.project.version
     own = _id(project, name)
+    room = None
+    if image.is_extension:
+        files = extension_files(session, name, image, own=own)
+    else:
+        request = request_of(session, name, image)
+        files = release_files(session, request, whole=whole)
+        assert request.appliance is not None
+        room = Room(slot=request.appliance.slot_size, esp=parse_size(image.disk.esp_size))
     return Release(
         id=own,
         version=version,
         epoch=session.epoch(name),
         commit=_commit(project.directory),
-        files=extension_files(session, name, image, own=own)
-        if image.is_extension
-        else release_files(session, request_of(session, name, image), whole=whole),
+        files=files,
         packages=tuple(_packages(session, name)),
+        room=room,
     )
 
 

@@ -182,6 +182,11 @@ def device_partitions(appliance: Appliance) -> Sequence[Settings]:
     return [*there, *more, data]
 
 
+def fits_esp(uki: int, esp: int) -> bool:
+    """Whether two versions have room beside the boot loader; all in bytes."""
+    return 2 * uki + 2 * MIB <= esp * 9 // 10
+
+
 def made_size(appliance: Appliance) -> int:
     """Bytes of the disk as it is made: ESP, slots and the partition tables."""
     return _least(made_partitions(appliance))

@@ -16,6 +16,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from osloom.base.digest import digest_bytes
 from osloom.base.errors import FetchError
 from osloom.base.progress import Reporter, silent
 from osloom.fetch.storage.changed import ChangedError
@@ -25,9 +26,10 @@ from osloom.release.channel import SUMS_KIND, Current, load_channel, signature_n
 from osloom.release.checksums import SIGNATURE, SUMS, format_sums, is_name, version_of
 from osloom.release.delta import foretell
 from osloom.release.published import Published, PublishedFile
+from osloom.release.room import bounded, room_of
 from osloom.release.succession import Succession, check_number, succeed
 from osloom.release.upload import JSON_KIND, Upload
-from osloom.release.version import Release
+from osloom.release.version import Release, Room, manifest_name
 
 JOURNAL = "unfinished.json"
 _MOST_JOURNAL = 1 << 20
@@ -87,12 +89,24 @@ def publish(
     """
     _ = release.number
     with contextlib.nullcontext(enter_result=False) if dry_run else storage.hold() as alone:
-        work = _Work(storage, where, release, signer=signer, report=report)
         current = load_channel(storage, where, signer)
+        release = bounded(release, _room_before(storage, where, current, release.id))
+        work = _Work(storage, where, release, signer=signer, report=report)
         after = succeed(current.sums, release, keep=keep)
         delta = foretell(storage, current.sums, release)
         made = work.foresee(after) if dry_run else work.do(current, after, alone=alone)
         return msgspec.structs.replace(made, delta=delta)
+
+
+def _room_before(storage: Storage, where: str, current: Current, own: str) -> Room | None:
+    """What devices have that were made with the newest version there, or with one before it."""
+    newest = max((version_of(name, own) or 0 for name in current.sums), default=0)
+    name = manifest_name(own, newest)
+    manifest = storage.read(name, limit=_MOST_MANIFEST) if name in current.sums else None
+    # Of one that was changed nothing can be said: what was signed is its digest.
+    if manifest is None or digest_bytes(manifest) != current.sums[name]:
+        return None
+    return room_of(manifest, where=f"{where}/{name}")
 
 
 class _Work:

@@ -25,8 +25,9 @@ from osloom.keys.openpgp import ReleaseSigner
 from osloom.release.channel import without_signature
 from osloom.release.checksums import SIGNATURE, SUMS, format_sums
 from osloom.release.published import Published, PublishedFile
+from osloom.release.room import bounded, room_of
 from osloom.release.succession import check_number, taken
-from osloom.release.version import Release
+from osloom.release.version import Release, Room
 
 ARTIFACT_TYPE = "application/vnd.osloom.release.v1"
 LATEST = "latest"
@@ -34,6 +35,8 @@ _EMPTY = "application/vnd.oci.empty.v1+json"
 _FILE = "application/octet-stream"
 _TITLE = "org.opencontainers.image.title"
 _VERSION = "org.opencontainers.image.version"
+_ROOM = "osloom.release.room"
+"""As in the version's own manifest."""
 _ACTIONS = "pull,push"
 _WORKERS = 4
 
@@ -58,6 +61,7 @@ class RegistryChannel:
     ) -> Published:
         """Publish `release` under its version, and as `latest`. Raises Error and FetchError."""
         self.check(release.id, release.number, signer=signer)
+        release = bounded(release, self._room())
         text = format_sums(release.sums(), release.id)
         versions = {*self._versions()}
         unchanged = release.number in versions
@@ -85,6 +89,15 @@ class RegistryChannel:
     def _versions(self) -> list[int]:
         tags = self._registry.tags(self._repository, actions=_ACTIONS)
         return [int(tag) for tag in tags if tag.isascii() and tag.isdigit()]
+
+    def _room(self) -> Room | None:
+        """What devices have that were made with the newest version there, or with one before it."""
+        newest = max(self._versions(), default=0)
+        if not newest:
+            return None
+        found = self._registry.manifest(self._repository, str(newest)).image()
+        text = found.annotations.get(_ROOM, "null")
+        return room_of(f'{{"room": {text}}}'.encode(), where=f"{self.where}:{newest}")
 
     def _layers(self, tag: str) -> dict[str, Digest]:
         """The digests of a version's files, by name."""
@@ -148,7 +161,11 @@ class RegistryChannel:
             "artifactType": ARTIFACT_TYPE,
             "config": config,
             "layers": [layers[name] for name in sorted(layers)],
-            "annotations": {_TITLE: release.id, _VERSION: release.version},
+            "annotations": {
+                _TITLE: release.id,
+                _VERSION: release.version,
+                **({_ROOM: msgspec.json.encode(release.room).decode()} if release.room else {}),
+            },
         }
         manifest = make_manifest(msgspec.json.encode(described), OCI_MANIFEST)
         self._registry.push_manifest(self._repository, manifest.digest, manifest)

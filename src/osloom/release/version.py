@@ -32,6 +32,15 @@ class ReleasePackage(msgspec.Struct, frozen=True, kw_only=True):
     """The source package; of a path of a Nix store its base name."""
 
 
+class Room(msgspec.Struct, frozen=True, kw_only=True):
+    """What devices have for a version, in bytes."""
+
+    slot: int
+    """Of a slot's root."""
+    esp: int
+    """Of the EFI system partition, which has two UKIs."""
+
+
 class Release(msgspec.Struct, frozen=True, kw_only=True):
     """All of one version."""
 
@@ -45,6 +54,8 @@ class Release(msgspec.Struct, frozen=True, kw_only=True):
     """Of the definition's repository."""
     files: tuple[ReleaseFile, ...]
     packages: tuple[ReleasePackage, ...] = ()
+    room: Room | None = None
+    """Of an appliance: the least that devices have which were made with this version or one before."""
 
     @property
     def number(self) -> int:
@@ -53,13 +64,14 @@ class Release(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def manifest_name(self) -> str:
-        return f"{self.id}_{self.version}.json"
+        return manifest_name(self.id, self.version)
 
     def manifest(self) -> bytes:
         """What people and programs may want to know of it, as JSON; the same for the same release.
 
-        `id`, `version`, `epoch`, `commit`, `size` (bytes of all files), `files` (`name`, `size`,
-        `sha256`) and `packages` (`name`, `version`, `source`), both in the order of names.
+        `id`, `version`, `epoch`, `commit`, `size` (bytes of all files), of an appliance `room`
+        (`slot` and `esp`, bytes), `files` (`name`, `size`, `sha256`) and `packages` (`name`,
+        `version`, `source`), both in the order of names.
         """
         described = {
             "id": self.id,
@@ -67,6 +79,7 @@ class Release(msgspec.Struct, frozen=True, kw_only=True):
             "epoch": self.epoch,
             "commit": self.commit,
             "size": sum(file.size for file in self.files),
+            **({"room": self.room} if self.room else {}),
             "files": [
                 {"name": file.name, "size": file.size, "sha256": to_hex(file.digest)}
                 for file in sorted(self.files, key=lambda file: file.name)
@@ -78,10 +91,19 @@ class Release(msgspec.Struct, frozen=True, kw_only=True):
         }
         return msgspec.json.format(msgspec.json.encode(described), indent=2) + b"\n"
 
+    def largest(self, ending: str) -> int:
+        """Bytes of the largest file whose name ends so; 0 where there is none."""
+        return max((file.size for file in self.files if file.name.endswith(ending)), default=0)
+
     def sums(self) -> dict[str, Digest]:
         """The digests of its files and of its manifest, by name."""
         named = {file.name: file.digest for file in self.files}
         return {**named, self.manifest_name: digest_bytes(self.manifest())}
+
+
+def manifest_name(own: str, version: int | str) -> str:
+    """What the manifest of a version of `own` is called."""
+    return f"{own}_{version}.json"
 
 
 def is_number(version: str) -> bool:

@@ -19,7 +19,7 @@ from osloom.base.digest import Digest, derive_uuid
 from osloom.base.errors import BuildError
 from osloom.base.files import copy_into
 from osloom.engine.step import Input, Job, Output, Step, action
-from osloom.model.appliance import Appliance, Settings, made_partitions
+from osloom.model.appliance import Appliance, Settings, fits_esp, made_partitions
 from osloom.model.size import MIB, parse_size
 from osloom.model.update import Update
 from osloom.model.verity import Verity
@@ -81,9 +81,8 @@ def _mib(size: int) -> int:
 
 
 def _check_esp(appliance: Appliance, uki: int) -> None:
-    """Two versions have to fit beside the boot loader."""
     room = parse_size(appliance.disk.esp_size)
-    if 2 * uki + 2 * MIB > room * 9 // 10:
+    if not fits_esp(uki, room):
         raise BuildError(
             f"cannot fit two UKIs of {_mib(uki)} MiB into an ESP of {room // MIB} MiB",
             hint="raise `esp-size` in the table `disk`",

@@ -56,6 +56,7 @@ class ImageManifest(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     media_type: str = ""
     config: Descriptor
     layers: tuple[Descriptor, ...]
+    annotations: dict[str, str] = {}
 
 
 class ImageIndex(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

@@ -1,0 +1,69 @@
+"""What devices have room for is the least that was ever made."""
+
+from pathlib import Path
+
+import pytest
+
+from osloom.base.digest import digest_bytes
+from osloom.base.errors import Error, FetchError
+from osloom.model.size import MIB
+from osloom.release.room import bounded, room_of
+from osloom.release.version import Release, ReleaseFile, Room
+
+ID = "edge-gateway"
+SMALL = Room(slot=256 * MIB, esp=128 * MIB)
+LARGE = Room(slot=512 * MIB, esp=256 * MIB)
+
+
+def release(*, root: int = 1, uki: int = 1, room: Room | None = LARGE) -> Release:
+    sizes = {f"{ID}_7_{'0123abcd' * 4}.root": root * MIB, f"{ID}_7.efi": uki * MIB}
+    files = [
+        ReleaseFile(name=name, path=Path("/absent"), digest=digest_bytes(b""), size=size)
+        for name, size in sizes.items()
+    ]
+    return Release(id=ID, version="7", epoch=1, files=tuple(files), room=room)
+
+
+@pytest.mark.parametrize(
+    ("own", "before", "least"),
+    [
+        (LARGE, SMALL, SMALL),
+        (SMALL, LARGE, SMALL),
+        (LARGE, None, LARGE),
+        (None, SMALL, None),
+        (
+            Room(slot=1, esp=128 * MIB),
+            Room(slot=2 * MIB, esp=64 * MIB),
+            Room(slot=1, esp=64 * MIB),
+        ),
+    ],
+)
+def test_the_least_is_kept(own: Room | None, before: Room | None, least: Room | None) -> None:
+    made = bounded(release(root=0, room=own), before)
+    assert made.room == least
+    assert room_of(made.manifest(), where="it") == least
+
+
+def test_what_fits_exactly_is_released() -> None:
+    assert bounded(release(root=256, uki=56), SMALL).room == SMALL
+
+
+@pytest.mark.parametrize(
+    ("root", "uki", "said"),
+    [
+        (257, 1, "its root of 257 MiB would not fit into slots of 256 MiB"),
+        (1, 57, "two UKIs of 57 MiB would not fit into an ESP of 128 MiB"),
+    ],
+)
+def test_what_older_devices_have_no_room_for_is_refused(root: int, uki: int, said: str) -> None:
+    with pytest.raises(Error) as caught:
+        bounded(release(root=root, uki=uki), SMALL)
+    assert caught.value.message == (
+        f"cannot release version 7 of `{ID}`: {said}, which devices have that were made before"
+    )
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"room": {"slot": "1"}}', '{"room": {"slot": 1}}'])
+def test_a_manifest_that_is_none(text: str) -> None:
+    with pytest.raises(FetchError, match="cannot use it: it is no manifest"):
+        room_of(text.encode(), where="it")
