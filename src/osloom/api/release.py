@@ -106,7 +106,11 @@ def release_of(session: Session, name: str, image: Image, *, whole: bool = True)
         request = request_of(session, name, image)
         files = release_files(session, request, whole=whole)
         assert request.appliance is not None
-        room = Room(slot=request.appliance.slot_size, esp=parse_size(image.disk.esp_size))
+        room = Room(
+            slot=request.appliance.slot_size,
+            esp=parse_size(image.disk.esp_size),
+            signature=request.appliance.signed,
+        )
     return Release(
         id=own,
         version=version,

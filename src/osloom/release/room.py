@@ -1,7 +1,8 @@
-"""Whether a version fits on the devices that there are: what they have room for never grows.
+"""Whether a version fits on the devices that there are: their partitions never change.
 
 A disk keeps the slots and the ESP that it was made with. A larger `slot-size` is that of devices
-which are still to be made; the others would refuse such a version, each by itself and unheard.
+which are still to be made. The others would refuse such a version, and never take one without a
+signature for which they have a place; each by itself, and unheard.
 """
 
 import msgspec
@@ -31,12 +32,22 @@ def bounded(release: Release, before: Room | None) -> Release:
     """
     if release.room is None or before is None:
         return release
-    least = Room(slot=min(release.room.slot, before.slot), esp=min(release.room.esp, before.esp))
+    least = Room(
+        slot=min(release.room.slot, before.slot),
+        esp=min(release.room.esp, before.esp),
+        signature=release.room.signature or before.signature,
+    )
     root, uki = release.largest(".root"), release.largest(".efi")
     if root > least.slot:
         raise _too_large(release, f"its root of {_mib(root)} MiB", f"slots of {_mib(least.slot)}")
     if not fits_esp(uki, least.esp):
         raise _too_large(release, f"two UKIs of {_mib(uki)} MiB", f"an ESP of {_mib(least.esp)}")
+    if least.signature and not release.room.signature:
+        raise Error(
+            f"cannot release version {release.version} of `{release.id}`: its root hash is not "
+            "signed, and devices that were made before wait for a version that is",
+            hint="name the verity key in `[keys]` again",
+        )
     return msgspec.structs.replace(release, room=least)
 
 

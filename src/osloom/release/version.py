@@ -33,12 +33,14 @@ class ReleasePackage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Room(msgspec.Struct, frozen=True, kw_only=True):
-    """What devices have for a version, in bytes."""
+    """What devices have for a version."""
 
     slot: int
-    """Of a slot's root."""
+    """Bytes of a slot's root."""
     esp: int
-    """Of the EFI system partition, which has two UKIs."""
+    """Bytes of the EFI system partition, which has two UKIs."""
+    signature: bool = False
+    """Whether slots have a partition for the root hash's signature: such a device waits for one."""
 
 
 class Release(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,7 +57,8 @@ class Release(msgspec.Struct, frozen=True, kw_only=True):
     files: tuple[ReleaseFile, ...]
     packages: tuple[ReleasePackage, ...] = ()
     room: Room | None = None
-    """Of an appliance: the least that devices have which were made with this version or one before."""
+    """Of an appliance: what there is on all devices that were made with this version or one before;
+    and a signature if one of them has a place for it."""
 
     @property
     def number(self) -> int:
@@ -70,7 +73,7 @@ class Release(msgspec.Struct, frozen=True, kw_only=True):
         """What people and programs may want to know of it, as JSON; the same for the same release.
 
         `id`, `version`, `epoch`, `commit`, `size` (bytes of all files), of an appliance `room`
-        (`slot` and `esp`, bytes), `files` (`name`, `size`, `sha256`) and `packages` (`name`,
+        (see `Room`), `files` (`name`, `size`, `sha256`) and `packages` (`name`,
         `version`, `source`), both in the order of names.
         """
         described = {

@@ -13,6 +13,7 @@ from osloom.release.version import Release, ReleaseFile, Room
 ID = "edge-gateway"
 SMALL = Room(slot=256 * MIB, esp=128 * MIB)
 LARGE = Room(slot=512 * MIB, esp=256 * MIB)
+SIGNED = Room(slot=512 * MIB, esp=256 * MIB, signature=True)
 
 
 def release(*, root: int = 1, uki: int = 1, room: Room | None = LARGE) -> Release:
@@ -36,6 +37,8 @@ def release(*, root: int = 1, uki: int = 1, room: Room | None = LARGE) -> Releas
             Room(slot=2 * MIB, esp=64 * MIB),
             Room(slot=1, esp=64 * MIB),
         ),
+        (SIGNED, LARGE, SIGNED),
+        (SIGNED, SIGNED, SIGNED),
     ],
 )
 def test_the_least_is_kept(own: Room | None, before: Room | None, least: Room | None) -> None:
@@ -61,6 +64,16 @@ def test_what_older_devices_have_no_room_for_is_refused(root: int, uki: int, sai
     assert caught.value.message == (
         f"cannot release version 7 of `{ID}`: {said}, which devices have that were made before"
     )
+
+
+def test_a_device_with_a_place_for_a_signature_waits_for_one() -> None:
+    with pytest.raises(Error) as caught:
+        bounded(release(room=LARGE), SIGNED)
+    assert caught.value.message == (
+        f"cannot release version 7 of `{ID}`: its root hash is not signed, and devices that were"
+        " made before wait for a version that is"
+    )
+    assert caught.value.hint == "name the verity key in `[keys]` again"
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"room": {"slot": "1"}}', '{"room": {"slot": 1}}'])

@@ -22,6 +22,7 @@ from osloom.assemble.appliance.disk import plan_disk_of
 from osloom.assemble.appliance.version import plan_version
 from osloom.base.progress import Event
 from osloom.keys.make import make_keys
+from osloom.keys.places import FILES, Role
 from osloom.model.appliance import Appliance
 from osloom.model.definition import Image
 from osloom.model.providers import Keys
@@ -89,7 +90,7 @@ class Trial:
         version = self.newest
         self.note(f"release version {version}")
         release(
-            self._session(version, change, signed=signed),
+            self._session(version, change, without=None if signed else "secure-boot"),
             {self.name: self.image(change)},
             Wanted(to=str(self.work / _DIRECTORY_NAME), whole=False),
             now=self.now,
@@ -103,7 +104,7 @@ class Trial:
 
         Not `signed` has a root hash without signature.
         """
-        session = self._session(version, None, signed=signed)
+        session = self._session(version, None, without=None if signed else "verity")
         definition = session.project.definition
         image = change(definition.image[name])
         session = session.with_definition(
@@ -172,7 +173,10 @@ class Trial:
     def note(self, text: str) -> None:
         self.session.report(Event(kind="note", id=text, title=text))
 
-    def _session(self, version: int, change: Change | None, *, signed: bool = True) -> Session:
+    def _session(
+        self, version: int, change: Change | None, *, without: Role | None = None
+    ) -> Session:
+        """That of the definition with the trial's keys, or with all but the one for `without`."""
         definition = self.session.project.definition
         # They are looked for beside the system's own releases.
         beside = {
@@ -183,11 +187,13 @@ class Trial:
             definition,
             project=msgspec.structs.replace(definition.project, version=str(version)),
             image={**definition.image, **beside, self.name: self.image(change)},
-            keys=Keys(directory=str(self.keys))
-            if signed
-            else Keys(release=str(self.keys / "release.key")),
+            keys=Keys(directory=str(self.keys)) if without is None else self._keys_but(without),
         )
         return self.session.with_definition(trial)
+
+    def _keys_but(self, role: Role) -> Keys:
+        private = {one: (self.keys / name).with_suffix(".key") for one, name in FILES.items()}
+        return msgspec.convert({one: str(private[one]) for one in FILES if one != role}, Keys)
 
 
 @contextlib.contextmanager
