@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from osloom.api.scenarios.device import Device
 from osloom.api.scenarios.trial import Trial
-from osloom.model.appliance import mounts
+from osloom.model.appliance import DATA, mounts
 from osloom.model.profiles import RESET_OPTION
 
 _MARK = "/var/lib/osloom-trial"
@@ -15,6 +15,9 @@ find /var -xdev -printf '%p %y %m %U:%G\n'
 lsblk -nro PARTLABEL,SIZE,FSTYPE,MOUNTPOINTS
 """
 _ID = re.compile(r"[0-9a-f]{32}")
+_DATA_SIZE = re.compile(rf"^({DATA}|) \S+")
+"""Of data, and of what is in it behind a passphrase: the size that the disk leaves, and a disk may have
+become larger."""
 _DIFFERS = re.compile(
     r"^/var/(log/journal/|tmp/|cache/|lib/systemd/(timers|random-seed|timesync)|lib/osloom/recovery)"
 )
@@ -24,7 +27,9 @@ _ONESHOT = "/sys/firmware/efi/efivars/LoaderEntryOneShot-4a67b082-0a4c-41cf-b6c7
 
 def state(device: Device) -> str:
     """What a boot has made: a line for each file of /var with owner and mode, and each partition."""
-    lines = [_ID.sub("ID", line) for line in device.run(_STATE).splitlines()]
+    lines = [
+        _DATA_SIZE.sub(r"\1 SIZE", _ID.sub("ID", line)) for line in device.run(_STATE).splitlines()
+    ]
     kept = [line for line in lines if not _DIFFERS.match(line) and line.strip()]
     # Slots have the names of their versions.
     return "\n".join(sorted(line for line in kept if not re.match(r"_empty|\S+_\d+ ", line)))

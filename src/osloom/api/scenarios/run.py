@@ -95,6 +95,7 @@ def _failed(own: Trial, device: Device, what: str, start: float, error: Error, l
     path = logs / f"{own.name}.{what}.console.log"
     path.write_text(console, errors="replace")
     own.note(f"the console of {own.name} is in {path}")
-    detail = f"{error.detail}\n{console[-3000:]}"
+    # What is shown is the end of it.
+    detail = f"{console[-3000:]}\n{error.detail}"
     seconds = time.monotonic() - start
     return make_case(own.name, "disk", what, "failed", seconds, (error.message, detail))
