@@ -34,11 +34,11 @@ if TYPE_CHECKING:
 
 def with_keys(session: Session, request: Request) -> Request:
     """The request with who signs what of it, where the definition names keys."""
-    appliance = request.image.disk.is_appliance
+    is_appliance = request.image.disk.is_appliance
     return msgspec.structs.replace(
         request,
         verity_key=_verity_key(session),
-        secure_boot=_secure_boot(session) if appliance else None,
+        secure_boot=_secure_boot(session) if is_appliance else None,
     )
 
 

@@ -23,7 +23,7 @@ def root_id(tree: Output) -> str:
 
 
 def verified_command_line(*, console: str, extra: list[str]) -> str:
-    """Of an appliance; its root's hash is added when there is one, veritysetup-generator(8)."""
+    """Of an appliance; its root's hash is added when it is made (systemd-veritysetup-generator(8))."""
     words = ["root=/dev/mapper/root", "rootfstype=erofs", "ro"]
     # A kernel or a first process that gives up would stop for ever.
     words += ["panic=10", "systemd.crash_action=reboot", "console=tty0", f"console={console}"]

@@ -23,8 +23,8 @@ _SECURE = {"amd64": ("usr/share/OVMF/OVMF_CODE_4M.secboot.fd", _FIRMWARE["amd64"
 """Firmware that checks signatures, without keys: in setup mode, UEFI 2.10, 32.3."""
 
 _BOARD = {"amd64": "q35,hpet=off", "arm64": "virt"}
-"""No HPET: nothing needs one, emulating it takes time, and a guest can lose its interrupts: seen once
-in some hundred emulated boots, of which that one stopped for ever."""
+"""No HPET: nothing needs one, and it may have been why an emulated guest, once, lost its timer and
+stopped for ever."""
 _TPM = {"amd64": "tpm-crb", "arm64": "tpm-tis-device"}
 _PROGRAM = {"amd64": "qemu-system-x86_64", "arm64": "qemu-system-aarch64"}
 _NATIVE = {"x86_64": "amd64", "aarch64": "arm64"}
