@@ -66,7 +66,7 @@ def build_ukis(job: Job) -> Mapping[str, Digest]:
     spec = read_bootspec(tree, blobs.read, job.parameters["architecture"])
     others = {
         f"specialisation-{name}.efi": uki_of(
-            job, tree, one.entry, f"{one.entry.label} ({name})", line=line_of(job, one.entry)
+            job, tree, one.entry, f"{one.entry.label} ({name})", line=_line(job, one.entry)
         )
         for name, one in spec.specialisations.items()
     }
@@ -76,13 +76,12 @@ def build_ukis(job: Job) -> Mapping[str, Digest]:
     }
     job.facts["specialisations"] = len(others)
     return {
-        "file": uki_of(job, tree, spec.entry, spec.entry.label, line=line_of(job, spec.entry)),
+        "file": uki_of(job, tree, spec.entry, spec.entry.label, line=_line(job, spec.entry)),
         "others": job.store.add_tree(Tree(nodes)),
     }
 
 
-def line_of(job: Job, entry: Entry) -> str:
-    """The kernel's command line of an entry."""
+def _line(job: Job, entry: Entry) -> str:
     return " ".join([*entry.command_line, *job.parameters["command_line"]])
 
 

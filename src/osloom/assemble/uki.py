@@ -11,6 +11,7 @@ from osloom.assemble.initrd import plan_initrd, plan_kernel
 from osloom.assemble.request import Product, Request
 from osloom.base.digest import Digest, derive_uuid
 from osloom.engine.step import Action, Input, Job, Output, Step, action
+from osloom.model.appliance import LEAST_DISK, Appliance, least_disk_size
 
 STUBS = {"amd64": "linuxx64.efi.stub", "arm64": "linuxaa64.efi.stub"}
 _CONSOLES = {"amd64": "ttyS0", "arm64": "ttyAMA0"}
@@ -22,12 +23,14 @@ def root_id(tree: Output) -> str:
     return str(derive_uuid("partition", "root", tree.step.key))
 
 
-def verified_command_line(*, console: str, extra: list[str]) -> str:
-    """Of an appliance; its root's hash is added when it is made (systemd-veritysetup-generator(8))."""
+def verified_words(request: Request, appliance: Appliance) -> list[str]:
+    """Of an appliance's command line: all but its root's hash (systemd-veritysetup-generator(8))."""
     words = ["root=/dev/mapper/root", "rootfstype=erofs", "ro"]
     # A kernel or a first process that gives up would stop for ever.
-    words += ["panic=10", "systemd.crash_action=reboot", "console=tty0", f"console={console}"]
-    return " ".join([*words, *extra])
+    words += ["panic=10", "systemd.crash_action=reboot"]
+    words += [f"{LEAST_DISK}={least_disk_size(appliance)}"]
+    words += ["console=tty0", f"console={_CONSOLES[request.architecture]}"]
+    return [*words, *request.image.kernel_command_line]
 
 
 def command_line(*, root: str, writable: bool, console: str, extra: list[str]) -> str:
@@ -41,25 +44,21 @@ def command_line(*, root: str, writable: bool, console: str, extra: list[str]) -
 @action(version=4)
 def build_uki(job: Job) -> Mapping[str, Digest]:
     """One EFI program from `vmlinuz`, `initrd`, `release` (os-release) and `version`."""
-    root, writable = job.parameters["root"], job.parameters["writable"]
-    console, extra = _words(job)
-    line = command_line(root=root, writable=writable, console=console, extra=extra)
+    line = command_line(
+        root=job.parameters["root"],
+        writable=job.parameters["writable"],
+        console=_CONSOLES[job.parameters["architecture"]],
+        extra=job.parameters["command_line"],
+    )
     return {"file": run_ukify(job, *_parts(job), line=line)}
 
 
-@action(version=1)
+@action(version=2)
 def begin_uki(job: Job) -> Mapping[str, Digest]:
-    """As `build_uki`, without a command line: `line` is that, but for the hash of an appliance's root.
-
-    So it is made while the root is. `public` is the key that signs what it is measured to.
+    """As `build_uki`, without a command line: so it is made while an appliance's root is, and stays
+    when a word changes. `public` is the key that signs what it is measured to.
     """
-    console, extra = _words(job)
-    line = verified_command_line(console=console, extra=extra)
-    return {"file": run_ukify(job, *_parts(job)), "line": job.store.blobs.add(line.encode())}
-
-
-def _words(job: Job) -> tuple[str, list[str]]:
-    return _CONSOLES[job.parameters["architecture"]], job.parameters["command_line"]
+    return {"file": run_ukify(job, *_parts(job))}
 
 
 def _parts(job: Job) -> tuple[dict[str, Path], list[str]]:
@@ -104,6 +103,7 @@ def run_ukify(
 def plan_uki(request: Request) -> Output:
     """The UKI of the image; begun before the image is whole, of what is foretold of it."""
     settings = {
+        "command_line": list(request.image.kernel_command_line),
         "root": root_id(request.tree),
         "writable": request.image.disk.filesystem != "erofs",
     }
@@ -111,7 +111,7 @@ def plan_uki(request: Request) -> Output:
 
 
 def plan_begun_uki(request: Request) -> Step:
-    """The UKI of an appliance, but for its command line; outputs `file` and `line`."""
+    """The UKI of an appliance, but for its command line; output `file`."""
     secure_boot = request.secure_boot
     public = {} if secure_boot is None else {"public": secure_boot.public}
     return _plan(request, begin_uki, {}, public)
@@ -129,7 +129,6 @@ def _plan(
             ahead=ahead,
             parameters={
                 "architecture": request.architecture,
-                "command_line": list(request.image.kernel_command_line),
                 "epoch": request.epoch,
                 **settings,
             },

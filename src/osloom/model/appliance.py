@@ -33,6 +33,10 @@ DATA = "data"
 NIX_IMAGE = "nix/image"
 """Where an appliance that is a NixOS system has its image mounted: programs of osloom are there."""
 
+LEAST_DISK = "osloom.least-disk"
+"""The word of the kernel's command line with the bytes a disk has to have: not the initrd's matter,
+which would be another for another size."""
+
 ARCHITECTURES = {"amd64": "x86-64", "arm64": "arm64"}
 """As systemd names what Debian does, ConditionArchitecture= of systemd.unit(5)."""
 

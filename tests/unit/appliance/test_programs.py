@@ -8,7 +8,7 @@ import pytest
 from osloom.assemble.appliance.initrd import initrd_files
 from osloom.base.command import run
 from osloom.compose.appliance.units import programs
-from osloom.model.appliance import Appliance
+from osloom.model.appliance import LEAST_DISK, Appliance
 
 ID = "edge-gateway"
 OWN = Appliance(id=ID, version="7", architecture="amd64", epoch=0)
@@ -66,15 +66,19 @@ def test_a_check_is_tried_until_it_succeeds(tmp_path: Path) -> None:
     assert (tmp_path / "tries").read_text() == "x\nx\n"
 
 
-def disks(device: Path, *arguments: str) -> str:
-    """What `too-small` says of a device with a root on `vda`, of 775 MiB, and another disk."""
+def disks(device: Path, least: int, *arguments: str) -> str:
+    """What `too-small` says of a device with a root on `vda`, of 775 MiB, and another disk, when
+    the system needs `least` bytes."""
     block = device / "block"
     for path in ("vda/vda2", "vda/vda6", "vdb/vdb1", "dm-0/slaves/vda2"):
         (block / path).mkdir(parents=True)
     (block / "vda/size").write_text(f"{775 * 2048}\n")
     (block / "vdb/size").write_text("2048\n")
     text = initrd_files(OWN)["usr/lib/osloom/too-small"]
-    for path, instead in (("/sys/class/block", block), ("/dev/kmsg", device / "kmsg")):
+    (device / "cmdline").write_text(f"ro {LEAST_DISK}={least} console=ttyS0\n")
+    places = {"/sys/class/block": block, "/dev/kmsg": device / "kmsg"}
+    places["/proc/cmdline"] = device / "cmdline"
+    for path, instead in places.items():
         text = text.replace(path, str(instead))
     run(["sh", "-c", text, "too-small", *arguments])
     said = device / "kmsg"
@@ -82,16 +86,16 @@ def disks(device: Path, *arguments: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("mebibytes", "arguments", "said"),
     [
-        ((str(1024 << 20),), "the disk vda is too small: it has 775 MiB, and this system needs"),
-        ((str(775 << 20),), ""),
-        ((str(775 << 20), "vdb"), "the disk vdb is too small: it has 1 MiB, and this system needs"),
-        ((str(775 << 20), "vdc"), ""),
+        (1024, (), "the disk vda is too small: it has 775 MiB, and this system needs"),
+        (775, (), ""),
+        (775, ("vdb",), "the disk vdb is too small: it has 1 MiB, and this system needs"),
+        (775, ("vdc",), ""),
     ],
 )
 def test_a_disk_that_is_too_small_is_named(
-    device: Path, arguments: tuple[str, ...], said: str
+    device: Path, mebibytes: int, arguments: tuple[str, ...], said: str
 ) -> None:
-    full = f"<2>osloom: {said} {int(arguments[0]) >> 20} MiB" if said else ""
-    assert disks(device, *arguments) == full
+    full = f"<2>osloom: {said} {mebibytes} MiB" if said else ""
+    assert disks(device, mebibytes << 20, *arguments) == full

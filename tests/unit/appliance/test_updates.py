@@ -132,11 +132,13 @@ def test_the_initrd_has_the_file_system_of_the_data() -> None:
     assert "fs/(ext4|jbd2)/" in early_modules(OWN)
 
 
-def test_the_initrd_says_how_large_a_disk_has_to_be() -> None:
-    made = initrd_files(OWN)
-    program = f"ExecStart=/bin/sh /usr/lib/osloom/too-small {least_disk_size(OWN)}"
+def test_the_initrd_does_not_depend_on_how_large_a_disk_has_to_be() -> None:
+    other = msgspec.structs.replace(OWN, disk=Disk(esp_size="777M", slot_size="2G"))
+    assert least_disk_size(other) != least_disk_size(OWN)
+    assert initrd_files(other) == initrd_files(OWN)
     for unit, arguments in (("osloom-cut-off@", " %i"), ("osloom-no-room", "")):
-        lines = made[f"{SYSTEM}/{unit}.service"].splitlines()
+        lines = initrd_files(OWN)[f"{SYSTEM}/{unit}.service"].splitlines()
+        program = "ExecStart=/bin/sh /usr/lib/osloom/too-small"
         assert [line for line in lines if "too-small" in line] == [program + arguments]
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from osloom.assemble.appliance.data_partition import data_files, partition_path
 from osloom.assemble.kernel import EARLY
-from osloom.model.appliance import Appliance, least_disk_size, manager_settings
+from osloom.model.appliance import Appliance, manager_settings
 from osloom.model.emergency import emergency_units
 from osloom.model.profiles import RESET_OPTION
 
@@ -78,7 +78,7 @@ def _room(appliance: Appliance) -> Mapping[str, str]:
     A disk that is cut off has nothing but a protective MBR for udev: its partition table speaks of
     more than there is.
     """
-    program = f"/bin/sh /usr/lib/osloom/too-small {least_disk_size(appliance)}"
+    program = "/bin/sh /usr/lib/osloom/too-small"
     data = partition_path(appliance)
     service = "[Service]\nType=oneshot\n"
     return {

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from osloom.assemble.appliance.initrd import reset_files, trial_units
-from osloom.assemble.nixos import initrd_of, line_of, read_bootspec, uki_of
+from osloom.assemble.nixos import initrd_of, read_bootspec, uki_of
 from osloom.assemble.request import Request
 from osloom.base.digest import Digest
 from osloom.base.errors import BuildError
@@ -147,9 +147,9 @@ def _archive(texts: Mapping[str, str], blobs: Blobs, *, epoch: int) -> Iterator[
     return write_cpio(with_parents(nodes, mtime=epoch), blobs.chunks)
 
 
-@action(version=1)
+@action(version=2)
 def begin_nixos_uki(job: Job) -> Mapping[str, Digest]:
-    """The UKI of the system `tree` without a command line, and the `line` but for its root's hash.
+    """The UKI of the system `tree` without a command line, and what of that is its own as `line`.
 
     `public` is the key that signs what it is measured to.
     """
@@ -168,7 +168,7 @@ def begin_nixos_uki(job: Job) -> Mapping[str, Digest]:
     if spec.specialisations:
         job.facts["notes"] = "specialisations are left out: " + ", ".join(spec.specialisations)
     own = (f"IMAGE_ID={appliance.id}", f"IMAGE_VERSION={appliance.version}")
-    line = " ".join([*_WORDS, line_of(job, spec.entry)])
+    line = " ".join([*_WORDS, *spec.entry.command_line])
     return {
         "file": uki_of(job, tree, spec.entry, spec.entry.label, release=own, more=(reads, options)),
         "line": blobs.add(line.encode()),
@@ -222,7 +222,6 @@ def plan_begun_uki(request: Request) -> Step:
         parameters={
             "appliance": msgspec.to_builtins(appliance),
             "architecture": request.architecture,
-            "command_line": list(request.image.kernel_command_line),
             "epoch": request.epoch,
             "files": dict(archive_files(appliance)),
         },

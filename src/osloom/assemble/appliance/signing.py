@@ -4,7 +4,7 @@ A signature is not secret and is kept like all that is made; the key is not, and
 process that was given it (`Needs`). RSA makes the same signature every time.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -39,7 +39,7 @@ def sign_program(job: Job) -> Mapping[str, Digest]:
     return {"file": blobs.add(signed)}
 
 
-@action(version=3, needs="key")
+@action(version=4, needs="key")
 def sign_uki(job: Job) -> Mapping[str, Digest]:
     """The UKI of `finish_uki` with policies for the TPM (model.measured) and a signature.
 
@@ -58,18 +58,20 @@ def sign_uki(job: Job) -> Mapping[str, Digest]:
     return {"file": job.store.blobs.add(sign_efi(whole, signer))}
 
 
-@action(version=2)
+@action(version=3)
 def finish_uki(job: Job) -> Mapping[str, Digest]:
-    """The UKI `file` with its command line, `line` and the hash of its root, `root_hash`; if it
-    `resets`, with an entry for a factory reset."""
+    """The UKI `file` with its command line: the hash of its root, `root_hash`, what a file `line`
+    has, and `words`. If it `resets`, with an entry for a factory reset."""
     return {"file": job.store.blobs.add(_with_entries(job, _with_line(job)))}
 
 
 def _with_line(job: Job) -> bytes:
     blobs = job.store.blobs
-    root_hash, line = (blobs.read(job.digest(name)) for name in ("root_hash", "line"))
-    whole = b"roothash=%b %b" % (root_hash, line)
-    return add_sections(blobs.read(job.digest("file")), [(".cmdline", whole)])
+    words = [b"roothash=" + blobs.read(job.digest("root_hash"))]
+    if "line" in job.inputs:
+        words.append(blobs.read(job.digest("line")))
+    words += [word.encode() for word in job.parameters["words"]]
+    return add_sections(blobs.read(job.digest("file")), [(".cmdline", b" ".join(words))])
 
 
 def _with_entries(job: Job, image: bytes) -> bytes:
@@ -88,24 +90,25 @@ def take_loader(job: Job) -> Mapping[str, Digest]:
 
 
 def plan_finished_uki(
-    secure_boot: SecureBoot | None, begun: Step, root_hash: Output, *, group: str, resets: bool
+    secure_boot: SecureBoot | None,
+    parts: Mapping[str, Output],
+    words: Sequence[str],
+    *,
+    group: str,
+    resets: bool,
 ) -> Output:
-    """The UKI as a device gets it, signed where there is somebody to.
+    """The UKI as a device gets it, of `parts` as `finish_uki` has them, signed where there is
+    somebody to.
 
-    `begun` has `file` and `line`, as `begin_uki`. `resets` gives it an entry for a factory reset,
-    which its initrd has to know (`initrd`).
+    `resets` gives it an entry for a factory reset, which its initrd has to know (`initrd`).
     """
     signs = {} if secure_boot is None else {"certificate": secure_boot.certificate}
     return Step(
         action=sign_uki if signs else finish_uki,
         title=f"{'sign' if signs else 'finish'} the UKI of {group}",
         group=group,
-        parameters={"resets": resets, **signs},
-        inputs={
-            "file": begun.output("file"),
-            "line": begun.output("line"),
-            "root_hash": root_hash,
-        },
+        parameters={"resets": resets, "words": list(words), **signs},
+        inputs=dict(parts),
     ).output("file")
 
 

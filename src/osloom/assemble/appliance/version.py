@@ -8,11 +8,12 @@ import msgspec
 from osloom.assemble.appliance.signing import plan_finished_uki
 from osloom.assemble.filesystem import make_erofs
 from osloom.assemble.request import Request
-from osloom.assemble.uki import plan_begun_uki
+from osloom.assemble.uki import plan_begun_uki, verified_words
 from osloom.assemble.verity_signature import plan_signature
 from osloom.base.digest import Digest, derive_uuid
 from osloom.base.errors import BuildError
 from osloom.engine.step import Job, Output, Step, action
+from osloom.model.appliance import Appliance
 from osloom.model.size import MIB
 from osloom.model.verity import make_verity
 
@@ -84,26 +85,30 @@ def plan_version(request: Request) -> Version:
     )
     root_hash = made.output("root_hash")
     key = request.verity_key
-    # A NixOS system brings an initrd of its own.
-    resets = request.image.nixos is None
     return Version(
         root=made.output("root"),
         hashes=made.output("hashes"),
         root_hash=root_hash,
-        uki=plan_finished_uki(
-            request.secure_boot,
-            _plan_begun_uki(request),
-            root_hash,
-            group=request.name,
-            resets=resets,
-        ),
+        uki=_plan_uki(request, request.appliance, root_hash),
         signature=plan_signature(key, root_hash, group=request.name) if key else None,
     )
 
 
-def _plan_begun_uki(request: Request) -> Step:
+def _plan_uki(request: Request, appliance: Appliance, root_hash: Output) -> Output:
     if request.image.nixos is None:
-        return plan_begun_uki(request)
-    from osloom.assemble.appliance import nixos
+        parts = {"file": plan_begun_uki(request).output("file")}
+        words = verified_words(request, appliance)
+    else:
+        from osloom.assemble.appliance import nixos
 
-    return nixos.plan_begun_uki(request)
+        begun = nixos.plan_begun_uki(request)
+        parts = {name: begun.output(name) for name in ("file", "line")}
+        words = list(request.image.kernel_command_line)
+    return plan_finished_uki(
+        request.secure_boot,
+        {**parts, "root_hash": root_hash},
+        words,
+        group=request.name,
+        # A NixOS system brings an initrd of its own.
+        resets=request.image.nixos is None,
+    )
