@@ -14,6 +14,7 @@ from osloom.keys.open import open_release
 from osloom.keys.places import find_place
 from osloom.model.providers import Keys
 from osloom.model.size import MIB
+from osloom.model.verity import BLOCK
 
 _SUMS = ("SHA256SUMS", "SHA256SUMS.gpg")
 
@@ -35,7 +36,7 @@ def wrong_checksum(trial: Trial, device: Device) -> None:
     def change(channel: Path) -> None:
         path = _newest_root(channel, trial)
         content = bytearray(path.read_bytes())
-        content[len(content) // 2] ^= 1
+        content[_last_new_block(path)] ^= 1
         _replace(path, bytes(content))
 
     _refused(trial, device, change)
@@ -46,7 +47,7 @@ def truncated(trial: Trial, device: Device) -> None:
 
     def cut(channel: Path) -> None:
         path = _newest_root(channel, trial)
-        _replace(path, path.read_bytes()[: path.stat().st_size // 2])
+        _replace(path, path.read_bytes()[: _last_new_block(path)])
 
     _refused(trial, device, cut)
 
@@ -128,6 +129,22 @@ def _instead(trial: Trial, directory: Path) -> Iterator[None]:
 def _newest_root(channel: Path, trial: Trial) -> Path:
     (found,) = channel.glob(f"{trial.id}_{trial.newest}_*.root")
     return found
+
+
+def _last_new_block(root: Path) -> int:
+    """Where the last block begins that no other root of the channel has: a device that fetches
+    only what it lacks has to fetch this."""
+    others: set[bytes] = set()
+    for path in root.parent.glob("*.root"):
+        if path != root:
+            others.update(_blocks(path))
+    return max(place for place, one in enumerate(_blocks(root)) if one not in others) * BLOCK
+
+
+def _blocks(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while block := file.read(BLOCK):
+            yield hashlib.sha256(block).digest()
 
 
 def _sign(channel: Path, keys: Path, trial: Trial) -> None:
