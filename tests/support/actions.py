@@ -1,5 +1,8 @@
 """Actions for tests of the engine."""
 
+import contextlib
+import importlib
+import json
 import os
 import time
 from collections.abc import Mapping
@@ -48,3 +51,23 @@ def meet(job: Job) -> Mapping[str, Digest]:
             return where.run(job)
         time.sleep(0.01)
     raise BuildError("cannot meet: nobody came")
+
+
+@action(version=1)
+def describe(job: Job) -> Mapping[str, Digest]:
+    """The process that this ran in, as JSON, with the libraries that unpack xz in it."""
+    files = []
+    for place in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError):
+            files.append(str(place.readlink()))
+    importlib.import_module("lzma")
+    mapped = Path("/proc/self/maps").read_text().split()
+    said = {
+        "files": files,
+        "decoders": sorted({word for word in mapped if "liblzma" in word}),
+        "parent": os.getppid(),
+        "process": os.getpid(),
+        "session": os.getsid(0),
+        "words": Path("/proc/self/cmdline").read_text().split("\0"),
+    }
+    return {"file": job.store.blobs.add(json.dumps(said).encode())}

@@ -31,7 +31,7 @@ class Here:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def prepare(self, steps: Sequence[Step]) -> None:
+    def prepare(self, steps: Sequence[Step], *, many: bool) -> None:
         pass
 
     def run(self, step: Step, given: Mapping[str, Given], *, report: Reporter = silent) -> Made:

@@ -47,9 +47,11 @@ class Builder:
         urgency = _urgency(needed) | dict.fromkeys(ahead, -1)
         waiting = needed | ahead
         running: dict[Future[None], Step] = {}
-        if any(next(step.sources(), None) is None for step in needed.values()):
-            # What is made of something new is new throughout: there will be much to do.
-            self._executor.prepare([step for step in needed.values() if step.weight])
+        # What is made of something new is new throughout: there will be much to do.
+        many = any(next(step.sources(), None) is None for step in needed.values())
+        self._executor.prepare(
+            [step for step in needed.values() if step.weight or not many], many=many
+        )
         with ThreadPoolExecutor(max_workers=self._executor.slots) as pool:
             try:
                 while needed.keys() - self._outcomes.keys():

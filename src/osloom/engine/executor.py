@@ -5,9 +5,6 @@ import functools
 import json
 import os
 import select
-import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -19,6 +16,7 @@ from osloom.base.digest import Digest
 from osloom.base.errors import BuildError, Error
 from osloom.base.progress import Event, Reporter, silent
 from osloom.engine import clock
+from osloom.engine.process import WorkerProcess, can_copy
 from osloom.engine.step import NO_SIGNERS, Given, Job, Signers, Step
 from osloom.engine.worker import answer
 from osloom.store.store import Store
@@ -37,8 +35,8 @@ class Executor(Protocol):
     slots: int
     """How many steps it takes at a time."""
 
-    def prepare(self, steps: Sequence[Step]) -> None:
-        """Begin with what has to be there before `steps` can be run, soon and at once."""
+    def prepare(self, steps: Sequence[Step], *, many: bool) -> None:
+        """Begin with what has to be there before `steps` are run, which `many` says will be."""
 
     def run(self, step: Step, given: Mapping[str, Given], *, report: Reporter = silent) -> Made:
         """`report` hears what the step's action says while it runs."""
@@ -48,29 +46,17 @@ class Executor(Protocol):
 
 
 class _Worker:
-    def __init__(self, store: Store, decoder: Path | None, modules: Sequence[str]) -> None:
-        self._guard = threading.Lock()
-        self._dead = False
+    def __init__(self, process: WorkerProcess, modules: Sequence[str]) -> None:
+        self._process = process
         self._ready = False
-        alive, self._alive = os.pipe()
-        words = [sys.executable, "-m", "osloom.engine.worker", os.fspath(store.root), str(alive)]
-        self._process = subprocess.Popen(
-            [*words, *([os.fspath(decoder)] if decoder else [])],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            pass_fds=(alive,),
-            start_new_session=True,
-            text=True,
-        )
-        os.close(alive)
+        self.kill = process.kill
         self._write(modules)
 
     def is_ready(self) -> bool:
         """Whether it has started: what it is asked then it does at once."""
         if not self._ready:
-            assert self._process.stdout is not None
             poll = select.poll()
-            poll.register(self._process.stdout, select.POLLIN)
+            poll.register(self._process.answers, select.POLLIN)
             if poll.poll(0):
                 self._read()
                 self._ready = True
@@ -87,26 +73,11 @@ class _Worker:
                 return answer
             report(Event(**answer["event"]))
 
-    def kill(self) -> None:
-        """End it, once: the thread that waits for its answer and the one that stops all may both."""
-        with self._guard:
-            if self._dead:
-                return
-            self._dead = True
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
-        os.close(self._alive)
-
     def _write(self, value: Mapping[str, Any] | Sequence[str]) -> None:
-        assert self._process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):
-            self._process.stdin.write(json.dumps(value) + "\n")
-            self._process.stdin.flush()
+        self._process.write(json.dumps(value))
 
     def _read(self) -> str:
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
+        line = self._process.answers.readline()
         if not line:
             status = self._process.wait()
             raise BuildError(
@@ -143,9 +114,12 @@ class LocalExecutor:
         self._workers: list[_Worker] = []
         self._stopped = False
 
-    def prepare(self, steps: Sequence[Step]) -> None:
-        """Start a process for each of `steps`, with the modules of all of them loaded."""
-        modules = sorted({step.action.name.partition(":")[0] for step in steps})
+    def prepare(self, steps: Sequence[Step], *, many: bool) -> None:
+        """Have a process for each of `steps`: new ones if they are `many`, with the modules of all
+        of them loaded; or else copies of this one, which take a few milliseconds."""
+        if not many and not can_copy():
+            return
+        modules = sorted({step.action.name.partition(":")[0] for step in steps} if many else ())
         with self._guard:
             for _ in range(len(self._workers), min(self.slots, len(steps))):
                 self._idle.append(self._start(modules))
@@ -221,7 +195,7 @@ class LocalExecutor:
     def _start(self, modules: Sequence[str]) -> _Worker:
         if self._stopped:
             raise BuildError("cannot start a step: the build was stopped")
-        worker = _Worker(self._store, self._decoder(), modules)
+        worker = _Worker(WorkerProcess(self._store.root, self._decoder), modules)
         self._workers.append(worker)
         return worker
 

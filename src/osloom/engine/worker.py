@@ -3,14 +3,13 @@
 The first line lists the modules that it will need, and is answered when they are loaded. Before
 its answer to another it may say how it gets on, in lines of their own, `{"event": …}`.
 What crosses the pipe is what a remote executor would be sent: the name and version of an action,
-its parameters, and digests. The process ends with its parent, and takes what it started along.
+its parameters, and digests. The process is `engine.process`'s: it ends with its parent, and takes what
+it started along.
 """
 
 import importlib
 import json
 import os
-import signal
-import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -19,8 +18,6 @@ import msgspec
 
 from osloom.base.errors import Error
 from osloom.base.progress import Reporter, silent
-from osloom.engine import clock
-from osloom.engine.decoder import load_decoder
 from osloom.engine.step import NO_SIGNERS, Action, Job, Signers
 from osloom.store.store import Store
 
@@ -72,7 +69,8 @@ def answer(
         return {"bug": traceback.format_exc()}
 
 
-def _serve(requests: int, answers: int, root: Path) -> None:
+def serve_requests(root: Path, requests: int, answers: int) -> None:
+    """Read from and write to two descriptors, until the first ends."""
     store = Store(root, share=False)
     guard = threading.Lock()
     with os.fdopen(requests) as source, os.fdopen(answers, "w") as sink:
@@ -87,26 +85,3 @@ def _serve(requests: int, answers: int, root: Path) -> None:
         say({})
         for line in source:
             say(answer(store, line, lambda event: say({"event": msgspec.structs.asdict(event)})))
-
-
-def _end_with_parent(descriptor: int) -> None:
-    """The parent never writes to this pipe: its end is the parent's end."""
-    os.read(descriptor, 1)
-    os.killpg(0, signal.SIGKILL)
-
-
-def main() -> None:
-    clock.move()
-    root, alive = Path(sys.argv[1]), int(sys.argv[2])
-    for decoder in sys.argv[3:]:
-        load_decoder(Path(decoder))
-    requests, answers = os.dup(0), os.dup(1)
-    # What an action or a library prints must not end up between the answers.
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    os.dup2(2, 1)
-    threading.Thread(target=_end_with_parent, args=(alive,), daemon=True).start()
-    _serve(requests, answers, root)
-
-
-if __name__ == "__main__":
-    main()
