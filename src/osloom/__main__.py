@@ -1,5 +1,5 @@
 import sys
 
-from osloom.cli.main import main
+from osloom.cli.start import start
 
-sys.exit(main())
+sys.exit(start())

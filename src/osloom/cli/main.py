@@ -9,7 +9,6 @@ from pathlib import Path
 
 from osloom.base.errors import Error, UsageError, nearest
 from osloom.cli import verbs
-from osloom.engine.decoder import leave_decoder_to_workers
 
 VERSION = "0.1.0"
 
@@ -84,7 +83,6 @@ def _hand_on(arguments: argparse.Namespace, behind: list[str]) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; gives its exit status."""
-    leave_decoder_to_workers()
     own, behind = _divide(list(argv) if argv is not None else sys.argv[1:])
     as_json = "--json" in own
     try:

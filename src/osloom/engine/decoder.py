@@ -6,7 +6,6 @@ most hosts have. What comes out is the same; where it does not fit, the host's d
 
 import contextlib
 import os
-import sys
 from pathlib import Path
 
 
@@ -22,14 +21,3 @@ def load_decoder(path: Path) -> None:
     # A static Python, or another libc than the tools have.
     with contextlib.suppress(OSError):
         ctypes.CDLL(os.fspath(path))
-
-
-def leave_decoder_to_workers() -> None:
-    """Have shutil, which loads all that it finds, not load the host's liblzma: copies of a process
-    that has done so cannot take the tools' any more (`engine.process`)."""
-    if "shutil" not in sys.modules:
-        sys.modules["lzma"] = None  # type: ignore[assignment]
-        try:
-            import shutil  # noqa: F401  (it is there from now on)
-        finally:
-            del sys.modules["lzma"]

@@ -16,8 +16,8 @@ import pytest
 PROGRAM = """
 import json, os, sys, threading, time
 from pathlib import Path
-from osloom.engine.decoder import leave_decoder_to_workers
-leave_decoder_to_workers()
+from osloom.cli.start import import_without
+import_without("shutil", "lzma")
 from osloom.base.progress import silent
 from osloom.engine.build import Builder
 from osloom.engine.executor import LocalExecutor
