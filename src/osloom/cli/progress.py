@@ -68,6 +68,7 @@ class LiveProgress:
         from rich.live import Live
 
         self._guard = threading.Lock()
+        self._starting = threading.Lock()
         self._running: dict[str, tuple[str, float]] = {}
         self._total = 0
         self._moved = 0
@@ -83,7 +84,6 @@ class LiveProgress:
         )
 
     def __enter__(self) -> "LiveProgress":
-        self._live.start()
         return self
 
     def __exit__(
@@ -95,6 +95,10 @@ class LiveProgress:
         self._live.stop()
 
     def __call__(self, event: "Event") -> None:
+        with self._starting:
+            # Not before there is something to show: it starts a thread (`engine.process`).
+            if not self._live.is_started:
+                self._live.start()
         with self._guard:
             if event.kind == "started":
                 self._start(event)
