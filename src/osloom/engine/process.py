@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from pathlib import Path
 from typing import NoReturn, Protocol
 
@@ -26,6 +26,7 @@ from osloom.engine.decoder import load_decoder
 FindDecoder = Callable[[], Path | None]
 _MOMENTS = 10
 """Milliseconds."""
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Ends(msgspec.Struct, frozen=True):
@@ -117,19 +118,28 @@ def _is_alone() -> bool:
 
 def _copy(root: Path, find_decoder: FindDecoder, ends: Ends) -> _Process:
     for stream in (sys.stdout, sys.stderr):
-        stream.flush()
-    pid = os.fork()
-    if pid == 0:
-        _become_worker(root, find_decoder, ends)
+        with contextlib.suppress(AttributeError, OSError):  # closed, full
+            stream.flush()
+    # Until the copy is a worker Ctrl-C is the other's alone.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+    try:
+        pid = os.fork()
+        if pid == 0:
+            _become_worker(root, find_decoder, ends, before)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return _Copy(pid)
 
 
-def _become_worker(root: Path, find_decoder: FindDecoder, ends: Ends) -> NoReturn:
+def _become_worker(
+    root: Path, find_decoder: FindDecoder, ends: Ends, signals: Set[int]
+) -> NoReturn:
     status = 1
     try:
         os.setsid()
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for number in _ENDING:
             signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, signals)
         _give_up_files(ends)
         # What is there stays: looking after it would only copy its pages.
         gc.freeze()
