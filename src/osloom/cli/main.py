@@ -1,6 +1,7 @@
 """The command line: arguments in, one verb run, an exit status out."""
 
 import argparse
+import errno
 import os
 import signal
 import sys
@@ -93,6 +94,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         if behind:
             _hand_on(arguments, behind)
         status: int = arguments.run(arguments)
+        # Here it can be told what comes of it.
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except Error as error:
         from osloom.cli.output import error_json, print_error, print_json
 
@@ -105,10 +109,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("stopped; the next run continues where this one was", file=sys.stderr)
         return 128 + signal.SIGINT
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _give_up_output()
+        return 1
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        from osloom.cli.output import print_error
+
+        what = error.filename or "the output"
+        print_error(Error(f"cannot write {what}: {error.strerror}", hint="free some space"))
+        _give_up_output()
         return 1
     return status
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def _give_up_output() -> None:
+    """Python writes what is left when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,5 +1,9 @@
 """The command line before any verb runs."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from osloom.cli.main import _divide, main
@@ -27,3 +31,30 @@ def test_what_is_behind_two_dashes_is_for_the_program(
 def test_a_command_that_starts_no_program_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor", "--", "--json"]) == 2
     assert capsys.readouterr() == ("", "error: `osloom doctor` takes nothing behind `--`\n")
+
+
+def test_output_that_finds_no_room_is_said_in_a_sentence() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "osloom", "schema"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    said = "error: cannot write the output: No space left on device\nhint: free some space\n"
+    assert (done.returncode, done.stderr) == (1, said)
+
+
+def test_who_reads_the_output_may_stop() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "osloom", "schema"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == ""
+    assert process.returncode == 1
