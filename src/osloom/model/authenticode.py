@@ -94,8 +94,9 @@ def _checksum(image: bytearray) -> int:
 
     Adding carries back in is arithmetic modulo 65535, and whole pieces are numbers.
     """
-    pieces = (image[place : place + _PIECE] for place in range(0, len(image), _PIECE))
-    total = sum(int.from_bytes(piece, "little") % 0xFFFF for piece in pieces) % 0xFFFF
+    words = memoryview(image)
+    pieces = (words[place : place + _PIECE] for place in range(0, len(image), _PIECE))
+    total = sum(int.from_bytes(piece, "little") for piece in pieces) % 0xFFFF
     return (total or 0xFFFF) + len(image)
 
 

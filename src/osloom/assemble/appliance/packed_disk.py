@@ -9,6 +9,7 @@ import contextlib
 import itertools
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from osloom.assemble.appliance.disk import LaidOut, laid_out_as, laid_out_of, lay_out
@@ -46,14 +47,17 @@ def pack_disk(job: Job) -> Mapping[str, Digest]:
     laid = lay_out(job)
     place, root = laid.root
     with _reading(laid) as (disk, filled):
-        text = make_bmap(disk, mapped_ranges(disk))
         end = place.offset + root.stat().st_size
         chunks = itertools.chain(
             _packed(job, disk, (0, place.offset), filled),
             blobs.chunks(job.digest("packed_root")),
             _packed(job, disk, (end, disk.size), filled),
         )
-        return {"disk": blobs.add_chunks(chunks), "map": blobs.add(text.encode())}
+        # One mostly hashes, the other mostly waits for programs.
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            text = pool.submit(lambda: make_bmap(disk, mapped_ranges(disk)))
+            packed = blobs.add_chunks(chunks)
+            return {"disk": packed, "map": blobs.add(text.result().encode())}
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 
@@ -55,12 +56,15 @@ def make_root(job: Job) -> Mapping[str, Digest]:
             hint="raise `slot-size` in the table `disk` for devices that are still to be made, "
             "or leave packages out",
         )
-    root = blobs.add_file(job.work / "root")
-    made = make_verity(
-        blobs.chunks(root),
-        salt=hashlib.sha256(job.parameters["id"].encode()).digest(),
-        identity=derive_uuid("verity", tree.digest),
-    )
+    with ThreadPoolExecutor(max_workers=1) as pool, (job.work / "root").open("rb") as file:
+        verity = pool.submit(
+            make_verity,
+            iter(lambda: file.read(MIB), b""),
+            salt=hashlib.sha256(job.parameters["id"].encode()).digest(),
+            identity=derive_uuid("verity", tree.digest),
+        )
+        root = blobs.add_file(job.work / "root")
+        made = verity.result()
     return {
         "root": root,
         "hashes": blobs.add(made.hashes),
