@@ -19,7 +19,8 @@ def secrets_of(directory: Path) -> tuple[bytes, ...]:
 
 def _secrets(data: bytes) -> tuple[bytes, ...]:
     lines = [line for line in data.splitlines() if len(line) == 64]
-    if b"PGP" in data:
+    # Base64 may have the three letters anywhere.
+    if data.startswith(b"-----BEGIN PGP"):
         tags = (pysequoia.packet.Tag.SecretKey, pysequoia.packet.Tag.SecretSubkey)
         pile = pysequoia.packet.PacketPile.from_bytes(data)
         # The last 32 bytes before the two of the checksum are the key, RFC 9580 section 5.5.3.

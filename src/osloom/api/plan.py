@@ -93,7 +93,9 @@ def plan_one(
     products = [
         Planned(image=name, format=one, product=product)
         for one in formats
-        for product in assembler(one, nixos=image.nixos is not None)(request)
+        for product in assembler(
+            one, nixos=image.nixos is not None, appliance=image.disk.is_appliance
+        )(request)
     ]
     return own, products
 

@@ -105,10 +105,6 @@ def finished(job: Job, disk: Path) -> Mapping[str, Digest]:
 
 
 def plan(request: Request) -> tuple[Product, ...]:
-    if request.appliance is not None:
-        from osloom.assemble.appliance.disk import plan_appliance
-
-        return plan_appliance(request)
     return plan_disk(request, request.tree, {"uki": plan_uki(request)})
 
 

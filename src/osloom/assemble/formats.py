@@ -27,9 +27,15 @@ NIXOS: Mapping[str, str] = {
 }
 """What is made in another way of an image that is a NixOS system: it brings its own initrd."""
 
+APPLIANCE: Mapping[str, str] = {
+    "disk": "appliance.disk:plan_disk",
+    "uki": "appliance.version:plan_uki",
+}
+"""What is made in another way of an appliance, a NixOS system or not: it is a version of many."""
 
-def assembler(name: str, *, nixos: bool = False) -> Assembler:
-    place = NIXOS.get(name, FORMATS[name]) if nixos else FORMATS[name]
+
+def assembler(name: str, *, nixos: bool = False, appliance: bool = False) -> Assembler:
+    place = (appliance and APPLIANCE.get(name)) or (nixos and NIXOS.get(name)) or FORMATS[name]
     module, _, function = place.partition(":")
     found: Assembler = getattr(importlib.import_module(f"osloom.assemble.{module}"), function)
     return found

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from osloom.assemble import disk, oci, tar, uki
+from osloom.assemble import disk, oci, tar
 from osloom.assemble.request import Product, Request
 from osloom.assemble.uki import run_ukify
 from osloom.base.digest import Digest
@@ -206,8 +206,6 @@ def _plan_ukis(request: Request) -> Step:
 
 
 def plan_uki(request: Request) -> tuple[Product, ...]:
-    if request.appliance is not None:
-        return uki.plan(request)
     ukis = _plan_ukis(request)
     return (Product(path=f"{request.name}.efi", output=ukis.output("file")),)
 
@@ -242,8 +240,6 @@ def _in_container(request: Request) -> Request:
 
 
 def plan_disk(request: Request) -> tuple[Product, ...]:
-    if request.appliance is not None:
-        return disk.plan(request)
     checked = Step(
         action=check_disk,
         title=f"check the mounts of {request.name}",

@@ -148,8 +148,4 @@ def _plan(
 
 
 def plan(request: Request) -> tuple[Product, ...]:
-    if request.appliance is not None:
-        from osloom.assemble.appliance.version import plan_version
-
-        return (Product(path=f"{request.name}.efi", output=plan_version(request).uki),)
     return (Product(path=f"{request.name}.efi", output=plan_uki(request)),)

@@ -103,7 +103,7 @@ def _whole_size(text: str | None, partitions: Sequence[Settings]) -> int | None:
     return size
 
 
-def plan_appliance(request: Request) -> tuple[Product, ...]:
+def plan_disk(request: Request) -> tuple[Product, ...]:
     version = plan_version(request)
     disk = plan_disk_of(request, version, request.image.disk.format)
     return (Product(path=f"{request.name}.{request.image.disk.format}", output=disk),)

@@ -6,9 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 
+from osloom.assemble.appliance import nixos
 from osloom.assemble.appliance.signing import plan_finished_uki
 from osloom.assemble.filesystem import make_erofs
-from osloom.assemble.request import Request
+from osloom.assemble.request import Product, Request
 from osloom.assemble.uki import plan_begun_uki, verified_words
 from osloom.assemble.verity_signature import plan_signature
 from osloom.base.digest import Digest, derive_uuid
@@ -93,18 +94,20 @@ def plan_version(request: Request) -> Version:
         root=made.output("root"),
         hashes=made.output("hashes"),
         root_hash=root_hash,
-        uki=_plan_uki(request, request.appliance, root_hash),
+        uki=_finished_uki(request, request.appliance, root_hash),
         signature=plan_signature(key, root_hash, group=request.name) if key else None,
     )
 
 
-def _plan_uki(request: Request, appliance: Appliance, root_hash: Output) -> Output:
+def plan_uki(request: Request) -> tuple[Product, ...]:
+    return (Product(path=f"{request.name}.efi", output=plan_version(request).uki),)
+
+
+def _finished_uki(request: Request, appliance: Appliance, root_hash: Output) -> Output:
     if request.image.nixos is None:
         parts = {"file": plan_begun_uki(request).output("file")}
         words = verified_words(request, appliance)
     else:
-        from osloom.assemble.appliance import nixos
-
         begun = nixos.plan_begun_uki(request)
         parts = {name: begun.output(name) for name in ("file", "line")}
         words = list(request.image.kernel_command_line)
