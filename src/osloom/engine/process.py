@@ -16,7 +16,7 @@ import time
 import traceback
 from collections.abc import Callable, Set
 from pathlib import Path
-from typing import NoReturn, Protocol
+from typing import Any, NoReturn, Protocol
 
 import msgspec
 
@@ -76,14 +76,18 @@ class WorkerProcess:
             try:
                 os.killpg(pid, signal.SIGKILL)
             except ProcessLookupError:
-                # A copy that has no group yet has started nothing either.
-                os.kill(pid, signal.SIGKILL)
+                # A copy that has no group yet has started nothing either. Of one that has ended
+                # the number may be somebody else's.
+                if self._process.returncode is None:
+                    os.kill(pid, signal.SIGKILL)
         self.wait()
         os.close(self._alive)
 
 
 class _Process(Protocol):
     pid: int
+    returncode: int | Any
+    """None until `wait` knows it."""
 
     def wait(self) -> int: ...
 
@@ -92,13 +96,13 @@ class _Copy:
     def __init__(self, pid: int) -> None:
         self.pid = pid
         self._guard = threading.Lock()
-        self._status: int | None = None
+        self.returncode: int | None = None
 
     def wait(self) -> int:
         with self._guard:
-            if self._status is None:
-                self._status = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
-            return self._status
+            if self.returncode is None:
+                self.returncode = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+            return self.returncode
 
 
 def can_copy() -> bool:

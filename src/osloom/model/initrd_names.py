@@ -3,7 +3,6 @@
 https://docs.kernel.org/driver-api/early-userspace/buffer-format.html
 """
 
-import lzma
 import zlib
 from collections.abc import Callable
 from typing import BinaryIO, Protocol
@@ -27,6 +26,8 @@ def read_initrd_names(file: BinaryIO) -> frozenset[str]:
 
     Raises BuildError for what is no initrd, or is compressed otherwise than by gzip, xz or zstd.
     """
+    import lzma
+
     import zstandard
 
     try:
@@ -58,6 +59,12 @@ class _Decompressor(Protocol):
     def decompress(self, data: bytes, /) -> bytes: ...
 
 
+def _xz() -> _Decompressor:
+    import lzma
+
+    return lzma.LZMADecompressor(lzma.FORMAT_XZ)
+
+
 def _zstd() -> _Decompressor:
     import zstandard
 
@@ -66,7 +73,7 @@ def _zstd() -> _Decompressor:
 
 _FORMATS: dict[bytes, Callable[[], _Decompressor]] = {
     b"\x1f\x8b": lambda: zlib.decompressobj(31),
-    b"\xfd7zX": lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ),
+    b"\xfd7zX": _xz,
     b"\x28\xb5\x2f\xfd": _zstd,
 }
 """By what a stream or frame starts with."""

@@ -47,3 +47,17 @@ def test_a_command_leaves_the_decoder_to_workers() -> None:
         "print('_lzma' in sys.modules, 'typing_extensions' in sys.modules)"
     )
     assert run(program).splitlines()[-1] == "False False"
+
+
+def test_no_module_loads_the_decoder_before_it_decodes() -> None:
+    program = (
+        "import importlib, pkgutil, sys\n"
+        "from osloom.cli.start import import_without\n"
+        "import_without('shutil', 'lzma')\n"
+        "import osloom\n"
+        "for one in pkgutil.walk_packages(osloom.__path__, 'osloom.'):\n"
+        "    if not one.name.endswith('__main__'):\n"
+        "        importlib.import_module(one.name)\n"
+        "print('_lzma' in sys.modules)"
+    )
+    assert run(program) == "False"

@@ -7,7 +7,6 @@ links to nowhere are refused before anything is kept.
 import bz2
 import gzip
 import io
-import lzma
 import tarfile
 from collections.abc import Callable, Iterator
 from typing import BinaryIO, cast
@@ -33,6 +32,8 @@ class Package(msgspec.Struct, frozen=True):
 
 def read_package(file: BinaryIO, blobs: Blobs, *, name: str) -> Package:
     """Unpack a .deb into blobs and two trees. Raises BuildError naming the package."""
+    import lzma
+
     control, data = Tree(), Tree()
     try:
         for member, content in _members(file):
@@ -82,6 +83,12 @@ class _Slice(io.RawIOBase):
         return len(data)
 
 
+def _xz(source: BinaryIO) -> BinaryIO:
+    import lzma
+
+    return cast(BinaryIO, lzma.LZMAFile(source))
+
+
 def _zstd(source: BinaryIO) -> BinaryIO:
     import zstandard
 
@@ -91,7 +98,7 @@ def _zstd(source: BinaryIO) -> BinaryIO:
 _DECOMPRESSORS: dict[str, Callable[[BinaryIO], BinaryIO]] = {
     "": lambda source: source,
     ".gz": lambda source: cast(BinaryIO, gzip.GzipFile(fileobj=source)),
-    ".xz": lambda source: cast(BinaryIO, lzma.LZMAFile(source)),  # noqa: SIM115
+    ".xz": _xz,
     ".bz2": lambda source: cast(BinaryIO, bz2.BZ2File(source)),
     ".zst": _zstd,
 }

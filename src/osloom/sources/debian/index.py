@@ -4,7 +4,6 @@ A parsed index keeps each package's record undecoded: of seventy thousand, a res
 few hundred.
 """
 
-import lzma
 from collections.abc import Iterator, Sequence
 
 import msgspec
@@ -100,6 +99,8 @@ _record = msgspec.msgpack.Decoder(Candidate)
 
 def decompress(data: bytes, name: str) -> bytes:
     if name.endswith(".xz"):
+        import lzma
+
         return lzma.decompress(data)
     if name.endswith(".gz"):
         import gzip
