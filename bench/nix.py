@@ -48,8 +48,6 @@ SEEDS = (
 )
 FETCH = """
 import sys; from pathlib import Path
-from osloom.cli.start import import_without
-import_without("shutil", "lzma")  # as a command does
 import msgspec
 from osloom.base.progress import silent
 from osloom.model.closure import StorePath

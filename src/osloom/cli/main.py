@@ -125,4 +125,5 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _give_up_output() -> None:
     """Python writes what is left when it ends."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

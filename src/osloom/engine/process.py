@@ -2,7 +2,8 @@
 
 A copy has this one's modules, which take longer to load than a small build takes. It cannot be made
 where another thread may hold a lock that nobody in the copy gives back, nor where Python has loaded
-its `_lzma`, for then the tools' decoder comes too late (`engine.decoder`).
+its `_lzma`, for then the tools' decoder comes too late (`engine.decoder`). And it must not be where a
+private key was read: workers unpack what strangers made.
 """
 
 import contextlib
@@ -20,6 +21,7 @@ from typing import Any, NoReturn, Protocol
 
 import msgspec
 
+from osloom.base.secrets import has_secrets
 from osloom.engine import clock
 from osloom.engine.decoder import load_decoder
 
@@ -108,7 +110,7 @@ class _Copy:
 def can_copy() -> bool:
     """Whether a copy of this process can be a worker."""
     free = "_lzma" not in sys.modules and clock.VARIABLE not in os.environ
-    return free and threading.active_count() == 1 and _is_alone()
+    return free and not has_secrets() and threading.active_count() == 1 and _is_alone()
 
 
 def _is_alone() -> bool:

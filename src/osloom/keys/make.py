@@ -10,6 +10,7 @@ import msgspec
 
 from osloom.base.digest import derive_uuid
 from osloom.base.errors import Error
+from osloom.base.secrets import note_secret
 from osloom.base.files import remove_tree
 from osloom.keys.certificate import as_signer
 from osloom.keys.certify import certify, certify_token
@@ -104,6 +105,7 @@ def _pair(name: str, bits: int, now: int, token: Token | None = None) -> _Pair:
 
     if token is not None:
         return _Pair(None, certify_token(name, token, now=now))
+    note_secret()
     key = rsa.generate_private_key(public_exponent=65537, key_size=bits)
     return _Pair(key, certify(name, key.public_key(), key, now=now))
 

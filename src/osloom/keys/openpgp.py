@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from osloom.base.errors import Error
-from osloom.keys.signer import PASSPHRASE, locked, passphrase, read_key, run_signer
+from osloom.keys.signer import PASSPHRASE, locked, passphrase, read_secret, run_signer
 from osloom.keys.token import Token
 from osloom.model import openpgp
 
@@ -35,7 +35,7 @@ class FileReleaseSigner:
 
         self.public = public
         self._path = path
-        data = read_key(path)
+        data = read_secret(path)
         try:
             self._key = pysequoia.Tsk.from_bytes(data)
         except Exception as error:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from osloom.base.command import run
 from osloom.base.errors import Error
+from osloom.base.secrets import note_secret
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
@@ -115,7 +116,7 @@ def _load_key(path: Path) -> Any:
     from cryptography.hazmat.primitives.asymmetric import ec, rsa
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-    data = read_key(path)
+    data = read_secret(path)
     given = passphrase()
     try:
         # Whether RSA's numbers are primes takes 0.3 s to tell; every signature is verified instead.
@@ -148,6 +149,12 @@ def locked(path: Path) -> Error:
         f"cannot read the private key {path}: it has a passphrase",
         hint=f"give the passphrase in {PASSPHRASE}",
     )
+
+
+def read_secret(path: Path) -> bytes:
+    """As `read_key`, of a private key or of what opens one."""
+    note_secret()
+    return read_key(path)
 
 
 def read_key(path: Path) -> bytes:

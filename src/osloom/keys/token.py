@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from osloom.base.errors import Error
-from osloom.keys.signer import check_signature, read_key
+from osloom.keys.signer import check_signature, read_secret
 from osloom.model.pkcs11_uri import TokenKey, parse_uri
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ class Token:
         if source is None:
             return os.environ.get(PIN)
         path = self._base / source.removeprefix("file://").removeprefix("file:")
-        return read_key(path).decode().strip()
+        return read_secret(path).decode().strip()
 
 
 def _is_wanted(token: Any, wanted: TokenKey) -> bool:

@@ -31,6 +31,10 @@ if case == "thread":
     threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
 if case == "lzma":
     import lzma
+if case == "key":
+    from osloom.keys.signer import read_secret
+    (place / "release.key").write_bytes(b"secret")
+    read_secret(place / "release.key")
 held = (place / "held").open("w")
 decoder = place / "liblzma.so.5"
 executor = LocalExecutor(store, slots=2, decoder=lambda: decoder if decoder.exists() else None)
@@ -84,7 +88,7 @@ def test_a_worker_is_a_copy_and_holds_nothing_of_the_process_it_was_copied_from(
     assert str(tmp_path / "held") not in found["files"]
 
 
-@pytest.mark.parametrize("case", ["thread", "lzma"])
+@pytest.mark.parametrize("case", ["thread", "lzma", "key"])
 def test_where_no_copy_can_be_made_it_is_a_new_process(tmp_path: Path, case: str) -> None:
     decoder = own_decoder(tmp_path)
     found = describe(tmp_path, case)

@@ -107,15 +107,16 @@ class _Fetch:
         batch = next(batches)
         left = sum(one.nar_size for one in paths) - sum(one.nar_size for one in batch)
         slots = self._executor.slots
-        # This process works, too: it has long begun when the others have started.
-        workers = min(slots - 1, left // _STARTED)
-        self._prepare(workers)
         with (
             open_caches(self._origins) as caches,
             ThreadPoolExecutor(max_workers=slots) as pool,
         ):
             here = Bringer(self._store, self._origins, caches, self._report)
-            others = [pool.submit(self._ask_for_all, batches) for _ in range(workers)]
+            # This process works, too: it has long begun when the others have started.
+            others = [
+                pool.submit(self._ask_for_all, batches)
+                for _ in range(min(slots - 1, left // _STARTED))
+            ]
             for one in others:
                 one.add_done_callback(lambda done: here.stop() if _failure(done) else None)
             try:
@@ -136,14 +137,6 @@ class _Fetch:
                 if cause is not None and isinstance(error, Exception):
                     raise cause from None  # By which this one was stopped.
                 raise
-
-    def _prepare(self, workers: int) -> None:
-        if workers and any(one.url.startswith("http") for one in self._origins.caches):
-            # Copies of this process then have it, too.
-            import httpx  # noqa: F401
-        self._executor.prepare(
-            [_plan(Batch(paths=(), origins=self._origins))] * workers, many=False
-        )
 
     def _next(self, batches: Iterator[Sequence[StorePath]]) -> Sequence[StorePath]:
         with self._guard:
@@ -170,15 +163,12 @@ class _Fetch:
             yield batch
 
     def _ask(self, paths: Sequence[StorePath]) -> list[str]:
-        step = _plan(Batch(paths=tuple(paths), origins=self._origins))
+        batch = Batch(paths=tuple(paths), origins=self._origins)
+        step = Step(
+            action=bring_paths, title="fetch store paths", parameters=msgspec.to_builtins(batch)
+        )
         made = self._executor.run(step, {}, report=self._report)
         return str(made.facts["gone"]).split()
-
-
-def _plan(batch: Batch) -> Step:
-    return Step(
-        action=bring_paths, title="fetch store paths", parameters=msgspec.to_builtins(batch)
-    )
 
 
 def _failure(future: Future[list[str]]) -> BaseException | None:
