@@ -10,8 +10,8 @@ import msgspec
 
 from osloom.base.digest import derive_uuid
 from osloom.base.errors import Error
-from osloom.base.secrets import note_secret
 from osloom.base.files import remove_tree
+from osloom.base.secrets import note_secret
 from osloom.keys.certificate import as_signer
 from osloom.keys.certify import certify, certify_token
 from osloom.keys.openpgp import rsa_key

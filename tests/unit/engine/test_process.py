@@ -38,7 +38,17 @@ if case == "key":
 held = (place / "held").open("w")
 decoder = place / "liblzma.so.5"
 executor = LocalExecutor(store, slots=2, decoder=lambda: decoder if decoder.exists() else None)
-steps = [Step(action=describe, title=name, parameters={"name": name}, weight=1) for name in "ab"]
+inputs = {}
+if case == "few":
+    before = Step(action=describe, title="before", parameters={"name": "before"}).output("file")
+    other = LocalExecutor(store, slots=1)
+    Builder(store, other, silent).make([before])
+    other.stop()
+    inputs["before"] = before
+steps = [
+    Step(action=describe, title=name, parameters={"name": name}, inputs=inputs, weight=1)
+    for name in "ab"
+]
 digests = Builder(store, executor, silent).make([step.output("file") for step in steps])
 print(store.blobs.read(digests[0]).decode(), flush=True)
 if case == "killed":
@@ -78,11 +88,12 @@ def describe(place: Path, case: str) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.parametrize("case", ["many", "few"])
 def test_a_worker_is_a_copy_and_holds_nothing_of_the_process_it_was_copied_from(
-    tmp_path: Path,
+    tmp_path: Path, case: str
 ) -> None:
     decoder = own_decoder(tmp_path)
-    found = describe(tmp_path, "alone")
+    found = describe(tmp_path, case)
     assert "-c" in found["words"]
     assert found["decoders"] == decoder
     assert str(tmp_path / "held") not in found["files"]
