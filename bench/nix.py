@@ -22,6 +22,7 @@ from pathlib import Path
 import msgspec
 from measure import USED, pair, spread, timed
 
+from osloom.engine.decoder import find_decoder
 from osloom.engine.tools import start_from
 from osloom.model.closure import StorePath
 from osloom.sources.nix.narinfo import parse_narinfo, to_store_path
@@ -50,13 +51,17 @@ FETCH = """
 import sys; from pathlib import Path
 import msgspec
 from osloom.base.progress import silent
+from osloom.engine.executor import LocalExecutor
 from osloom.model.closure import StorePath
 from osloom.model.providers import Cache, Nix
 from osloom.sources.nix.fetch import fetch_store_paths
 from osloom.store.store import Store
 paths = msgspec.json.decode(Path(sys.argv[2]).read_bytes(), type=list[StorePath])
 nix = Nix(cache=(Cache(url=sys.argv[3], keys=(sys.argv[4],)),))
-fetch_store_paths(Store(Path(sys.argv[1])), paths, nix, directory=Path("/"), report=silent)
+store = Store(Path(sys.argv[1]))
+executor = LocalExecutor(store, decoder=lambda: Path(sys.argv[5]))
+fetch_store_paths(store, paths, nix, directory=Path("/"), report=silent, executor=executor)
+executor.stop()
 """
 
 
@@ -184,7 +189,7 @@ def fetch(closure: Closure, url: str) -> float:
     # What a person runs has its byte code.
     environment = dict(os.environ)
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
-    words += [url, closure.world.key]
+    words += [url, closure.world.key, find_decoder(closure.world.programs.root)]
     return timed(lambda: subprocess.run(words, check=True, env=environment))
 
 

@@ -1,4 +1,4 @@
-"""The tools image's xz decoder in osloom's own workers.
+"""The tools image's xz decoder in osloom's own processes.
 
 Unpacking packages is mostly decoding xz, and liblzma 5.8 takes a third less time for that than what
 most hosts have. What comes out is the same; where it does not fit, the host's does the work.
@@ -15,7 +15,7 @@ def find_decoder(root: Path) -> Path | None:
 
 
 def load_decoder(path: Path) -> None:
-    """Take `path` for liblzma; has to come before Python's own module asks for it, dlopen(3)."""
+    """Take `path` for liblzma; in vain when Python's own module has asked for it, dlopen(3)."""
     import ctypes
 
     # A static Python, or another libc than the tools have.

@@ -16,6 +16,7 @@ from osloom.base.digest import Digest
 from osloom.base.errors import BuildError, Error
 from osloom.base.progress import Event, Reporter, silent
 from osloom.engine import clock
+from osloom.engine.decoder import load_decoder
 from osloom.engine.process import WorkerProcess, can_copy
 from osloom.engine.step import NO_SIGNERS, Given, Job, Signers, Step
 from osloom.engine.worker import answer
@@ -40,6 +41,9 @@ class Executor(Protocol):
 
     def run(self, step: Step, given: Mapping[str, Given], *, report: Reporter = silent) -> Made:
         """`report` hears what the step's action says while it runs."""
+
+    def decode_here(self) -> None:
+        """Have this process decode as its workers do: it is about to do the same work."""
 
     def stop(self) -> None:
         """End everything at once; nothing half-done stays."""
@@ -143,6 +147,11 @@ class LocalExecutor:
         if worker is None:
             return self._run_here(request, report)
         return self._run_there(worker, request, report)
+
+    def decode_here(self) -> None:
+        decoder = self._decoder()
+        if decoder is not None:
+            load_decoder(decoder)
 
     def stop(self) -> None:
         with self._guard:

@@ -107,6 +107,26 @@ def test_where_no_copy_can_be_made_it_is_a_new_process(tmp_path: Path, case: str
     assert found["decoders"] == decoder
 
 
+def test_the_process_itself_decodes_as_its_workers_do(tmp_path: Path) -> None:
+    decoder = own_decoder(tmp_path)
+    program = """
+import sys
+from pathlib import Path
+from osloom.cli.start import import_without
+import_without("shutil", "lzma")
+from osloom.engine.executor import LocalExecutor
+from osloom.store.store import Store
+place = Path(sys.argv[1])
+executor = LocalExecutor(Store(place / "store"), decoder=lambda: place / "liblzma.so.5")
+executor.decode_here()
+import lzma
+words = Path("/proc/self/maps").read_text().split()
+print(*sorted({word for word in words if "liblzma" in word}))
+"""
+    words = [sys.executable, "-c", program, tmp_path]
+    assert subprocess.check_output(words, text=True).split() == decoder
+
+
 def test_a_copy_ends_with_the_process_it_was_copied_from(tmp_path: Path) -> None:
     with start(tmp_path, "killed") as process:
         assert process.stdout is not None

@@ -111,6 +111,7 @@ class _Fetch:
             open_caches(self._origins) as caches,
             ThreadPoolExecutor(max_workers=slots) as pool,
         ):
+            self._executor.decode_here()
             here = Bringer(self._store, self._origins, caches, self._report)
             # This process works, too: it has long begun when the others have started.
             others = [
