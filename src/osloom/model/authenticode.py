@@ -6,7 +6,7 @@ certificate table"; UEFI Specification, section 32.2.4. The files are hostile in
 
 import hashlib
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
@@ -51,11 +51,14 @@ def sign(image: bytes, signer: cms.Certificate, sign_raw: cms.Sign) -> bytes:
     message = cms.wrapped(cms.enveloped(_INDIRECT_DATA, content, signer, sign_raw))
     head = struct.pack("<IHH", 8 + len(message), _REVISION, _PKCS_SIGNED_DATA)
     table = old + head + message + bytes(-len(message) % 8)
-    signed = bytearray(body + table)
-    struct.pack_into("<II", signed, layout.directory, len(body), len(table))
-    struct.pack_into("<I", signed, layout.checksum, 0)
-    struct.pack_into("<I", signed, layout.checksum, _checksum(signed))
-    return bytes(signed)
+    # Copied once, whole: a UKI has tens of megabytes.
+    start = layout.directory + 8 + layout.directory % 2
+    begun = bytearray(body[:start])
+    struct.pack_into("<II", begun, layout.directory, len(body), len(table))
+    struct.pack_into("<I", begun, layout.checksum, 0)
+    parts = (begun, memoryview(body)[start:], table)
+    struct.pack_into("<I", begun, layout.checksum, _checksum(parts))
+    return b"".join(parts)
 
 
 def digest(image: bytes) -> bytes:
@@ -89,15 +92,19 @@ def _hash(body: bytes, layout: _Layout) -> bytes:
     return found.digest()
 
 
-def _checksum(image: bytearray) -> int:
-    """The file's 16-bit words added with their carries, and its length; as CheckSumMappedFile.
+def _checksum(parts: Sequence[bytes | bytearray | memoryview]) -> int:
+    """The 16-bit words of a file in parts added with their carries, and its length; as
+    CheckSumMappedFile. A part with others behind it has whole words.
 
     Adding carries back in is arithmetic modulo 65535, and whole pieces are numbers.
     """
-    words = memoryview(image)
-    pieces = (words[place : place + _PIECE] for place in range(0, len(image), _PIECE))
+    pieces = (
+        memoryview(part)[place : place + _PIECE]
+        for part in parts
+        for place in range(0, len(part), _PIECE)
+    )
     total = sum(int.from_bytes(piece, "little") for piece in pieces) % 0xFFFF
-    return (total or 0xFFFF) + len(image)
+    return (total or 0xFFFF) + sum(len(part) for part in parts)
 
 
 def _parse(image: bytes) -> _Layout:

@@ -25,21 +25,24 @@ def add_sections(image: bytes, sections: Sequence[tuple[str, bytes]]) -> bytes:
             for number in range(count)
         )
     )
-    made = bytearray(image)
+    head, size = bytearray(image[:headers_size]), len(image)
+    # Copied once, whole: a UKI has tens of megabytes.
+    pieces: list[bytes | bytearray | memoryview] = [head, memoryview(image)[headers_size:]]
     for number, (name, content) in enumerate(sections, count):
         place = table + _HEADER.size * number
         if place + _HEADER.size > headers_size:
             raise Error(f"cannot put {name} into the EFI program: its headers are full")
-        start, raw = _aligned(end, section_grain), _aligned(len(made), file_grain)
+        start, raw = _aligned(end, section_grain), _aligned(size, file_grain)
         room = _aligned(len(content), file_grain)
-        made += bytes(raw - len(made)) + content.ljust(room, b"\0")
+        pieces += [bytes(raw - size), content.ljust(room, b"\0")]
+        size = raw + room
         _HEADER.pack_into(
-            made, place, name.encode(), len(content), start, room, raw, 0, 0, 0, 0, _READ_ONLY_DATA
+            head, place, name.encode(), len(content), start, room, raw, 0, 0, 0, 0, _READ_ONLY_DATA
         )
         end = start + len(content)
-    struct.pack_into("<H", made, header + 6, count + len(sections))
-    struct.pack_into("<I", made, optional + 56, _aligned(end, section_grain))
-    return bytes(made)
+    struct.pack_into("<H", head, header + 6, count + len(sections))
+    struct.pack_into("<I", head, optional + 56, _aligned(end, section_grain))
+    return b"".join(pieces)
 
 
 def _aligned(size: int, grain: int) -> int:

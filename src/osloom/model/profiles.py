@@ -7,7 +7,6 @@ UKIs"), systemd-boot(7), systemd-stub(7).
 
 from osloom.base.errors import Error
 from osloom.model.pe import Program
-from osloom.model.pe_section import add_sections
 
 MAIN = b"ID=main\n"
 """The section `.profile` of what starts by itself."""
@@ -17,11 +16,8 @@ the name of the credential that asks for the same."""
 _RESET = b"ID=factory-reset\nTITLE=factory reset: erases all data\n"
 
 
-def with_reset_entry(image: bytes, program: Program) -> bytes:
-    """The UKI `image`, which is not signed, with an entry more: a factory reset.
-
-    `program` is what it holds. Raises Error where the headers have no room.
-    """
+def reset_entry(program: Program) -> list[tuple[str, bytes]]:
+    """The sections that give the UKI `program` an entry more: a factory reset. Raises Error."""
     release, line = program.text(".osrel"), program.text(".cmdline")
     names = program.release()
     key = names.get("IMAGE_ID") or names.get("ID")
@@ -31,12 +27,9 @@ def with_reset_entry(image: bytes, program: Program) -> bytes:
     # of while it counts a version's boots, and puts the last one first: sorted by another name,
     # this one is behind every system.
     sorted_last = f"{release}\nIMAGE_ID={key}-factory-reset\n"
-    return add_sections(
-        image,
-        [
-            (".profile", MAIN),
-            (".profile", _RESET),
-            (".osrel", sorted_last.encode()),
-            (".cmdline", f"{line} {RESET_OPTION}".encode()),
-        ],
-    )
+    return [
+        (".profile", MAIN),
+        (".profile", _RESET),
+        (".osrel", sorted_last.encode()),
+        (".cmdline", f"{line} {RESET_OPTION}".encode()),
+    ]

@@ -8,7 +8,7 @@ from osloom.base.errors import Error
 from osloom.model.blocks import blocks_of
 from osloom.model.pe import parse_program
 from osloom.model.pe_section import add_sections
-from osloom.model.profiles import MAIN, with_reset_entry
+from osloom.model.profiles import MAIN, reset_entry
 from support.pe import make_pe
 
 RELEASE = b'ID=debian\nPRETTY_NAME="Debian"\nIMAGE_ID=edge-gateway\nIMAGE_VERSION=7\n'
@@ -47,7 +47,7 @@ def entries(image: bytes) -> list[dict[str, bytes]]:
 
 
 def extended(image: bytes) -> bytes:
-    return with_reset_entry(image, parse_program(blocks_of(image)))
+    return add_sections(image, reset_entry(parse_program(blocks_of(image))))
 
 
 def test_there_are_an_entry_that_starts_and_one_that_resets() -> None:

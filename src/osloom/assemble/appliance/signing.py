@@ -14,9 +14,9 @@ from osloom.engine.step import Job, Output, Step, action
 from osloom.keys.sign import sign_efi
 from osloom.model.blocks import blocks_of
 from osloom.model.measured import kernel_boot, signed_policies
-from osloom.model.pe import parse_program
+from osloom.model.pe import Program, parse_program
 from osloom.model.pe_section import add_sections
-from osloom.model.profiles import MAIN, with_reset_entry
+from osloom.model.profiles import MAIN, reset_entry
 
 
 class SecureBoot(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,13 +48,12 @@ def sign_uki(job: Job) -> Mapping[str, Digest]:
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
     signer = job.signers[job.parameters["certificate"]]()
-    image = _with_line(job)
-    program = parse_program(blocks_of(image))
+    uki = _uki(job)
     public = signer.certificate.public_key().public_bytes(Encoding.DER, PublicFormat.PKCS1)
-    more = {".profile": blocks_of(MAIN)} if job.parameters["resets"] else {}
-    value = kernel_boot({**program.sections, **more})
+    profile = {".profile": blocks_of(MAIN)} if uki.entries else {}
+    value = kernel_boot({**uki.program.sections, **profile})
     policies = signed_policies(value, public, signer.sign)
-    whole = _with_entries(job, add_sections(image, [(".pcrsig", policies)]))
+    whole = add_sections(uki.image, [*uki.own, (".pcrsig", policies), *uki.entries])
     return {"file": job.store.blobs.add(sign_efi(whole, signer))}
 
 
@@ -62,22 +61,35 @@ def sign_uki(job: Job) -> Mapping[str, Digest]:
 def finish_uki(job: Job) -> Mapping[str, Digest]:
     """The UKI `file` with its command line: the hash of its root, `root_hash`, what a file `line`
     has, and `words`. If it `resets`, with an entry for a factory reset."""
-    return {"file": job.store.blobs.add(_with_entries(job, _with_line(job)))}
+    uki = _uki(job)
+    return {"file": job.store.blobs.add(add_sections(uki.image, [*uki.own, *uki.entries]))}
 
 
-def _with_line(job: Job) -> bytes:
+class _Uki(msgspec.Struct, frozen=True, kw_only=True):
+    """One that is begun, and the sections that it lacks."""
+
+    image: bytes
+    program: Program
+    """What it holds, `own` included."""
+    own: list[tuple[str, bytes]]
+    """Of what starts by itself."""
+    entries: list[tuple[str, bytes]]
+    """Of the menu."""
+
+
+def _uki(job: Job) -> _Uki:
     blobs = job.store.blobs
+    image = blobs.read(job.digest("file"))
     words = [b"roothash=" + blobs.read(job.digest("root_hash"))]
     if "line" in job.inputs:
         words.append(blobs.read(job.digest("line")))
     words += [word.encode() for word in job.parameters["words"]]
-    return add_sections(blobs.read(job.digest("file")), [(".cmdline", b" ".join(words))])
-
-
-def _with_entries(job: Job, image: bytes) -> bytes:
-    if not job.parameters["resets"]:
-        return image
-    return with_reset_entry(image, parse_program(blocks_of(image)))
+    line = b" ".join(words)
+    program = parse_program(blocks_of(image))
+    sections = {**program.sections, ".cmdline": blocks_of(line)}
+    program = msgspec.structs.replace(program, sections=sections)
+    entries = reset_entry(program) if job.parameters["resets"] else []
+    return _Uki(image=image, program=program, own=[(".cmdline", line)], entries=entries)
 
 
 @action(version=1, light=True)
