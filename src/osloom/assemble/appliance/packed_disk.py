@@ -1,7 +1,7 @@
 """The disk for new devices as a release has it: compressed and mapped, and never written in full.
 
-It is a zstd file of many frames: the root's is made while the UKI still is, and zeros, most of the
-disk, go through no program. The frames follow from what the disk holds, not from where a file has
+It is a zstd file of many frames: the root's is made while the UKI and the rest still are, and zeros,
+most of the disk, go through no program. The frames follow from what the disk holds, not from where a file has
 holes.
 """
 
@@ -18,7 +18,7 @@ from osloom.assemble.compression import compress, compress_into, programs
 from osloom.assemble.request import Request
 from osloom.base.digest import Digest
 from osloom.base.files import extents
-from osloom.engine.step import Job, Step, action
+from osloom.engine.step import Job, Output, Step, action
 from osloom.model.blocks import Blocks, with_parts
 from osloom.model.bmap import make_bmap
 from osloom.model.mapped import mapped_ranges
@@ -38,26 +38,29 @@ def pack_root(job: Job) -> Mapping[str, Digest]:
 
 
 @action(version=1)
-def pack_disk(job: Job) -> Mapping[str, Digest]:
-    """The disk of `lay_out` with zstd, `disk`, and its block map, `map`.
-
-    `packed_root` is the blob `root` with zstd.
-    """
+def frame_disk(job: Job) -> Mapping[str, Digest]:
+    """What of the disk of `lay_out` lies `before` and `after` the root, with zstd; and the block
+    map of all of it, `map`."""
     blobs = job.store.blobs
     laid = lay_out(job)
     place, root = laid.root
-    with _reading(laid) as (disk, filled):
-        end = place.offset + root.stat().st_size
-        chunks = itertools.chain(
-            _packed(job, disk, (0, place.offset), filled),
-            blobs.chunks(job.digest("packed_root")),
-            _packed(job, disk, (end, disk.size), filled),
-        )
-        # One mostly hashes, the other mostly waits for programs.
-        with ThreadPoolExecutor(max_workers=1) as pool:
-            text = pool.submit(lambda: make_bmap(disk, mapped_ranges(disk)))
-            packed = blobs.add_chunks(chunks)
-            return {"disk": packed, "map": blobs.add(text.result().encode())}
+    end = place.offset + root.stat().st_size
+    with _reading(laid) as (disk, filled), ThreadPoolExecutor(max_workers=1) as pool:
+        # One hashes, the other mostly waits for programs.
+        text = pool.submit(lambda: make_bmap(disk, mapped_ranges(disk)))
+        return {
+            "before": blobs.add_chunks(_packed(job, disk, (0, place.offset), filled)),
+            "after": blobs.add_chunks(_packed(job, disk, (end, disk.size), filled)),
+            "map": blobs.add(text.result().encode()),
+        }
+
+
+@action(version=2)
+def pack_disk(job: Job) -> Mapping[str, Digest]:
+    """The disk with zstd: the frames `before`, of the `root`, and `after`."""
+    blobs = job.store.blobs
+    parts = (blobs.chunks(job.digest(name)) for name in ("before", "root", "after"))
+    return {"disk": blobs.add_chunks(itertools.chain.from_iterable(parts))}
 
 
 @contextlib.contextmanager
@@ -122,22 +125,25 @@ def _read(disk: Blocks, start: int, end: int) -> Iterator[bytes]:
         yield disk.read(offset, min(_GRAIN, end - offset))
 
 
-def plan_packed_disk(request: Request, version: Version) -> Step:
-    """Outputs `disk` and `map`."""
-    packed = Step(
+def plan_packed_disk(request: Request, version: Version) -> tuple[Output, Output]:
+    """The disk, and its block map."""
+    root = Step(
         action=pack_root,
         title=f"compress the root of {request.name}",
         group=request.name,
         inputs={"file": version.root, **programs("zstd", request.compressors)},
+    ).output("file")
+    framed = Step(
+        action=frame_disk,
+        title=f"lay out the disk of {request.name}",
+        group=request.name,
+        parameters=laid_out_as(request),
+        inputs={**laid_out_of(request, version), "compressors": request.compressors},
     )
-    return Step(
+    packed = Step(
         action=pack_disk,
         title=f"pack the disk of {request.name}",
         group=request.name,
-        parameters=laid_out_as(request),
-        inputs={
-            **laid_out_of(request, version),
-            "packed_root": packed.output("file"),
-            "compressors": request.compressors,
-        },
+        inputs={"before": framed.output("before"), "root": root, "after": framed.output("after")},
     )
+    return packed.output("disk"), framed.output("map")

@@ -37,7 +37,5 @@ def plan_release(request: Request, version: Version) -> Published:
         group=request.name,
         inputs={"file": version.uki},
     )
-    packed = plan_packed_disk(request, version)
-    return Published(
-        blocks=listed.output("file"), disk=packed.output("disk"), block_map=packed.output("map")
-    )
+    disk, block_map = plan_packed_disk(request, version)
+    return Published(blocks=listed.output("file"), disk=disk, block_map=block_map)
