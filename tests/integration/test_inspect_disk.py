@@ -151,7 +151,7 @@ def test_an_empty_slot_and_a_foreign_uki_are_said(made: Made) -> None:
     assert report["problems"] == [
         "slot A, version 7: no UKI has its root hash",
         f"`EFI/Linux/{ID}_7.efi`: no slot has its root hash {made.ten}",
-        "`EFI/Linux/no.efi`: it is no EFI program: it does not begin with `MZ`",
+        "`EFI/Linux/no.efi`: cannot read the EFI program: it does not begin with `MZ`",
     ]
 
 

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from osloom.base.errors import Error
 from osloom.model import cms
 from osloom.model.der import element, explicit, identifier, octets, sequence
+from osloom.model.pe_headers import Headers, damaged, read_headers
 
 _INDIRECT_DATA = "1.3.6.1.4.1.311.2.1.4"
 _OBSOLETE = explicit(2, element(0x80, "<<<Obsolete>>>".encode("utf-16-be")))
@@ -22,8 +22,6 @@ _PE_IMAGE_DATA = sequence(
 )
 _REVISION = 0x0200
 _PKCS_SIGNED_DATA = 0x0002
-_SECURITY = 4
-"""Which data directory has the place of the certificate table."""
 _PIECE = 1 << 20
 
 
@@ -76,10 +74,10 @@ def _entries(table: bytes) -> Iterator[bytes]:
     position = 0
     while position < len(table):
         if len(table) - position < 8:
-            raise _damaged("its certificate table is cut off")
+            raise damaged("its certificate table is cut off")
         length, _revision, kind = struct.unpack_from("<IHH", table, position)
         if length < 8 or position + length > len(table):
-            raise _damaged("an entry of its certificate table has an impossible length")
+            raise damaged("an entry of its certificate table has an impossible length")
         if kind == _PKCS_SIGNED_DATA:
             yield table[position + 8 : position + length]
         position += length + -length % 8
@@ -108,60 +106,29 @@ def _checksum(parts: Sequence[bytes | bytearray | memoryview]) -> int:
 
 
 def _parse(image: bytes) -> _Layout:
-    try:
-        return _read(image)
-    except struct.error as error:
-        raise _damaged("its headers are cut off") from error
-
-
-def _read(image: bytes) -> _Layout:
-    if image[:2] != b"MZ":
-        raise _damaged("it does not begin with `MZ`")
-    (header,) = struct.unpack_from("<I", image, 0x3C)
-    if image[header : header + 4] != b"PE\0\0":
-        raise _damaged("it has no PE header")
-    sections, options = struct.unpack_from("<xxH12xH", image, header + 4)
-    optional = header + 24
-    (magic,) = struct.unpack_from("<H", image, optional)
-    if magic not in (0x10B, 0x20B):
-        raise _damaged(f"it is of the unknown kind {magic:#x}")
-    directories = optional + (96 if magic == 0x10B else 112)
-    (headers_size,) = struct.unpack_from("<I", image, optional + 60)
-    (count,) = struct.unpack_from("<I", image, directories - 4)
-    directory = directories + 8 * _SECURITY
-    if count <= _SECURITY or directory + 8 > optional + options:
-        raise _damaged("it has no room for the place of a signature")
-    if optional + options + 40 * sections > headers_size:
-        raise _damaged("its sections are described outside its headers")
+    headers = read_headers(image)
+    directory = headers.certificates
+    if directory is None:
+        raise damaged("it has no room for the place of a signature")
     place, size = struct.unpack_from("<II", image, directory)
     end = place if place or size else len(image)
     if end + size != len(image) or (size and end % 8):
-        raise _damaged("its certificate table is not at its end")
-    raw = [
-        struct.unpack_from("<II", image, optional + options + 40 * number + 16)
-        for number in range(sections)
-    ]
-    _check_sections(raw, headers_size, end)
-    return _Layout(checksum=optional + 64, directory=directory, end=end)
+        raise damaged("its certificate table is not at its end")
+    _check_sections(headers, end)
+    return _Layout(checksum=headers.optional + 64, directory=directory, end=end)
 
 
-def _check_sections(raw: list[tuple[int, int]], headers_size: int, end: int) -> None:
-    """Sections (bytes, place) lie one behind the other, so that the file in its order is hashed.
+def _check_sections(headers: Headers, end: int) -> None:
+    """Sections lie one behind the other, so that the file in its order is hashed.
 
     Firmware hashes section by section: where there are gaps, what lies in them is not signed.
     """
-    position = headers_size
-    for size, place in sorted(raw, key=lambda one: one[1]):
-        if size == 0:
+    position = headers.size
+    for one in sorted(headers.sections, key=lambda one: one.place):
+        if one.room == 0:
             continue
-        if place != position:
-            raise _damaged(f"its sections leave a gap or overlap at byte {min(place, position)}")
-        position = place + size
+        if one.place != position:
+            raise damaged(f"its sections leave a gap or overlap at byte {min(one.place, position)}")
+        position = one.place + one.room
     if position > end:
-        raise _damaged(f"it is cut off: {end} bytes of {position}")
-
-
-def _damaged(cause: str) -> Error:
-    return Error(
-        f"cannot read the EFI program: {cause}", hint="make it again: it is not a whole PE file"
-    )
+        raise damaged(f"it is cut off: {end} bytes of {position}")

@@ -1,19 +1,16 @@
 """What is in a UKI: the sections of a PE file, and what those of systemd-stub(7) say.
 
-PE Format; https://uapi-group.org/specifications/specs/unified_kernel_image/
+https://uapi-group.org/specifications/specs/unified_kernel_image/
 """
 
 import shlex
-import struct
 from collections.abc import Mapping
 
 import msgspec
 
-from osloom.base.errors import Error
 from osloom.model.blocks import Blocks
+from osloom.model.pe_headers import read_headers
 
-_SECTION = struct.Struct("<8sIIII")
-_SECTION_SIZE = 40
 _HEAD = 4096
 """Bytes that surely hold all headers of a UKI."""
 _LONGEST_TEXT = 65536
@@ -49,33 +46,16 @@ class Program(msgspec.Struct, frozen=True, kw_only=True):
 
 def parse_program(file: Blocks) -> Program:
     """Raises Error when it is no PE file, or a section lies outside of it."""
-    try:
-        return _parse(file, file.read(0, min(file.size, _HEAD)))
-    except struct.error as error:
-        raise Error("it is no EFI program: its headers are cut off") from error
-
-
-def _parse(file: Blocks, head: bytes) -> Program:
-    if head[:2] != b"MZ":
-        raise Error("it is no EFI program: it does not begin with `MZ`")
-    (place,) = struct.unpack_from("<I", head, 0x3C)
-    if head[place : place + 4] != b"PE\0\0":
-        raise Error("it is no EFI program: it has no PE header")
-    count, options = struct.unpack_from("<xxH12xH", head, place + 4)
-    optional = place + 24
-    (magic,) = struct.unpack_from("<H", head, optional)
-    # The fifth of the data directories has the place and the size of the signatures.
-    directory = optional + (96 if magic == 0x10B else 112) + 8 * 4
-    (signatures,) = struct.unpack_from("<4xI", head, directory)
+    head = file.read(0, min(file.size, _HEAD))
+    headers = read_headers(head)
     sections: dict[str, Blocks] = {}
-    for number in range(count):
-        entry = optional + options + number * _SECTION_SIZE
-        name, size, _, room, start = _SECTION.unpack_from(head, entry)
-        # What is in the file may be padded, or end before what is in memory does.
-        content = file.window(start, min(size, room))
+    for one in headers.sections:
         # A UKI with profiles has their sections behind those that all of them share.
-        sections.setdefault(name.rstrip(b"\0").decode(errors="replace"), content)
-    return Program(sections=sections, is_signed=signatures > 0)
+        sections.setdefault(one.name, file.window(one.place, min(one.size, one.room)))
+    is_signed = headers.certificates is not None and any(
+        head[headers.certificates + 4 : headers.certificates + 8]
+    )
+    return Program(sections=sections, is_signed=is_signed)
 
 
 def _unquoted(value: str) -> str:
