@@ -37,9 +37,44 @@ files = { "/var/www/html/index.html" = { text = "hello" } }
 ports = [80]
 
 [image.store]
+packages = ["redis-server", "dash", "libc-bin"]
+service = "redis"
+outputs = ["oci"]
+locale = "C.UTF-8"
+remove = ["/bin/redis-benchmark"]
+[image.store.files]
+"/run/own/file" = { text = "kept", owner = "www-data", group = "adm" }
+"/var/tmp/seed" = { text = "kept" }
+[image.store.oci]
+user = "redis"
+[[image.store.test]]
+file = "/run/redis"
+owner = "redis:redis"
+[[image.store.test]]
+file = "/var/run/own/file"
+owner = "33:4"
+[[image.store.test]]
+file = "/var/tmp/seed"
+[[image.store.test]]
+file = "/usr/bin/redis-benchmark"
+absent = true
+[[image.store.test]]
+run = "test $LANG = C.UTF-8"
+
+[image.configured]
 packages = ["redis-server"]
 service = "redis-server"
+configure = "dpkg"
 outputs = ["oci"]
+files = { "/run/own" = { directory = true } }
+[[image.configured.test]]
+file = "/run/redis"
+owner = "redis:redis"
+[[image.configured.test]]
+file = "/run/own"
+[[image.configured.test]]
+file = "/run/adduser"
+absent = true
 
 [image.failing]
 packages = ["busybox-static"]
@@ -176,9 +211,21 @@ def test_a_service_serves_as_its_unit_says_it_starts(workshop: Workshop) -> None
         assert asked(port, say=b"PING\r\n") == b"+PONG\r\n"
 
 
+@pytest.mark.usefixtures("notes")
+def test_what_a_service_and_the_definition_put_below_run_is_there(workshop: Workshop) -> None:
+    done = workshop("test", "--json", "store", "configured")
+    assert {
+        (one["name"], one["verdict"]) for one in done.json if one["verdict"] != "passed"
+    } == set()
+    assert len(done.json) > 7
+
+
 def test_what_could_not_be_carried_over_is_said(notes: str) -> None:
     said = {one["image"]: one["notes"] for one in json.loads(notes)}
     assert any("the unit names no user" in one for one in said["web"])
+    # Both are in the definition.
+    assert not any("names no user" in one for one in said["store"])
+    assert not any("states no port" in one for one in said["web"])
     assert said["api"] == []
     assert said["failing-debug"] == []
 
@@ -242,3 +289,26 @@ def test_what_the_image_does_not_hold_is_named(
     assert done.status == 1
     assert f"error: {message}\nhint: {hint}\n" in done.stderr
     assert not (tmp_path / "dist/a/a.oci/index.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message", "hint"),
+    [
+        (
+            'packages = ["redis-server"]\nservice = "redis"\noci.user = "redsi"',
+            "cannot run as `redsi`: the image has no such user",
+            "did you mean `redis`?",
+        ),
+        (
+            'packages = ["dash"]\nlocale = "C.UTF-8"',
+            "cannot set the locale `C.UTF-8`: the image does not have it",
+            "add the package `libc-bin`",
+        ),
+    ],
+)
+def test_what_its_packages_do_not_have_is_named(
+    tmp_path: Path, store: Path, settings: str, message: str, hint: str
+) -> None:
+    workshop = Workshop(tmp_path, store)
+    (tmp_path / "osloom.toml").write_text(f'[image.a]\noutputs = ["oci"]\n{settings}\n')
+    assert f"error: {message}\nhint: {hint}\n" in workshop("build").stderr

@@ -54,7 +54,7 @@ class Servers:
 
     def service(self, name: str) -> Service:
         return carry_over(
-            self.text(find_unit(self.tree, name)),
+            self.text(find_unit(self.tree, name, self.text).path),
             name=name,
             drop_ins=[self.text(path) for path in find_drop_ins(self.tree, name)],
             sockets={one: self.text(path) for one, path in find_sockets(self.tree).items()},

@@ -10,6 +10,7 @@ import msgspec
 
 from osloom.assemble.layers import with_parents_of
 from osloom.base.digest import Digest
+from osloom.base.errors import BuildError
 from osloom.engine.step import Job, action
 from osloom.model.tree import Node, Tree
 
@@ -60,11 +61,22 @@ def only_new(tree: Tree, tools: Tree) -> dict[str, Node]:
     return new
 
 
+def _check_programs(whole: Tree) -> None:
+    """Raises BuildError when what STAY is written in, and waits with, is nowhere."""
+    for program, package in {"sh": "dash", "sleep": "coreutils"}.items():
+        if all(whole.resolve(f"{place}/{program}") not in whole for place in ("bin", "usr/bin")):
+            raise BuildError(
+                f"cannot make the debug variant: its tools have no `{program}`, with which it stays",
+                hint=f"add the package `{package}` to its `packages`",
+            )
+
+
 @action(version=2, light=True)
 def add_tools(job: Job) -> Mapping[str, Digest]:
     """The layer that adds `tools` and the program that stays to the image `tree`, as a tree."""
     tree = job.tree()
     nodes = only_new(tree, job.tree("tools"))
+    _check_programs(Tree({**tree, **nodes}))
     text = _STAY.encode()
     digest = job.store.blobs.add(text, executable=True)
     nodes[STAY] = Node("file", 0o755, size=len(text), digest=digest)

@@ -29,6 +29,7 @@ from osloom.assemble.store_layers import plan_store_layers
 from osloom.base.digest import Digest
 from osloom.engine.step import Job, Output, Step, action
 from osloom.model.application import Derived
+from osloom.model.changeset import check_names
 from osloom.model.definition import Oci
 
 
@@ -51,6 +52,7 @@ def write_layout(job: Job) -> Mapping[str, Digest]:
     more = () if "PATH" in settings.env else derived.path
     settings = effective(base.inherited(settings), derived)
     settings = with_path(settings, more) if more else settings
+    check_names(job.tree())
     check_config(settings, job.tree(), blobs.read)
     if parameters["debug"]:
         entrypoint = (f"/{STAY}", *settings.entrypoint)
@@ -129,9 +131,10 @@ def plan_grouped(request: Request, groups: Sequence[int], paths: int = 0) -> tup
     """
     added, room = added_to_base(request)
     given = request.image.oci
+    locale = {} if request.image.locale is None else {"LANG": request.image.locale}
     # Where it goes is no part of what it is.
     settings = msgspec.structs.replace(
-        given, layers=min(given.layers, room), repository=None, tags=()
+        given, layers=min(given.layers, room), repository=None, tags=(), env=locale | given.env
     )
     parts = request.parts if groups else ()
     closure = request.closure if paths else ()

@@ -127,6 +127,7 @@ def _write_identity(root: Root, settings: Settings) -> None:
         root.put("etc/localtime", Node("symlink", 0o777, target=f"/{zone}"))
         root.write("etc/timezone", f"{settings.timezone}\n")
     if settings.locale is not None:
+        _check_locale(settings.locale, root.nodes)
         root.write("etc/locale.conf", f"LANG={settings.locale}\n")
         root.put("etc/default/locale", Node("symlink", 0o777, target="../locale.conf"))
     if settings.sysctl:
@@ -137,6 +138,18 @@ def _write_identity(root: Root, settings: Settings) -> None:
         # A file of its own: the package's file stays as dpkg knows it.
         extra = f"IMAGE_ID={settings.name}\nIMAGE_VERSION={settings.version}\n"
         root.write("etc/os-release", release.rstrip("\n") + "\n" + extra)
+
+
+def _check_locale(locale: str, paths: Iterable[str]) -> None:
+    """Raises BuildError where Debian's libc would not know `C.UTF-8`: programs end at once then."""
+    own = [path for path in paths if path.startswith("usr/lib/")]
+    if locale != "C.UTF-8" or "usr/lib/locale/C.utf8" in own:
+        return
+    if any(path.count("/") == 3 and path.endswith("-linux-gnu/libc.so.6") for path in own):
+        raise BuildError(
+            "cannot set the locale `C.UTF-8`: the image does not have it",
+            hint="add the package `libc-bin`",
+        )
 
 
 def _unknown_zone(zone: str, paths: Iterable[str]) -> BuildError:

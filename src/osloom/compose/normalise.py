@@ -74,13 +74,35 @@ def _matches(path: str, pattern: str) -> bool:
     return all(fnmatch.fnmatchcase(*pair) for pair in zip(parts, wanted, strict=True))
 
 
-def normalised(tree: Tree, *, epoch: int, add: Callable[[bytes], Node]) -> Tree:
-    """The tree without what varies, and with no time later than `epoch`.
+def left_behind(tree: Tree, own: Iterable[str]) -> list[str]:
+    """What scripts have left in `tree` that is in the way or would differ: the paths of REMOVED.
+
+    Not what osloom itself has made: at, above or below the paths `own`.
+    """
+    kept = [place_of(tree, path) for path in own]
+    return [
+        path
+        for path in matching(tree, REMOVED)
+        if not any(f"{one}/".startswith(f"{path}/") or path.startswith(f"{one}/") for one in kept)
+    ]
+
+
+def place_of(tree: Tree, path: str) -> str:
+    """Where `path`, or what a pattern names, lies in `tree`: the links of its directory followed."""
+    directory, _, name = path.strip("/").rpartition("/")
+    found = tree.resolve(directory) if directory else ""
+    return f"{found}/{name}" if found else name
+
+
+def normalised(
+    tree: Tree, *, epoch: int, add: Callable[[bytes], Node], gone: Iterable[str] = ()
+) -> Tree:
+    """The tree without the paths `gone`, and with no time later than `epoch`.
 
     A hard link has the time of the file that it is, and what is generated from a file has that
     file's time.
     """
-    kept = tree.without(matching(tree, REMOVED))
+    kept = tree.without(gone)
     nodes = {
         path: msgspec.structs.replace(node, mtime=epoch)
         if node.mtime == 0 or node.mtime > epoch

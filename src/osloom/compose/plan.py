@@ -197,7 +197,7 @@ def plan_image(  # noqa: PLR0913  (what an image is made of)
         adapted = _adapted(name, image, tree, unpacked, epoch=epoch)
         tree, derived = adapted.output(), adapted.output("derived")
     tree = customised(tree)
-    work = Work(epoch=epoch, locale=image.locale, systemd=image.systemd, script=image.script)
+    work = Work(epoch=epoch, locale=image.made_locale, systemd=image.systemd, script=image.script)
     if not (work.is_empty or image.is_extension):
         tree = with_nix(tree).output() if nix else tree
         tree = Step(
@@ -207,7 +207,8 @@ def plan_image(  # noqa: PLR0913  (what an image is made of)
             parameters={"work": msgspec.to_builtins(work)},
             inputs={"tree": tree, **programs.inputs},
         ).output()
-    tree = _finished(name, image, {"tree": tree, **below}, epoch=epoch)
+    made = {"derived": derived} if derived else {}
+    tree = _finished(name, image, {"tree": tree, **below, **made}, epoch=epoch)
     if image.is_extension:
         return _extension(
             name, image, tree, unpacked, epoch=epoch, programs=programs, extended=extended
@@ -285,6 +286,8 @@ def _adapted(
         entrypoint=not image.oci.entrypoint,
         user=image.oci.user,
         own=tuple(sorted({*image.users, *image.groups})),
+        named=tuple(sorted(_named(image))),
+        ports=bool(image.oci.ports),
         home=image.oci.home,
     )
     own = [one for one in packages if one.package == main]
@@ -299,6 +302,13 @@ def _adapted(
             "controls": tuple(one.control for one in packages),
         },
     )
+
+
+def _named(image: Image) -> set[str]:
+    """The users and groups that the definition's files belong to, and its users."""
+    files = [one for one in image.files.values() if isinstance(one, File)]
+    owners = {name for one in files for name in (one.owner, one.group) if name is not None}
+    return owners | {name for one in image.users.values() for name in one.groups}
 
 
 def main_package(image: Image, packages: Sequence[Package]) -> Package | None:
@@ -341,6 +351,8 @@ def _finished(name: str, image: Image, inputs: Mapping[str, Output], *, epoch: i
         parameters={
             "epoch": epoch,
             "remove": list(image.remove),
+            "scripts": image.runs_programs,
+            "own": sorted(image.files),
             "certificates": image.is_application or "base" in inputs,
         },
         inputs=inputs,

@@ -13,12 +13,13 @@ from osloom.base.digest import Digest
 from osloom.base.errors import BuildError
 from osloom.compose.application.certificates import with_bundle
 from osloom.compose.nix.environment import PROGRAMS
-from osloom.compose.normalise import matching, normalised
+from osloom.compose.normalise import left_behind, matching, normalised, place_of
 from osloom.compose.onto import with_untouched
 from osloom.compose.sandboxed import run_over_tree
 from osloom.engine.delta import apply_delta
 from osloom.engine.sandbox import SESSION, Response
 from osloom.engine.step import Job, action
+from osloom.model.application import Derived
 from osloom.model.definition import Script, Systemd
 from osloom.model.tree import Node, Tree
 
@@ -28,6 +29,7 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
 
     epoch: int
     locale: str | None = None
+    """One to make."""
     systemd: Systemd = Systemd()
     script: tuple[Script, ...] = ()
 
@@ -39,7 +41,7 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
 def shell_text(work: Work) -> str:
     """The whole run as one shell script; each line that fails says which it was."""
     lines = ["#!/bin/sh", "set -u", "umask 022", 'failed() { echo "osloom-failed: $1"; exit 1; }']
-    if work.locale and work.locale not in ("C", "C.UTF-8", "POSIX"):
+    if work.locale:
         charset = work.locale.partition(".")[2] or "ISO-8859-1"
         lines.append(f"echo {shlex.quote(f'{work.locale} {charset}')} >>/etc/locale.gen")
         lines.append(f"locale-gen || failed {shlex.quote(f'locale {work.locale}')}")
@@ -111,8 +113,9 @@ def _failure(response: Response) -> BuildError:
 def finish(job: Job) -> Mapping[str, Digest]:
     """The tree `tree` without what the definition removes and without what varies.
 
-    With `certificates` the bundle is made that a script would have made. What is as in `base`, the
-    tree of a base image, stays so.
+    If `scripts` have run, what they left goes, but not the paths `own` and those that `derived`
+    names. With `certificates` the bundle is made that a script would have made. What is as in `base`,
+    the tree of a base image, stays so.
     """
     tree = job.tree()
     blobs = job.store.blobs
@@ -122,8 +125,13 @@ def finish(job: Job) -> Mapping[str, Digest]:
 
     if job.parameters["certificates"]:
         tree = with_bundle(tree, blobs.read, add)
-    tree = tree.without(matching(tree, job.parameters["remove"]))
-    made = normalised(tree, epoch=job.parameters["epoch"], add=add)
+    removed = [place_of(tree, pattern) for pattern in job.parameters["remove"]]
+    tree = tree.without(matching(tree, removed))
+    own = list(job.parameters["own"])
+    if "derived" in job.inputs:
+        own += msgspec.json.decode(blobs.read(job.digest("derived")), type=Derived).directories
+    gone = left_behind(tree, own) if job.parameters["scripts"] else ()
+    made = normalised(tree, epoch=job.parameters["epoch"], add=add, gone=gone)
     if "base" in job.inputs:
         made = with_untouched(made, tree, job.tree("base"))
     return {"tree": job.store.add_tree(made)}

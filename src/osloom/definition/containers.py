@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from osloom.definition.check import Mistake, Path
 from osloom.model.definition import Image
+from osloom.model.values import NONROOT
 
 
 def check_container(image: Image, path: Path) -> Iterator[Mistake]:
@@ -25,6 +26,17 @@ def check_container(image: Image, path: Path) -> Iterator[Mistake]:
     if image.oci.debug and image.outputs and "oci" not in image.outputs:
         said = "there is no container to debug"
         yield Mistake((*path, "oci", "debug"), said, 'add `"oci"` to `outputs`')
+    yield from _check_home(image, (*path, "oci", "home"))
+
+
+def _check_home(image: Image, path: Path) -> Iterator[Mistake]:
+    user = (image.oci.user or NONROOT).partition(":")[0]
+    if image.oci.home is None or user == NONROOT:
+        return
+    hint = "leave one of them out"
+    if user in image.users:
+        hint = f"say `home` in the table of the user `{user}`"
+    yield Mistake(path, f"`home` is of the user `{NONROOT}`, and `user` is `{user}`", hint)
 
 
 def _check_architectures(image: Image, path: Path) -> Iterator[Mistake]:

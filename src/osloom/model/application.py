@@ -14,6 +14,8 @@ class Derived(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Directories of programs that go before the distribution's in PATH."""
     working_directory: str | None = None
     stop_signal: str | None = None
+    directories: tuple[str, ...] = ()
+    """That are made for the program, with their leading slashes."""
     volumes: tuple[str, ...] = ()
     ports: tuple[int, ...] = ()
     title: str = ""

@@ -7,7 +7,7 @@ is gone.
 """
 
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from osloom.base.digest import digest_bytes
 from osloom.model.tree import Node, Tree, TreeError, parents, relinked, resolve_links
@@ -154,6 +154,16 @@ class _Root:
                 self._children[posixpath.dirname(one)].discard(one)
 
 
+def check_names(paths: Iterable[str]) -> None:
+    """Raises TreeError for names that only whiteouts may have."""
+    for path in paths:
+        if posixpath.basename(path).startswith(_PREFIX):
+            raise TreeError(
+                f"cannot put `/{path}` into a layer: its name is that of a whiteout",
+                hint=f"a container would not have it: choose a name without `{_PREFIX}`",
+            )
+
+
 def difference(base: Tree, tree: Tree, *, mtime: int) -> Tree:
     """The layer that makes `tree` of `base`; `mtime`, in seconds, is that of its whiteouts.
 
@@ -170,9 +180,7 @@ def difference(base: Tree, tree: Tree, *, mtime: int) -> Tree:
         for path, node in tree.items()
         if node.kind == "hardlink" and node.target in changed
     }
-    for path in changed:
-        if posixpath.basename(path).startswith(_PREFIX):
-            raise TreeError(f"cannot put `/{path}` into a layer: its name is that of a whiteout")
+    check_names(changed)
     whiteout = Node("file", 0o644, mtime=mtime, digest=_NOTHING)
     for path in base:
         directory, name = posixpath.split(path)

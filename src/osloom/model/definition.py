@@ -16,6 +16,7 @@ from osloom.model.providers import Debian, Keys, Nix, Registry, Table
 from osloom.model.update import Health, Release, Update
 from osloom.model.values import (
     BASES,
+    BUILT_IN_LOCALES,
     AbsolutePath,
     Architecture,
     Architectures,
@@ -380,7 +381,12 @@ class Image(Table, frozen=True, kw_only=True):
     def _asks_programs(self) -> bool:
         if self.is_extension:
             return False
-        return bool(self.script or self.locale or self.systemd != Systemd())
+        return bool(self.script or self.made_locale or self.systemd != Systemd())
+
+    @property
+    def made_locale(self) -> str | None:
+        """The locale that a program has to make."""
+        return None if self.locale in BUILT_IN_LOCALES else self.locale
 
     def variants(self, name: str) -> "dict[str, Image]":
         """Each architecture's image, by its name in the lock: `NAME`, or `NAME/ARCHITECTURE`."""

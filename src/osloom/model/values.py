@@ -224,6 +224,10 @@ EnvironmentName = Annotated[
 ]
 Arguments = Annotated[tuple[str, ...], Meta(extra={"inherit": "replace"})]
 """A program and its arguments: an image that sets it does not add to what it inherits."""
+NONROOT = "nonroot"
+"""The user of an application that names none."""
+BUILT_IN_LOCALES = ("C", "C.UTF-8", "POSIX")
+"""Locales that every libc has, and no program makes."""
 BASES = ("oci:", "oci-layout:")
 """How `from` begins where it names an image of a registry, or a layout of one."""
 Architecture = Literal["amd64", "arm64"]

@@ -10,8 +10,9 @@ from msgspec.structs import replace
 
 from osloom.assemble import oci
 from osloom.assemble.debug import _STAY, STAY, only_new
+from osloom.base.errors import BuildError
 from osloom.model.definition import Image, Oci
-from osloom.model.tree import Node, Tree, with_parents
+from osloom.model.tree import Node, Tree, TreeError, with_parents
 from support.workbench import Workbench
 from unit.assemble.test_oci import Layout
 
@@ -23,7 +24,9 @@ def file(workbench: Workbench, text: str) -> Node:
 
 def test_the_variant_has_the_layers_of_its_image_and_one_more(workbench: Workbench) -> None:
     app = with_parents({"usr/bin/app": file(workbench, "app")}, mtime=5)
-    tools = with_parents({"usr/bin/sh": file(workbench, "sh")}, mtime=5)
+    tools = with_parents(
+        {f"usr/bin/{name}": file(workbench, name) for name in ("sh", "sleep")}, mtime=5
+    )
     settings = Oci(compression="none", entrypoint=("/usr/bin/app", "-x"), command=("y",))
     request = workbench.request(Image(oci=settings), app, {"app": app})
     plain = layout(workbench, oci.plan(request))
@@ -32,6 +35,27 @@ def test_the_variant_has_the_layers_of_its_image_and_one_more(workbench: Workben
     assert debug.config["config"]["Entrypoint"] == [f"/{STAY}", "/usr/bin/app", "-x"]
     assert debug.config["config"]["Cmd"] == ["y"]
     assert plain.config["config"]["Entrypoint"] == ["/usr/bin/app", "-x"]
+
+
+def test_tools_without_a_shell_cannot_keep_a_container(workbench: Workbench) -> None:
+    app = with_parents({"usr/bin/app": file(workbench, "app")}, mtime=5)
+    request = workbench.request(
+        Image(oci=Oci(compression="none", entrypoint=("/usr/bin/app",))), app, {"app": app}
+    )
+    with pytest.raises(BuildError) as caught:
+        layout(workbench, oci.plan(replace(request, debug=workbench.output(app))))
+    assert caught.value.message == (
+        "cannot make the debug variant: its tools have no `sh`, with which it stays"
+    )
+
+
+def test_a_name_that_a_container_would_take_for_a_whiteout_is_refused(workbench: Workbench) -> None:
+    app = with_parents(
+        {"usr/bin/app": file(workbench, "app"), "srv/.wh.a": file(workbench, "")}, mtime=5
+    )
+    request = workbench.request(Image(oci=Oci(compression="none")), app, {"app": app})
+    with pytest.raises(TreeError, match=r"cannot put `/srv/\.wh\.a` into a layer"):
+        layout(workbench, oci.plan(request))
 
 
 def layout(workbench: Workbench, products: tuple[oci.Product, ...]) -> Layout:

@@ -6,7 +6,12 @@ import pytest
 
 from osloom.base.digest import digest_bytes
 from osloom.base.errors import BuildError
-from osloom.compose.application.units.search import find_drop_ins, find_sockets, find_unit
+from osloom.compose.application.units.search import (
+    Found,
+    find_drop_ins,
+    find_sockets,
+    find_unit,
+)
 from osloom.compose.application.units.service import Directory, Service, carry_over
 from osloom.model.tree import Node, Tree
 
@@ -259,6 +264,12 @@ def test_a_unit_that_stands_for_others_is_no_entrypoint() -> None:
 
 FILE = Node("file", 0o644, digest=digest_bytes(b""))
 UNITS = "usr/lib/systemd/system"
+
+
+def no_text(path: str) -> str:  # noqa: ARG001
+    return ""
+
+
 TREE = Tree(
     {
         "lib": Node("symlink", 0o777, target="usr/lib"),
@@ -285,7 +296,16 @@ TREE = Tree(
     ],
 )
 def test_a_unit_is_found(name: str, path: str) -> None:
-    assert find_unit(TREE, name) == path
+    assert find_unit(TREE, name, no_text) == Found(path=path)
+
+
+def test_a_name_that_a_unit_gives_itself_is_an_alias() -> None:
+    def read(path: str) -> str:
+        own = path.endswith("postgresql@.service")
+        return "[Install]\nAlias=db.service other.service\n" if own else ""
+
+    found = find_unit(TREE, "other", read)
+    assert found == Found(path=f"{UNITS}/postgresql@.service", is_alias=True)
 
 
 @pytest.mark.parametrize(
@@ -300,7 +320,7 @@ def test_a_unit_is_found(name: str, path: str) -> None:
 )  # fmt: skip
 def test_a_unit_that_is_not_there(name: str, message: str, hint: str | None) -> None:
     with pytest.raises(BuildError) as caught:
-        find_unit(TREE, name)
+        find_unit(TREE, name, no_text)
     assert (caught.value.message, caught.value.hint) == (message, hint)
 
 

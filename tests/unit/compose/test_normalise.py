@@ -2,7 +2,7 @@
 
 import msgspec
 
-from osloom.compose.normalise import normalised
+from osloom.compose.normalise import left_behind, normalised, place_of
 from osloom.model.tree import Node, Tree, with_parents
 
 EPOCH = 1000
@@ -39,6 +39,31 @@ def test_what_is_generated_is_as_old_as_what_it_is_generated_from() -> None:
 def test_what_a_package_ships_keeps_its_time() -> None:
     source, compiled = "usr/lib/x/a.py", "usr/lib/x/__pycache__/a.cpython-313.pyc"
     assert times({source: file(7), compiled: file(9)})[compiled] == 9
+
+
+def test_what_scripts_left_goes_and_what_osloom_made_stays() -> None:
+    nodes = {
+        "run/left/x": file(5),
+        "run/own/x": file(5),
+        "run/own/sub/y": file(5),
+        "tmp/left": file(5),
+        "etc/passwd-": file(5),
+        "var/run": Node("symlink", 0o777, target="/run"),
+    }
+    tree = with_parents(nodes, mtime=0)
+    assert left_behind(tree, ["/var/run/own"]) == ["etc/passwd-", "run/left", "tmp/left"]
+    assert left_behind(tree, ["/run/own/sub", "/etc/passwd-"]) == ["run/left", "tmp/left"]
+
+
+def test_a_pattern_follows_the_links_of_its_directory() -> None:
+    nodes = {"usr/bin/dash": file(5), "bin": Node("symlink", 0o777, target="usr/bin")}
+    tree = with_parents(nodes, mtime=0)
+    assert [place_of(tree, path) for path in ("/bin/dash", "/bin/*", "/bin", "/usr/b*/x")] == [
+        "usr/bin/dash",
+        "usr/bin/*",
+        "bin",
+        "usr/b*/x",
+    ]
 
 
 def test_the_rest_is_as_old_as_the_epoch() -> None:

@@ -99,7 +99,13 @@ def test_what_is_as_in_the_base_stays_however_late_it_is(tmp_path: Path) -> None
     )
     own = {"etc/own": text("5", mtime=late), "tmp/own": text("6"), "etc/a-too": text("7", 0)}
     tree = Tree({**base, **own})
-    parameters = {"epoch": EPOCH, "remove": ["/gone"], "certificates": True}
+    parameters = {
+        "epoch": EPOCH,
+        "remove": ["/gone"],
+        "certificates": True,
+        "scripts": True,
+        "own": [],
+    }
     done = finish.run(job(store, parameters, tree=tree, base=base))
     made = store.load_tree(done["tree"])
     assert made == Tree(

@@ -8,6 +8,10 @@ FORMATS = "`oci`, `nspawn`, `disk`, `initrd`, `uki`, `tar`, `sysext` or `confext
 
 
 WRONG = {
+    "home of the default user where there is another": (
+        '[image.a]\noutputs = ["oci"]\noci.user = "bob"\noci.home = "/srv"\n',
+        "4:5 `home` is of the user `nonroot`, and `user` is `bob` | leave one of them out",
+    ),
     "key misspelt in an image": (
         '[image.a]\npakages = ["vim"]\n',
         "2:1 unknown key `pakages` | did you mean `packages`?",

@@ -4,7 +4,7 @@ No script runs. What of the scripts' work a container needs is done here: accoun
 declared directories; and what the packages say of how their program runs is derived.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -28,14 +28,17 @@ from osloom.compose.customise import Root, read_accounts, write_accounts
 from osloom.engine.step import Job, action
 from osloom.model.application import Derived
 from osloom.model.definition import Group, User
-from osloom.model.tree import Tree
+from osloom.model.tree import Node, Tree
+from osloom.model.values import NONROOT
 
 if TYPE_CHECKING:
     from osloom.compose.application.units.service import Service
 
-NONROOT = "nonroot"
 NONROOT_ID = 65532
 """As other images of this kind have it, so that volumes fit."""
+_LINKS = {"var/run": "/run", "var/lock": "/run/lock"}
+"""What the scripts of base-files make, and many programs still write to."""
+_DIRECTORY = Node("dir", 0o755)
 _NSSWITCH = """\
 passwd: files
 group: files
@@ -63,6 +66,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Whom the definition says the program runs as."""
     own: tuple[str, ...] = ()
     """The users and groups that the definition makes later."""
+    named: tuple[str, ...] = ()
+    """Those that it names for files and users."""
+    ports: bool = False
+    """Whether the definition says on which the program listens."""
     home: str | None = None
 
 
@@ -93,7 +100,10 @@ def adapt(job: Job) -> Mapping[str, Digest]:
         if settings.entrypoint and not settings.service:
             derived = _with_program(derived, control, shipped, tree)
     if settings.service:
-        service = find_service(tree, root, settings.service)
+        answered = {"user": settings.user is not None, "ports": settings.ports}
+        service = find_service(
+            tree, root, settings.service, answered=[key for key in answered if answered[key]]
+        )
         derived = _with_service(derived, service, root, accounts, settings)
     if not settings.configured:
         _add_users(accounts, settings)
@@ -133,8 +143,8 @@ def _with_program(derived: Derived, control: Control, shipped: Tree, tree: Tree)
     return msgspec.structs.replace(derived, notes=(*derived.notes, note))
 
 
-def find_service(tree: Tree, root: Root, name: str) -> "Service":
-    """The service `name` of the packages, carried over."""
+def find_service(tree: Tree, root: Root, name: str, *, answered: Collection[str] = ()) -> "Service":
+    """The service `name` of the packages, carried over; see `carry_over`."""
     from osloom.compose.application.units.search import find_drop_ins, find_sockets, find_unit
     from osloom.compose.application.units.service import carry_over
 
@@ -142,9 +152,13 @@ def find_service(tree: Tree, root: Root, name: str) -> "Service":
         place = tree.resolve(path)
         return root.read(place) if place in tree else None
 
+    unit = find_unit(tree, name, root.read)
+    if unit.is_alias:
+        name = unit.path.rpartition("/")[2]
     return carry_over(
-        root.read(find_unit(tree, name)),
+        root.read(unit.path),
         name=name,
+        answered=answered,
         drop_ins=[root.read(path) for path in find_drop_ins(tree, name)],
         sockets={socket: root.read(path) for socket, path in find_sockets(tree).items()},
         read=read,
@@ -154,12 +168,20 @@ def find_service(tree: Tree, root: Root, name: str) -> "Service":
 def _with_service(
     derived: Derived, service: "Service", root: Root, accounts: Accounts, settings: Settings
 ) -> Derived:
-    # Its own settings name who it becomes: `www-data`, more often than not.
-    for name in () if settings.configured else USERS:
-        add_user(accounts, name, epoch=settings.epoch)
+    if not settings.configured:
+        # Its own settings name who it becomes: `www-data`, more often than not.
+        for name in USERS:
+            add_user(accounts, name, epoch=settings.epoch)
+        for place, target in _LINKS.items():
+            # base-files ships them as empty directories.
+            if not any(path.startswith(f"{place}/") for path in root.nodes):
+                make_directory(root, target, root.nodes.get(place, _DIRECTORY).mode, (0, 0))
+                root.nodes[place] = Node("symlink", 0o777, mtime=root.epoch, target=target)
+    own = service.user or "root"
+    add_user(accounts, own, epoch=settings.epoch)
     said = (settings.user or "").partition(":")[0]
-    user = said if said and said not in settings.own else service.user or "root"
-    add_user(accounts, user, epoch=settings.epoch)
+    is_number = said.isascii() and said.isdigit()
+    user = said if is_number or any(row[0] == said for row in accounts.passwd) else own
     if service.group:
         add_group(accounts, service.group)
     for group in service.supplementary_groups:
@@ -178,6 +200,7 @@ def _with_service(
         environment=service.environment,
         working_directory=service.working_directory,
         stop_signal=service.stop_signal,
+        directories=tuple(one.path for one in service.directories),
         volumes=service.volumes,
         ports=service.ports,
         notes=(*derived.notes, *service.notes),
@@ -190,12 +213,15 @@ def _primary(accounts: Accounts, uid: int) -> int:
 
 def _add_users(accounts: Accounts, settings: Settings) -> None:
     """The default user, and whom the definition names but does not make."""
-    home = settings.home if settings.user is None or settings.user == NONROOT else None
     accounts.add_group(NONROOT, Group(gid=NONROOT_ID))
-    user = User(uid=NONROOT_ID, group=NONROOT, system=True, home=home, shell="/usr/sbin/nologin")
+    user = User(
+        uid=NONROOT_ID, group=NONROOT, system=True, home=settings.home, shell="/usr/sbin/nologin"
+    )
     accounts.add_user(NONROOT, user, epoch=settings.epoch)
     name, _, group = (settings.user or "").partition(":")
-    if name in USERS and name not in settings.own:
-        add_user(accounts, name, epoch=settings.epoch)
-    if group in GROUPS and group not in settings.own:
-        add_group(accounts, group)
+    for one in (name, *settings.named):
+        if one in USERS and one not in settings.own:
+            add_user(accounts, one, epoch=settings.epoch)
+    for one in (group, *settings.named):
+        if one in GROUPS and one not in settings.own:
+            add_group(accounts, one)

@@ -1,8 +1,12 @@
 """Where an image has the units of a service: its file, drop-ins and sockets, systemd.unit(5)."""
 
 import re
+from collections.abc import Callable
+
+import msgspec
 
 from osloom.base.errors import BuildError, nearest
+from osloom.compose.application.units.file import parse_unit, split_words
 from osloom.model.tree import Tree
 
 _PLACES = (
@@ -14,11 +18,19 @@ _PLACES = (
 """Where units are, the strongest first, systemd.unit(5)."""
 
 
-def find_unit(tree: Tree, name: str) -> str:
-    """The path in `tree` of the file of the service `name`: `nginx`, `postgresql@17-main`.
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    """The file of a service."""
 
-    Aliases are followed; of an instance that has no file of its own it is its template's.
-    Raises BuildError when there is none, with the services there are.
+    path: str
+    is_alias: bool = False
+    """Whether it names itself so in `Alias=`; as a link such a name is there once it is enabled."""
+
+
+def find_unit(tree: Tree, name: str, read: Callable[[str], str]) -> Found:
+    """The file in `tree` of the service `name`: `nginx`, `postgresql@17-main`.
+
+    Aliases are followed; of an instance that has no file of its own it is its template's. `read`
+    gives the text of a path. Raises BuildError when there is none, with the services there are.
     """
     full = unit_name(name)
     prefix, at, instance = full.removesuffix(".service").partition("@")
@@ -32,7 +44,11 @@ def find_unit(tree: Tree, name: str) -> str:
         if path == "dev/null":
             raise BuildError(f"cannot use the service `{name}`: it is masked in the image")
         if path is not None:
-            return path
+            return Found(path=path)
+    for path in _services(tree):
+        aliases = parse_unit(read(path)).values("Install", "Alias")
+        if any(full in split_words(one) for one in aliases):
+            return Found(path=path, is_alias=True)
     raise _missing(tree, name, prefix)
 
 
@@ -51,14 +67,14 @@ def _locate(tree: Tree, unit: str) -> str | None:
     return None
 
 
+def _services(tree: Tree) -> list[str]:
+    return [
+        path for path in tree if path.endswith(".service") and path.rpartition("/")[0] in _PLACES
+    ]
+
+
 def _missing(tree: Tree, name: str, prefix: str) -> BuildError:
-    names = sorted(
-        {
-            path.rpartition("/")[2].removesuffix(".service")
-            for path in tree
-            if path.endswith(".service") and path.rpartition("/")[0] in _PLACES
-        }
-    )
+    names = sorted({path.rpartition("/")[2].removesuffix(".service") for path in _services(tree)})
     close = nearest(name, names, count=3) or [one for one in names if prefix and prefix in one][:3]
     if f"etc/init.d/{prefix}" in tree:
         hint = f"there is only /etc/init.d/{prefix}: say the `entrypoint` yourself"

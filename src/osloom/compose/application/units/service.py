@@ -5,7 +5,7 @@ and nothing is guessed: what a container cannot be told by its image becomes a n
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Literal
 
 import msgspec
@@ -88,15 +88,18 @@ def carry_over(
     name: str,
     drop_ins: Sequence[str] = (),
     sockets: Mapping[str, str] = {},
+    answered: Collection[str] = (),
     read: Callable[[str], str | None],
 ) -> Service:
     """What a container needs of the service `name`.
 
     `unit`, `drop_ins` and `sockets` (by name; those of other services do no harm) are texts. `read`
     gives the text of a file of the image by its path with a leading slash, None when there is none.
+    `answered` are settings that the definition has, `user` or `ports`: nobody need be asked for them.
     Raises BuildError when the unit starts no program.
     """
-    return _Carrying(parse_unit(unit, *drop_ins), unit_name(name), sockets, read).service()
+    whole = parse_unit(unit, *drop_ins)
+    return _Carrying(whole, unit_name(name), sockets, answered, read).service()
 
 
 class _Carrying:
@@ -107,11 +110,13 @@ class _Carrying:
         unit: Unit,
         name: str,
         sockets: Mapping[str, str],
+        answered: Collection[str],
         read: Callable[[str], str | None],
     ) -> None:
         self.unit = unit
         self.name = name
         self.specifiers = Specifiers(name)
+        self.answered = answered
         self.read = read
         self.notes: list[str] = []
         self.sockets = {
@@ -247,7 +252,7 @@ class _Carrying:
                 "of the prefix of its ExecStart=: it changes to that user by itself"
             )
             return None
-        if user is None:
+        if user is None and "user" not in self.answered:
             self.notes.append(
                 "the unit names no user, so the program starts as root: "
                 "say `user` when it need not (many change to their own user by themselves)"
@@ -292,6 +297,6 @@ class _Carrying:
                 f"the service {what} from {socket}, which no container has: "
                 "see that the program listens itself"
             )
-        if not ports:
+        if not ports and "ports" not in self.answered:
             self.notes.append("the unit states no port: say `ports` when the program listens")
         return tuple(dict.fromkeys(ports))
