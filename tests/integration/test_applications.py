@@ -76,6 +76,15 @@ file = "/run/own"
 file = "/run/adduser"
 absent = true
 
+[image.own]
+packages = ["busybox-static"]
+service = "own"
+outputs = ["oci"]
+oci.env = { WHAT = "said" }
+[image.own.files]
+"/etc/systemd/system/own.service" = { text = "[Service]\\nExecStart=/usr/bin/busybox echo $WHAT $MORE\\n" }
+"/etc/systemd/system/own.service.d" = "drop-ins"
+
 [image.failing]
 packages = ["busybox-static"]
 outputs = ["oci"]
@@ -107,6 +116,9 @@ print(json.dumps({
 def workshop(tmp_path_factory: pytest.TempPathFactory, store: Path) -> Workshop:
     workshop = Workshop(tmp_path_factory.mktemp("applications"), store)
     (workshop.directory / "osloom.toml").write_text(_DEFINITION)
+    (workshop.directory / "drop-ins").mkdir()
+    text = "[Service]\nEnvironment=MORE=and-more WHAT=other\n"
+    (workshop.directory / "drop-ins/more.conf").write_text(text)
     return workshop
 
 
@@ -218,6 +230,11 @@ def test_what_a_service_and_the_definition_put_below_run_is_there(workshop: Work
         (one["name"], one["verdict"]) for one in done.json if one["verdict"] != "passed"
     } == set()
     assert len(done.json) > 7
+
+
+@pytest.mark.usefixtures("notes")
+def test_a_unit_and_a_drop_in_of_the_definition_are_read(workshop: Workshop) -> None:
+    assert workshop("run", "own").check().stdout == "said and-more\n"
 
 
 def test_what_could_not_be_carried_over_is_said(notes: str) -> None:

@@ -106,9 +106,8 @@ def customise(job: Job) -> Mapping[str, Digest]:
     write_accounts(root, accounts, before)
     for path, file in settings.files.items():
         source = settings.sources.get(path)
-        _put_file(
-            root, path, file, job.store.load_tree(Digest(source)) if source else None, accounts
-        )
+        tree_of_it = job.store.load_tree(Digest(source)) if source else None
+        put_file(root, path, file, tree_of_it, accounts)
     # Over what was there: a file that is replaced stays under its other names.
     return {"tree": job.store.add_tree(tree.overlaid(Tree(root.nodes)))}
 
@@ -197,7 +196,8 @@ def _make_home(root: Root, path: str, owner: tuple[int, int], keys: tuple[str, .
         root.put(f"{path}/.ssh/authorized_keys", node)
 
 
-def _put_file(root: Root, path: str, file: File, source: Tree | None, accounts: Accounts) -> None:
+def put_file(root: Root, path: str, file: File, source: Tree | None, accounts: Accounts) -> None:
+    """The file at `path`; `source` is the tree of one that has a source."""
     place = path.strip("/")
     uid = accounts.uid(file.owner)
     gid = accounts.gid(file.group if file.group is not None else file.owner)

@@ -194,7 +194,7 @@ def plan_image(  # noqa: PLR0913  (what an image is made of)
     else:
         tree = plan_merge(name, unpacked, dpkg=False)
     if image.is_application or (image.service and "oci" in image.outputs):
-        adapted = _adapted(name, image, tree, unpacked, epoch=epoch)
+        adapted = _adapted(name, image, tree, unpacked, epoch=epoch, sources=sources)
         tree, derived = adapted.output(), adapted.output("derived")
     tree = customised(tree)
     work = Work(epoch=epoch, locale=image.made_locale, systemd=image.systemd, script=image.script)
@@ -274,7 +274,13 @@ def _onto(name: str, image: Image, packages: Sequence[Unpacked], base: Output) -
 
 
 def _adapted(
-    name: str, image: Image, tree: Output, packages: Sequence[Unpacked], *, epoch: int
+    name: str,
+    image: Image,
+    tree: Output,
+    packages: Sequence[Unpacked],
+    *,
+    epoch: int,
+    sources: Mapping[str, Digest],
 ) -> Step:
     main = main_package(image, [one.package for one in packages])
     settings = Application(
@@ -288,6 +294,10 @@ def _adapted(
         own=tuple(sorted({*image.users, *image.groups})),
         named=tuple(sorted(_named(image))),
         ports=bool(image.oci.ports),
+        # What only a service is read with makes no other application.
+        files=_files(image) if image.service else {},
+        sources=dict(sources) if image.service else {},
+        env=image.oci.env if image.service else {},
         home=image.oci.home,
     )
     own = [one for one in packages if one.package == main]
@@ -300,8 +310,16 @@ def _adapted(
             "tree": tree,
             "main": tuple(output for one in own for output in (one.tree, one.control)),
             "controls": tuple(one.control for one in packages),
+            **({"sources": tuple(sorted(sources.values()))} if image.service else {}),
         },
     )
+
+
+def _files(image: Image) -> dict[str, File]:
+    return {
+        path: File(source=file) if isinstance(file, str) else file
+        for path, file in image.files.items()
+    }
 
 
 def _named(image: Image) -> set[str]:
@@ -431,10 +449,7 @@ def _customised(
         sysctl=image.sysctl,
         users=image.users,
         groups=image.groups,
-        files={
-            path: File(source=file) if isinstance(file, str) else file
-            for path, file in image.files.items()
-        },
+        files=_files(image),
         sources=dict(sources),
     )
     return Step(

@@ -24,11 +24,11 @@ from osloom.compose.application.declared import (
 from osloom.compose.application.entrypoint import find_entrypoint, programs
 from osloom.compose.application.trim import trimmed
 from osloom.compose.control import Control
-from osloom.compose.customise import Root, read_accounts, write_accounts
+from osloom.compose.customise import Root, put_file, read_accounts, write_accounts
 from osloom.engine.step import Job, action
 from osloom.model.application import Derived
-from osloom.model.definition import Group, User
-from osloom.model.tree import Node, Tree
+from osloom.model.definition import File, Group, User
+from osloom.model.tree import Node, Tree, decode
 from osloom.model.values import NONROOT
 
 if TYPE_CHECKING:
@@ -70,6 +70,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Those that it names for files and users."""
     ports: bool = False
     """Whether the definition says on which the program listens."""
+    files: dict[str, File] = {}
+    """Of the definition, which a service is read with."""
+    sources: dict[str, str] = {}
+    """For each of them with a source, the digest of its tree."""
+    env: dict[str, str] = {}
+    """Of the definition."""
     home: str | None = None
 
 
@@ -101,8 +107,13 @@ def adapt(job: Job) -> Mapping[str, Digest]:
             derived = _with_program(derived, control, shipped, tree)
     if settings.service:
         answered = {"user": settings.user is not None, "ports": settings.ports}
+        whole = _with_files(root, settings)
         service = find_service(
-            tree, root, settings.service, answered=[key for key in answered if answered[key]]
+            Tree(whole.nodes),
+            whole,
+            settings.service,
+            answered=[key for key in answered if answered[key]],
+            environment=settings.env,
         )
         derived = _with_service(derived, service, root, accounts, settings)
     if not settings.configured:
@@ -143,7 +154,26 @@ def _with_program(derived: Derived, control: Control, shipped: Tree, tree: Tree)
     return msgspec.structs.replace(derived, notes=(*derived.notes, note))
 
 
-def find_service(tree: Tree, root: Root, name: str, *, answered: Collection[str] = ()) -> "Service":
+def _with_files(root: Root, settings: Settings) -> Root:
+    """A copy that has the definition's files, whoever owns them."""
+    made = Root(dict(root.nodes), root.blobs, root.epoch)
+    nobody = Accounts.parse({})
+    for path, file in settings.files.items():
+        source = settings.sources.get(path)
+        tree = decode(root.blobs.read(Digest(source))) if source else None
+        plain = msgspec.structs.replace(file, owner="root", group=None)
+        put_file(made, path, plain, tree, nobody)
+    return made
+
+
+def find_service(
+    tree: Tree,
+    root: Root,
+    name: str,
+    *,
+    answered: Collection[str] = (),
+    environment: Mapping[str, str] = {},
+) -> "Service":
     """The service `name` of the packages, carried over; see `carry_over`."""
     from osloom.compose.application.units.search import find_drop_ins, find_sockets, find_unit
     from osloom.compose.application.units.service import carry_over
@@ -159,6 +189,7 @@ def find_service(tree: Tree, root: Root, name: str, *, answered: Collection[str]
         root.read(unit.path),
         name=name,
         answered=answered,
+        environment=environment,
         drop_ins=[root.read(path) for path in find_drop_ins(tree, name)],
         sockets={socket: root.read(path) for socket, path in find_sockets(tree).items()},
         read=read,

@@ -89,17 +89,18 @@ def carry_over(
     drop_ins: Sequence[str] = (),
     sockets: Mapping[str, str] = {},
     answered: Collection[str] = (),
+    environment: Mapping[str, str] = {},
     read: Callable[[str], str | None],
 ) -> Service:
     """What a container needs of the service `name`.
 
     `unit`, `drop_ins` and `sockets` (by name; those of other services do no harm) are texts. `read`
     gives the text of a file of the image by its path with a leading slash, None when there is none.
-    `answered` are settings that the definition has, `user` or `ports`: nobody need be asked for them.
+    `environment` goes before that of the unit; `answered` are settings that the definition has, `user` or `ports`: nobody need be asked for them.
     Raises BuildError when the unit starts no program.
     """
     whole = parse_unit(unit, *drop_ins)
-    return _Carrying(whole, unit_name(name), sockets, answered, read).service()
+    return _Carrying(whole, unit_name(name), sockets, answered, environment, read).service()
 
 
 class _Carrying:
@@ -111,12 +112,14 @@ class _Carrying:
         name: str,
         sockets: Mapping[str, str],
         answered: Collection[str],
+        environment: Mapping[str, str],
         read: Callable[[str], str | None],
     ) -> None:
         self.unit = unit
         self.name = name
         self.specifiers = Specifiers(name)
         self.answered = answered
+        self.environment = environment
         self.read = read
         self.notes: list[str] = []
         self.sockets = {
@@ -229,7 +232,7 @@ class _Carrying:
                 )
         for name in self._words("UnsetEnvironment"):
             variables.pop(name.partition("=")[0], None)
-        return Environment(variables)
+        return Environment({**variables, **self.environment})
 
     def _start(self, commands: tuple[Command, ...]) -> Start:
         if not commands or all(command.does_nothing for command in commands):
