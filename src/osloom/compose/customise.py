@@ -121,7 +121,8 @@ def _write_identity(root: Root, settings: Settings) -> None:
         root.write("etc/hostname", f"{settings.hostname}\n")
     if settings.timezone is not None:
         zone = f"usr/share/zoneinfo/{settings.timezone}"
-        if zone not in root.nodes:
+        found = root.find(zone)
+        if found is None or found.kind == "dir":
             raise _unknown_zone(settings.timezone, root.nodes)
         root.put("etc/localtime", Node("symlink", 0o777, target=f"/{zone}"))
         root.write("etc/timezone", f"{settings.timezone}\n")

@@ -174,7 +174,9 @@ def _check_limits(value: Any, kind: Any, path: Path) -> Iterator[Mistake]:
         elif limit.le is not None and value > limit.le:
             yield Mistake(path, f"{name} cannot be {value}", f"it is {limit.le} or less")
         elif limit.min_length is not None and len(value) < limit.min_length:
-            yield Mistake(path, f"{name} is empty", f"add a table `[{path[-1]}.NAME]`")
+            hint = f"add a table `[{path[-1]}.NAME]`"
+            hint = "write at least one" if isinstance(value, list) else hint
+            yield Mistake(path, f"{name} is empty", hint)
 
 
 def _matches(limit: msgspec.Meta, text: str) -> bool:
@@ -247,5 +249,7 @@ def _shown(value: Any) -> str:
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
     if isinstance(value, str | int | float):
-        return f"`{value}`" if value != "" else "empty"
+        # Nothing that moves a terminal's cursor.
+        text = "".join(one if one.isprintable() else ascii(one)[1:-1] for one in str(value))
+        return f"`{text}`" if text else "empty"
     return in_words(type(value))

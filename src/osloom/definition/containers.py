@@ -27,6 +27,12 @@ def check_container(image: Image, path: Path) -> Iterator[Mistake]:
         said = "there is no container to debug"
         yield Mistake((*path, "oci", "debug"), said, 'add `"oci"` to `outputs`')
     yield from _check_home(image, (*path, "oci", "home"))
+    for number, one in enumerate(image.oci.volumes):
+        place = (*path, "oci", "volumes", number)
+        if ".." in one.split("/"):
+            yield Mistake(place, f"`{one}` must not have `..` in it", "write the path it leads to")
+        elif not one.strip("/."):
+            yield Mistake(place, "the whole image cannot be a volume", "name a directory")
 
 
 def _check_home(image: Image, path: Path) -> Iterator[Mistake]:

@@ -20,13 +20,16 @@ from osloom.model.values import (
     AbsolutePath,
     Architecture,
     Architectures,
+    Argument,
     Arguments,
     EnvironmentName,
     Format,
     Hostname,
     HttpUrl,
     Installable,
+    LabelName,
     Line,
+    LinkTarget,
     Locale,
     Mode,
     Name,
@@ -84,7 +87,7 @@ class File(Table, frozen=True, kw_only=True):
     """A file or directory beside the definition."""
     text: str | None = None
     """The content itself."""
-    link: str | None = None
+    link: LinkTarget | None = None
     """Where a symbolic link points."""
     directory: bool = False
     """Make an empty directory."""
@@ -191,13 +194,13 @@ class Test(Table, frozen=True, kw_only=True):
 class Healthcheck(Table, frozen=True, kw_only=True):
     """How a container engine asks whether the container is well."""
 
-    command: Arguments
+    command: Annotated[Arguments, Meta(min_length=1)]
     """The program and its arguments."""
-    interval: Annotated[int, Meta(ge=1)] = 30
+    interval: Annotated[int, Meta(ge=1, le=604800)] = 30
     """Seconds between checks."""
-    timeout: Annotated[int, Meta(ge=1)] = 30
+    timeout: Annotated[int, Meta(ge=1, le=604800)] = 30
     """Seconds until a check counts as failed."""
-    start_period: Annotated[int, Meta(ge=0)] = 0
+    start_period: Annotated[int, Meta(ge=0, le=604800)] = 0
     """Seconds after the start in which failures do not count."""
     retries: Annotated[int, Meta(ge=1)] = 3
     """Failures in a row until the container is unhealthy."""
@@ -218,7 +221,7 @@ class Oci(Table, frozen=True, kw_only=True):
     """Name or number, with an optional `:group`; by default `nonroot`, 65532, in an application."""
     home: AbsolutePath | None = None
     """A home directory that the default user may write to; none by default."""
-    env: dict[EnvironmentName, str] = {}
+    env: dict[EnvironmentName, Argument] = {}
     """Environment of the program."""
     working_directory: AbsolutePath | None = None
     """Where the program starts."""
@@ -228,9 +231,9 @@ class Oci(Table, frozen=True, kw_only=True):
     """Directories that hold data."""
     stop_signal: Signal | None = None
     """What asks the program to end: `SIGTERM`."""
-    labels: dict[str, str] = {}
+    labels: dict[LabelName, str] = {}
     """Labels of the image configuration."""
-    annotations: dict[str, str] = {}
+    annotations: dict[LabelName, str] = {}
     """Annotations of the manifest."""
     healthcheck: Healthcheck | None = None
     """How to ask whether the container is well."""

@@ -49,7 +49,8 @@ UnitName = Annotated[
     ),
 ]
 AbsolutePath = Annotated[
-    str, Meta(pattern=r"^/", description="a path from the image's root", examples=["/srv/www"])
+    str,
+    Meta(pattern=r"^/[^\0]*$", description="a path from the image's root", examples=["/srv/www"]),
 ]
 Mode = Annotated[
     str,
@@ -209,7 +210,9 @@ RepositoryName = Annotated[
 Signal = Annotated[
     str,
     Meta(
-        pattern=r"^(SIG[A-Z0-9+-]+|[0-9]{1,2})$",
+        pattern=r"^(SIG(ABRT|ALRM|BUS|CHLD|CONT|FPE|HUP|ILL|INT|IO|IOT|KILL|PIPE|POLL|PROF|PWR|QUIT"
+        r"|SEGV|STKFLT|STOP|SYS|TERM|TRAP|TSTP|TTIN|TTOU|URG|USR1|USR2|VTALRM|WINCH|XCPU|XFSZ"
+        r"|RTMIN(\+[0-9]{1,2})?|RTMAX(-[0-9]{1,2})?)|[1-9]|[1-5][0-9]|6[0-4])$",
         description="the name of a signal, or its number",
         examples=["SIGQUIT"],
     ),
@@ -222,7 +225,16 @@ EnvironmentName = Annotated[
         examples=["LANG"],
     ),
 ]
-Arguments = Annotated[tuple[str, ...], Meta(extra={"inherit": "replace"})]
+Argument = Annotated[str, Meta(pattern=r"^[^\0]*$", description="text without a zero byte")]
+LinkTarget = Annotated[
+    str,
+    Meta(pattern=r"^[^\0]+$", description="where a symbolic link points", examples=["../lib"]),
+]
+LabelName = Annotated[
+    str,
+    Meta(pattern=r"^[^\0]+$", description="the name of a label", examples=["com.example.team"]),
+]
+Arguments = Annotated[tuple[Argument, ...], Meta(extra={"inherit": "replace"})]
 """A program and its arguments: an image that sets it does not add to what it inherits."""
 NONROOT = "nonroot"
 """The user of an application that names none."""

@@ -8,6 +8,33 @@ FORMATS = "`oci`, `nspawn`, `disk`, `initrd`, `uki`, `tar`, `sysext` or `confext
 
 
 WRONG = {
+    "link to nowhere at all": (
+        '[image.a]\nfiles = { "/a" = { link = "" } }\n',
+        "2:20 `link` cannot be empty | it is where a symbolic link points, as in `../lib`",
+    ),
+    "zero byte in an argument": (
+        '[image.a]\noci.entrypoint = ["a", "b\\u0000"]\n',
+        "2:24 item 2 of `entrypoint` cannot be `b\\x00` | it is text without a zero byte",
+    ),
+    "signal that there is none of": (
+        '[image.a]\noci.stop-signal = "SIGTREM"\n',
+        (
+            "2:5 `stop-signal` cannot be `SIGTREM`"
+            " | it is the name of a signal, or its number, as in `SIGQUIT`"
+        ),
+    ),
+    "everything as a volume": (
+        '[image.a]\noutputs = ["oci"]\noci.volumes = ["/."]\n',
+        "3:16 the whole image cannot be a volume | name a directory",
+    ),
+    "volume that leads elsewhere": (
+        '[image.a]\noutputs = ["oci"]\noci.volumes = ["/a/../b"]\n',
+        "3:16 `/a/../b` must not have `..` in it | write the path it leads to",
+    ),
+    "check of health that runs nothing": (
+        "[image.a]\noci.healthcheck.command = []\n",
+        "2:17 `command` is empty | write at least one",
+    ),
     "home of the default user where there is another": (
         '[image.a]\noutputs = ["oci"]\noci.user = "bob"\noci.home = "/srv"\n',
         "4:5 `home` is of the user `nonroot`, and `user` is `bob` | leave one of them out",
