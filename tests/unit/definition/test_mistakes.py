@@ -325,7 +325,7 @@ WRONG = {
     "line end at the end of a name": (
         '[image.a]\nhostname = "a\\n"\n',
         (
-            "2:1 `hostname` cannot be `a\n` | it is letters, digits, `.` and `-`, 63 at most,"
+            "2:1 `hostname` cannot be `a\\n` | it is letters, digits, `.` and `-`, 63 at most,"
             " as in `web-1`"
         ),
     ),
