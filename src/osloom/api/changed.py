@@ -1,16 +1,28 @@
-"""Which images a change touches: their definition, their packages, or their files."""
+"""Which images a change touches: their definition, what is locked for them, or their files."""
 
 from collections.abc import Mapping
 from pathlib import Path
+
+import msgspec
 
 from osloom.api import git
 from osloom.api.project import LOCKFILE, Project
 from osloom.api.requests import needed_by
 from osloom.base.errors import DefinitionError, LockError
 from osloom.definition.load import parse
+from osloom.model.closure import StorePath
 from osloom.model.definition import Definition, Image
-from osloom.model.lock import Lock, Package
+from osloom.model.lock import Base, Lock, Package
 from osloom.sources.debian import lockfile
+
+
+class _Locked(msgspec.Struct, frozen=True, kw_only=True):
+    """What the lock has of one image, as far as it decides the image's bytes."""
+
+    packages: tuple[Package, ...]
+    base: Base | None
+    closure: tuple[StorePath, ...]
+    installables: Mapping[str, tuple[str, ...]]
 
 
 def changed(project: Project, lock: Lock, revision: str) -> dict[str, Image]:
@@ -30,7 +42,7 @@ def changed(project: Project, lock: Lock, revision: str) -> dict[str, Image]:
         for name, image in images.items()
         if (definition.project, definition.image.get(name)) != (now.project, image)
         or any(definition.image.get(one) != now.image[one] for one in _others(image))
-        or _packages(definition, old, name) != _packages(now, lock, name)
+        or _locked(definition, old, name) != _locked(now, lock, name)
         or _reads(image, project, touched)
     }
 
@@ -51,10 +63,22 @@ def _before(project: Project, revision: str) -> tuple[Definition, Lock] | None:
         return None
 
 
-def _packages(definition: Definition, lock: Lock, name: str) -> Mapping[str, tuple[Package, ...]]:
+def _locked(definition: Definition, lock: Lock, name: str) -> Mapping[str, _Locked]:
     """What goes into the image and what makes it."""
     needed = needed_by(definition, name)
-    return {one: lock.packages_of(one) for one in needed if one in lock.images}
+    return {one: _of_image(lock, one) for one in needed if one in lock.images}
+
+
+def _of_image(lock: Lock, name: str) -> _Locked:
+    base = lock.base_of(name)
+    return _Locked(
+        packages=lock.packages_of(name),
+        # A list that changed for other platforms is no change of this one.
+        base=msgspec.structs.replace(base, index=None) if base else None,
+        # Nor is another cache that has the same path.
+        closure=tuple(msgspec.structs.replace(one, caches=()) for one in lock.closure_of(name)),
+        installables=lock.images[name].installables,
+    )
 
 
 def _reads(image: Image, project: Project, touched: frozenset[Path]) -> bool:

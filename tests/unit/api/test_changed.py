@@ -11,8 +11,10 @@ from osloom.api.changed import changed
 from osloom.api.git import head
 from osloom.api.project import Project, open_project
 from osloom.api.requests import needed_by
+from osloom.base.digest import Digest
 from osloom.base.errors import UsageError
-from osloom.model.lock import Lock, LockedImage, Package
+from osloom.model.closure import StorePath
+from osloom.model.lock import Base, Lock, LockedImage, Package
 from osloom.sources.debian import lockfile
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="there is no git")
@@ -49,6 +51,10 @@ def package(name: str, version: str = "1") -> Package:
         size=1,
         digest=f"sha256:{len(name) + len(version):064d}",  # type: ignore[arg-type]
     )
+
+
+def digest(digit: str) -> Digest:
+    return Digest(f"sha256:{digit * 64}")
 
 
 def locked(project: Project, *more: Package) -> Lock:
@@ -141,6 +147,63 @@ def test_a_package_touches_the_images_that_are_made_with_it(
     project: Project, name: str, images: set[str]
 ) -> None:
     assert touched(project, package(name, "2")) == images
+
+
+def on_a_base(project: Project, manifest: str, *, index: str = "b") -> Lock:
+    """`locked`, with a base below the image `api`."""
+    base = Base(
+        reference="oci:registry.example.com/base:1",
+        architecture="amd64",
+        index=digest(index),
+        manifest=digest(manifest),
+        config=digest("c"),
+        config_size=1,
+        layers=(),
+    )
+    lock = locked(project)
+    images = {**lock.images, "api": replace(lock.images["api"], base=base.id)}
+    return replace(lock, images=images, bases=(base,))
+
+
+def with_nix(project: Project, *names: str, nar: str = "a", cache: str = "one") -> Lock:
+    """`locked`, with a closure of `names` in the image `web`, which asks for the first."""
+    names = tuple(f"{'0' * 32}-{name}" for name in names)
+    paths = tuple(
+        StorePath(
+            name=name,
+            nar_hash=digest(nar),
+            nar_size=1,
+            references=names[1:] if name == names[0] else (),
+            caches=(f"https://{cache}.example.com",),
+        )
+        for name in names
+    )
+    lock = locked(project)
+    web = replace(lock.images["web"], installables={"nixpkgs#web": names[:1]})
+    return replace(lock, images={**lock.images, "web": web}, store_paths=paths)
+
+
+def test_a_base_touches_the_images_on_it(project: Project) -> None:
+    lockfile.save(on_a_base(project, "1"), project.lock_path)
+    git(project.directory, "commit", "-qam", "two")
+    assert set(changed(project, on_a_base(project, "1"), "HEAD")) == set()
+    assert set(changed(project, on_a_base(project, "1", index="d"), "HEAD")) == set()
+    assert set(changed(project, on_a_base(project, "2"), "HEAD")) == {"api", "api-debug"}
+    assert set(changed(project, locked(project), "HEAD")) == {"api", "api-debug"}
+
+
+def test_a_store_path_touches_the_images_that_hold_it(project: Project) -> None:
+    lockfile.save(with_nix(project, "app", "library"), project.lock_path)
+    git(project.directory, "commit", "-qam", "two")
+    same = [with_nix(project, "app", "library", cache=one) for one in ("one", "two")]
+    assert [set(changed(project, one, "HEAD")) for one in same] == [set(), set()]
+    others = [
+        with_nix(project, "app", "library", nar="b"),
+        with_nix(project, "app", "library-2"),
+        with_nix(project, "app"),
+        locked(project),
+    ]
+    assert [set(changed(project, one, "HEAD")) for one in others] == [{"web", "more"}] * 4
 
 
 @pytest.mark.parametrize(
