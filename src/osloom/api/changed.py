@@ -8,6 +8,7 @@ import msgspec
 from osloom.api import git
 from osloom.api.project import LOCKFILE, Project
 from osloom.api.requests import needed_by
+from osloom.api.touched import touched
 from osloom.base.errors import DefinitionError, LockError
 from osloom.definition.load import parse
 from osloom.model.closure import StorePath
@@ -30,9 +31,10 @@ def changed(project: Project, lock: Lock, revision: str) -> dict[str, Image]:
 
     All of them when that revision has no definition or lock, or none that this osloom can read.
     """
-    touched = git.changed_since(project.directory, revision)
-    before = _before(project, revision)
     images = {name: one for name, one in project.definition.image.items() if one.outputs}
+    sources = {name: _sources(image, project) for name, image in images.items()}
+    others = touched(project.directory, frozenset[Path]().union(*sources.values()), revision)
+    before = _before(project, revision)
     if before is None:
         return images
     definition, old = before
@@ -43,7 +45,7 @@ def changed(project: Project, lock: Lock, revision: str) -> dict[str, Image]:
         if (definition.project, definition.image.get(name)) != (now.project, image)
         or any(definition.image.get(one) != now.image[one] for one in _others(image))
         or _locked(definition, old, name) != _locked(now, lock, name)
-        or _reads(image, project, touched)
+        or not others.isdisjoint(sources[name])
     }
 
 
@@ -81,10 +83,9 @@ def _of_image(lock: Lock, name: str) -> _Locked:
     )
 
 
-def _reads(image: Image, project: Project, touched: frozenset[Path]) -> bool:
-    """Whether a file of the definition's own that goes into the image is among `touched`."""
+def _sources(image: Image, project: Project) -> frozenset[Path]:
+    """The definition's own files and directories that go into the image."""
     images = [image, *(project.definition.image[one] for one in _others(image))]
     files = [file for one in images for file in one.files.values()]
     named = [file if isinstance(file, str) else file.source for file in files]
-    places = [(project.directory / source).resolve() for source in named if source is not None]
-    return any(path == place or place in path.parents for path in touched for place in places)
+    return frozenset(project.directory / source for source in named if source is not None)

@@ -5,6 +5,7 @@ Nothing here goes into an image unless the definition asks for it.
 
 import os
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
@@ -34,14 +35,31 @@ def head(directory: Path) -> Commit:
 
 
 def changed_since(directory: Path, revision: str) -> frozenset[Path]:
-    """The absolute paths below `directory` that are not as they were in `revision`."""
-    top = Path(_ask(directory, "rev-parse", "--show-toplevel").rstrip("\n"))
+    """The absolute paths below `directory` that git has, and that are not as in `revision`.
+
+    Of a submodule with changes it is the submodule's own path.
+    """
     commit = _ask(directory, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}").strip()
-    tracked = _ask(directory, "diff", "--name-only", "-z", "--no-renames", commit, "--", ".")
-    new = _ask(
-        directory, "ls-files", "--others", "--exclude-standard", "-z", "--full-name", "--", "."
-    )
-    return frozenset(top / name for name in (*tracked.split("\0"), *new.split("\0")) if name)
+    options = ("--name-only", "-z", "--no-renames", "--ignore-submodules=untracked")
+    return _paths(directory, _ask(directory, "diff", *options, commit, "--", "."))
+
+
+def tracked(directory: Path, places: Iterable[Path]) -> frozenset[Path]:
+    """The absolute paths at or below `places` that git has, those of submodules too.
+
+    `places` are below `directory`, and no symbolic link is above one.
+    """
+    named = sorted(map(str, places))
+    if not named:
+        return frozenset()
+    command = ("--literal-pathspecs", "ls-files", "--recurse-submodules", "-z", "--full-name")
+    return _paths(directory, _ask(directory, *command, "--", *named))
+
+
+def _paths(directory: Path, names: str) -> frozenset[Path]:
+    """Names that git separates by NUL, and says as they are from the top of the work tree."""
+    top = Path(_ask(directory, "rev-parse", "--show-toplevel").rstrip("\n"))
+    return frozenset(top / name for name in names.split("\0") if name)
 
 
 def file_at(directory: Path, revision: str, name: str) -> bytes | None:

@@ -1,6 +1,7 @@
 """Files of the definition as trees: the only way from the project's directory into the store."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from osloom.base.errors import DefinitionError
@@ -17,19 +18,23 @@ def ingest(source: Path, store: Store) -> Tree:
     not kept: what a checkout or an editor does to them must not reach an image.
     """
     try:
-        nodes: dict[str, Node] = {}
         if not source.is_dir():
             return Tree({"": _node(source, store)})
-        nodes[""] = Node("dir", 0o755)
-        for directory, names, files in os.walk(source):
-            names[:] = sorted(name for name in names if name not in _NEVER)
-            for name in sorted([*names, *files]):
-                path = Path(directory, name)
-                if name not in _NEVER:
-                    nodes[path.relative_to(source).as_posix()] = _node(path, store)
+        nodes = {"": Node("dir", 0o755)}
+        for path in taken(source):
+            nodes[path.relative_to(source).as_posix()] = _node(path, store)
         return Tree(nodes)
     except OSError as error:
         raise DefinitionError(f"cannot read {source}: {error.strerror}") from error
+
+
+def taken(source: Path) -> Iterator[Path]:
+    """What is taken of a directory: all below it but `_NEVER`, links as they are."""
+    for directory, names, files in os.walk(source):
+        names[:] = sorted(name for name in names if name not in _NEVER)
+        for name in sorted([*names, *files]):
+            if name not in _NEVER:
+                yield Path(directory, name)
 
 
 def _node(path: Path, store: Store) -> Node:

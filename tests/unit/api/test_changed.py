@@ -134,6 +134,92 @@ def test_a_file_touches_the_images_that_hold_it(
 
 
 @pytest.mark.parametrize(
+    ("path", "images"),
+    [
+        ("src/made.o", {"api", "api-debug"}),
+        ("site/build/page.html", {"web", "more"}),
+        ("build/page.html", set()),
+        ("src/__pycache__/main.pyc", set()),
+        ("src/lib/__pycache__/main.pyc", set()),
+        ("src/.DS_Store", set()),
+    ],
+)
+def test_a_file_that_git_ignores_touches_the_images_that_take_it(
+    project: Project, path: str, images: set[str]
+) -> None:
+    (project.directory / "src/lib").mkdir()
+    (project.directory / "src/lib/code.py").write_text("one")
+    (project.directory / ".gitignore").write_text("build\n*.o\n__pycache__\n.DS_Store\n")
+    git(project.directory, "add", ".")
+    git(project.directory, "commit", "-qm", "two")
+    place = project.directory / path
+    place.parent.mkdir(exist_ok=True)
+    place.write_text("two")
+    assert touched(project) == images
+
+
+def test_a_directory_that_git_cannot_have_touches_the_images_that_take_it(
+    project: Project,
+) -> None:
+    (project.directory / "src/empty").mkdir()
+    assert touched(project) == {"api", "api-debug"}
+
+
+@pytest.mark.parametrize("link", ["site", "v0"])
+def test_a_link_with_another_target_touches_the_images_that_it_leads_to(
+    project: Project, link: str
+) -> None:
+    here = project.directory
+    for name in ("v1", "v2"):
+        (here / name).mkdir()
+        (here / name / "index.html").write_text(name)
+    shutil.rmtree(here / "site")
+    (here / "v0").symlink_to("v1")
+    (here / "site").symlink_to("../deploy/v0")
+    git(here, "add", ".")
+    git(here, "commit", "-qm", "two")
+    assert touched(project) == set()
+    (here / link).unlink()
+    (here / link).symlink_to("v2")
+    assert touched(project) == {"web", "more"}
+
+
+@pytest.mark.parametrize("path", ["site/index.html", "site/made.o"])
+def test_a_file_of_a_submodule_touches_the_images_that_hold_it(
+    project: Project, tmp_path: Path, path: str
+) -> None:
+    with_submodule(project, tmp_path / "other")
+    project.path.write_text(DEFINITION.replace('"site"', '"sub/site"'))
+    git(project.directory, "commit", "-qam", "two")
+    (project.directory / "sub/new").write_text("not taken")
+    assert touched(project) == set()
+    (project.directory / "sub" / path).write_text("two")
+    assert touched(project) == {"web", "more"}
+
+
+def test_another_commit_of_a_submodule_touches_the_images_that_take_it(
+    project: Project, tmp_path: Path
+) -> None:
+    with_submodule(project, tmp_path / "other")
+    project.path.write_text(DEFINITION.replace('"site"', '"sub/site"'))
+    git(project.directory, "commit", "-qam", "two")
+    (project.directory / "sub/site/index.html").write_text("two")
+    git(project.directory / "sub", "commit", "-qam", "two")
+    assert touched(project) == {"web", "more"}
+
+
+def with_submodule(project: Project, other: Path) -> None:
+    (other / "site").mkdir(parents=True)
+    (other / "site/index.html").write_text("one")
+    (other / ".gitignore").write_text("*.o\n")
+    git(other, "init", "-q")
+    git(other, "add", ".")
+    git(other, "commit", "-qm", "one")
+    allowed = ("-c", "protocol.file.allow=always")
+    git(project.directory, *allowed, "submodule", "--quiet", "add", str(other), "sub")
+
+
+@pytest.mark.parametrize(
     ("name", "images"),
     [
         ("api", {"api", "api-debug"}),
