@@ -10,7 +10,7 @@ from osloom.compose.ingest import taken
 def touched(directory: Path, sources: Iterable[Path], revision: str) -> frozenset[Path]:
     """Those of `sources`, which are below `directory`, that put something else into an image.
 
-    Raises UsageError where git cannot tell, and OSError for what cannot be read.
+    Raises UsageError where git cannot tell, and DefinitionError for what cannot be read.
     """
     changed = git.changed_since(directory, revision)
     around = changed | _above(changed)

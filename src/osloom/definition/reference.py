@@ -22,6 +22,7 @@ A key that is not on this page is an error, with the place and the nearest name 
 
 Paths of files start beside the definition and stay below its directory.
 Nothing is taken from elsewhere on the host.
+Of a directory all is taken, with what git ignores, but for `.git`, `__pycache__` and `.DS_Store` at any depth.
 
 ## Inheritance
 
