@@ -10,10 +10,13 @@
     └── BuildError           1  a step failed
 
 A message is `cannot <verb> <object>: <cause>`, lower case, without a final period. The hint is
-what to do about it: a command or an edit.
+what to do about it: a command or an edit. Addresses are shown without passwords, whoever wrote
+the text: it goes to terminals and into logs.
 """
 
 from typing import NamedTuple
+
+from osloom.base.addresses import without_logins
 
 
 class Where(NamedTuple):
@@ -36,11 +39,11 @@ class Error(Exception):
     def __init__(
         self, message: str, *, hint: str | None = None, where: Where | None = None, detail: str = ""
     ) -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        self.message = without_logins(message)
+        super().__init__(self.message)
+        self.hint = hint if hint is None else without_logins(hint)
         self.where = where
-        self.detail = detail
+        self.detail = without_logins(detail)
         """Longer text of another program (a script's output), shown under the message."""
 
     def __reduce__(self) -> tuple[object, ...]:

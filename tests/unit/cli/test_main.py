@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from osloom.cli.main import _divide, main
+from osloom.fetch import download
 
 
 @pytest.mark.parametrize(
@@ -58,3 +59,23 @@ def test_who_reads_the_output_may_stop() -> None:
         process.stdout.close()
         assert process.stderr.read() == ""
     assert process.returncode == 1
+
+
+@pytest.mark.parametrize("how", [[], ["--json"], ["--progress", "json"]])
+def test_the_password_of_a_mirror_is_not_printed(
+    how: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(download, "_PAUSE", 0.01)
+    monkeypatch.chdir(tmp_path)
+    Path("osloom.toml").write_text(
+        '[debian]\nmirror = "http://user:secret@127.0.0.1:1/debian"\n'
+        '[image.app]\npackages = ["hello"]\noutputs = ["tar"]\n'
+    )
+    assert main(["lock", "--store", "store", *how]) == 1
+    said = "".join(capsys.readouterr())
+    assert "cannot fetch http://127.0.0.1:1/debian" in said
+    assert "secret" not in said
+    assert "user" not in said

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from osloom.base.addresses import without_logins
 from osloom.base.errors import LockError
 from osloom.base.progress import Event, Reporter
 from osloom.model.closure import STORE, StorePath, is_flake
@@ -90,7 +91,7 @@ def _overridden(evaluator: Evaluator, flakes: Sequence[Question], settings: Sett
 def _build(
     evaluator: Evaluator, one: Question, overridden: Sequence[str], report: Reporter
 ) -> tuple[str, ...]:
-    title = f"evaluate {one.installable}"
+    title = without_logins(f"evaluate {one.installable}")
     identity = f"{title} {one.system}"
     report(Event(kind="started", id=identity, title=title, group="nix"))
     start = time.monotonic()
