@@ -12,6 +12,7 @@ import msgspec
 
 from osloom.base.command import Completed, run
 from osloom.base.errors import UsageError
+from osloom.base.numbers import LAST_SECOND, to_number
 
 REVISION = "OSLOOM_REVISION"
 """`COMMIT TIME`: what a build that is not in a repository is told, as in an exported tree."""
@@ -26,12 +27,23 @@ class Commit(msgspec.Struct, frozen=True, kw_only=True):
 
 def head(directory: Path) -> Commit:
     """The commit that is checked out. Raises UsageError where there is none."""
-    told = os.environ.get(REVISION, "").split()
-    if len(told) == 2 and told[1].isdigit():
-        return Commit(name=told[0], time=int(told[1]))
+    told = os.environ.get(REVISION, "").strip()
+    if told:
+        return _parse(told)
     name, time = _ask(directory, "log", "-1", "--format=%H %ct").split()
     dirty = "-dirty" if _ask(directory, "status", "--porcelain", "--", ".") else ""
     return Commit(name=name + dirty, time=int(time))
+
+
+def _parse(told: str) -> Commit:
+    name, _, text = told.partition(" ")
+    time = to_number(text.strip(), LAST_SECOND)
+    if time is None:
+        raise UsageError(
+            f"cannot read {REVISION}: `{told}` is not a commit and its time",
+            hint="set it to what `git log -1 --format='%H %ct'` says, or unset it",
+        )
+    return Commit(name=name, time=time)
 
 
 def changed_since(directory: Path, revision: str) -> frozenset[Path]:

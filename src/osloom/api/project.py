@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 
 from osloom.base.errors import LockError, StoreError, UsageError, nearest
+from osloom.base.numbers import LAST_SECOND, to_number
 from osloom.definition.load import load
 from osloom.model.definition import Definition, Image
 from osloom.model.lock import Lock
@@ -94,9 +95,13 @@ class Project(msgspec.Struct, frozen=True, kw_only=True):
         given = os.environ.get("SOURCE_DATE_EPOCH")
         if given is None:
             return self.definition.project.epoch
-        if not given.isdigit():
-            raise UsageError(f"cannot read SOURCE_DATE_EPOCH: `{given}` is not a number")
-        return int(given)
+        seconds = to_number(given, LAST_SECOND)
+        if seconds is None:
+            raise UsageError(
+                f"cannot read SOURCE_DATE_EPOCH: `{given}` is not a number up to {LAST_SECOND}",
+                hint="give the seconds since 1970 as `date +%s` says them, or unset it",
+            )
+        return seconds
 
 
 def open_project(path: Path) -> Project:

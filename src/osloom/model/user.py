@@ -7,6 +7,7 @@ names are looked up in the image, and so is the group when there is none.
 import msgspec
 
 from osloom.base.errors import UsageError, nearest
+from osloom.base.numbers import LAST_ID, to_number
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,7 +26,7 @@ def find_user(text: str | None, *, passwd: str, group: str) -> Identity:
     user, colon, own_group = (text or "0").partition(":")
     users, groups = _rows(passwd, 7), _rows(group, 4)
     row = next((one for one in users if user in (one[0], one[2])), None)
-    if row is None and not user.isdigit():
+    if row is None and to_number(user, LAST_ID) is None:
         raise UsageError(
             f"cannot run as `{user}`: the image has no such user",
             hint=_hint(user, [one[0] for one in users]),
@@ -34,18 +35,19 @@ def find_user(text: str | None, *, passwd: str, group: str) -> Identity:
     if colon:
         return Identity(uid=int(uid), gid=_group(own_group, groups), home=home or "/")
     more = tuple(int(one[2]) for one in groups if name and name in one[3].split(","))
-    own = int(gid) if gid.isdigit() else 0
+    own = to_number(gid, LAST_ID) or 0
     return Identity(uid=int(uid), gid=own, groups=more, home=home or "/")
 
 
 def _group(group: str, groups: list[list[str]]) -> int:
     found = next((one[2] for one in groups if one[0] == group), group)
-    if not found.isdigit():
+    number = to_number(found, LAST_ID)
+    if number is None:
         raise UsageError(
             f"cannot run with the group `{group}`: the image has no such group",
             hint=_hint(group, [one[0] for one in groups]),
         )
-    return int(found)
+    return number
 
 
 def _hint(name: str, names: list[str]) -> str:
@@ -56,4 +58,4 @@ def _hint(name: str, names: list[str]) -> str:
 def _rows(text: str, count: int) -> list[list[str]]:
     """Lines of passwd(5) or group(5) that have all their fields and a number."""
     rows = [line.split(":") for line in text.splitlines()]
-    return [row for row in rows if len(row) == count and row[2].isdigit()]
+    return [row for row in rows if len(row) == count and to_number(row[2], LAST_ID) is not None]

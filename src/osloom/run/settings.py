@@ -11,6 +11,7 @@ import msgspec
 
 from osloom.base.digest import Digest, to_hex
 from osloom.base.errors import BuildError, UsageError
+from osloom.base.numbers import to_number
 from osloom.fetch.registry.descriptor import INDEXES, Descriptor, ImageIndex, ImageManifest
 from osloom.sources.oci.manifest import choose
 from osloom.store.store import Store
@@ -39,7 +40,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     def ports(self) -> tuple[int, ...]:
         """The TCP ports that the program listens on."""
         pairs = (one.partition("/") for one in self.exposed_ports or ())
-        return tuple(int(port) for port, _, kind in pairs if port.isdigit() and kind != "udp")
+        found = (to_number(port, 65535) for port, _, kind in pairs if kind != "udp")
+        return tuple(port for port in found if port)
 
     def program(self, arguments: Sequence[str], *, entrypoint: str | None = None) -> list[str]:
         """The entrypoint with `arguments`, or with the image's own.

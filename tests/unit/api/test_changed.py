@@ -340,5 +340,31 @@ def test_the_commit_and_whether_it_is_what_is_there(
     assert len(found.name) == 40
     (project.directory / "src/main.py").write_text("two")
     assert head(project.directory) == replace(found, name=f"{found.name}-dirty")
+    monkeypatch.setenv("OSLOOM_REVISION", " ")
+    assert head(project.directory) == replace(found, name=f"{found.name}-dirty")
     monkeypatch.setenv("OSLOOM_REVISION", "abc 12")
     assert (head(project.directory).name, head(project.directory).time) == ("abc", 12)
+
+
+@pytest.mark.parametrize("told", ["abc", "abc ²", "abc 4294967296", "abc -1", "abc 1 2", "12"])
+def test_a_revision_that_is_told_wrongly_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: str
+) -> None:
+    monkeypatch.setenv("OSLOOM_REVISION", told)
+    with pytest.raises(UsageError) as caught:
+        head(tmp_path)
+    assert caught.value.message == (
+        f"cannot read OSLOOM_REVISION: `{told}` is not a commit and its time"
+    )
+
+
+@pytest.mark.parametrize("given", ["²", "9" * 5000, "4294967296", "-1", "now", ""])
+def test_an_epoch_that_is_told_wrongly_is_an_error(
+    project: Project, monkeypatch: pytest.MonkeyPatch, given: str
+) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", given)
+    with pytest.raises(UsageError) as caught:
+        project.given_epoch()
+    assert caught.value.message == (
+        f"cannot read SOURCE_DATE_EPOCH: `{given}` is not a number up to 4294967295"
+    )

@@ -182,6 +182,34 @@ def test_sockets_give_ports() -> None:
     )
 
 
+@pytest.mark.parametrize("value", ["²", "9" * 5000, "65536", "0", "1.2.3.4:²"])
+def test_what_is_no_port_is_none(value: str) -> None:
+    found = service(
+        "[Service]\nUser=a\nExecStart=/bin/a\n",
+        name="a.service",
+        sockets={"a.socket": f"[Socket]\nListenStream={value}\n"},
+    )
+    assert found.ports == ()
+
+
+@pytest.mark.parametrize(
+    ("value", "mode"),
+    [
+        ("0750", 0o750),
+        ("2775", 0o2775),
+        ("", 0o755),
+        ("9", 0o755),
+        ("rwx", 0o755),
+        ("77777", 0o755),
+    ],
+)
+def test_a_directory_with_no_usable_mode_has_the_usual_one(value: str, mode: int) -> None:
+    found = service(
+        f"[Service]\nUser=a\nExecStart=/bin/a\nStateDirectory=a\nStateDirectoryMode={value}\n"
+    )
+    assert [one.mode for one in found.directories] == [mode]
+
+
 def test_a_drop_in_replaces_the_command_and_a_dynamic_user_is_named_as_the_service() -> None:
     found = service(
         "[Service]\nDynamicUser=yes\nExecStart=/bin/a\n",

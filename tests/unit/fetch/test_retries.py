@@ -9,9 +9,9 @@ import httpx
 import pytest
 
 from osloom.base.errors import FetchError
+from osloom.base.numbers import to_number
 from osloom.fetch import retries
 from osloom.fetch.retries import Retries, retry_after
-from osloom.fetch.said import number
 
 
 class Pauses(threading.Event):
@@ -110,4 +110,4 @@ def test_who_is_stopped_does_not_wait() -> None:
     ],
 )
 def test_a_count_of_a_server_is_one_or_none(text: str, count: int | None) -> None:
-    assert number(text) == count
+    assert to_number(text) == count

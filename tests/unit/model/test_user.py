@@ -32,12 +32,28 @@ def test_names_are_looked_up_in_the_image_and_numbers_need_not_be(
     [
         ("web", "cannot run as `web`: the image has no such user"),
         ("app:web", "cannot run with the group `web`: the image has no such group"),
+        ("²", "cannot run as `²`: the image has no such user"),
+        ("app:²", "cannot run with the group `²`: the image has no such group"),
+        ("4294967295", "cannot run as `4294967295`: the image has no such user"),
+        (
+            "0:" + "9" * 5000,
+            f"cannot run with the group `{'9' * 5000}`: the image has no such group",
+        ),
     ],
 )
 def test_a_name_that_the_image_does_not_have_is_an_error(text: str, message: str) -> None:
     with pytest.raises(UsageError) as caught:
         find_user(text, passwd=PASSWD, group=GROUP)
     assert caught.value.message == message
+
+
+@pytest.mark.parametrize("number", ["²", "9" * 5000])
+def test_rows_with_strange_numbers_are_no_users(number: str) -> None:
+    passwd = f"odd:x:{number}:0::/:/bin/sh\nother:x:5:{number}::/:/bin/sh\n"
+    group = f"odd:x:{number}:other\n"
+    assert find_user("other", passwd=passwd, group=group) == Identity(uid=5, gid=0)
+    with pytest.raises(UsageError):
+        find_user("odd", passwd=passwd, group=group)
 
 
 def test_an_image_without_the_files_has_numbers_only() -> None:

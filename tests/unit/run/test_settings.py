@@ -39,6 +39,8 @@ def test_a_container_without_a_program_needs_one() -> None:
 
 def test_only_tcp_ports_count() -> None:
     assert Settings(exposed_ports={"80": {}, "443/tcp": {}, "53/udp": {}}).ports == (80, 443)
+    strange = ("²/tcp", "0", "65536", "9" * 5000, "http")
+    assert Settings(exposed_ports={one: {} for one in strange}).ports == ()
 
 
 def test_a_variable_may_have_an_equals_sign_in_its_value() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from osloom.base.digest import Digest, is_digest
 from osloom.base.errors import FetchError
+from osloom.base.numbers import to_number
 from osloom.base.progress import Reporter
 from osloom.fetch.registry import downloads, uploads
 from osloom.fetch.registry.blobs import has_blob, scopes_of
@@ -23,7 +24,7 @@ from osloom.fetch.registry.descriptor import (
 )
 from osloom.fetch.registry.messages import Answer, Request
 from osloom.fetch.registry.tags import list_tags
-from osloom.fetch.said import number, printable
+from osloom.fetch.said import printable
 from osloom.store.store import Store
 
 _ACCEPT = {"Accept": ", ".join((*INDEXES, *MANIFESTS))}
@@ -65,7 +66,7 @@ class Registry:
         if answer.status == 404:
             return None
         digest = answer.headers.get("Docker-Content-Digest", "")
-        size = number(answer.headers.get("Content-Length", ""))
+        size = to_number(answer.headers.get("Content-Length", ""))
         if not digest or size is None:
             return self.manifest(repository, reference).descriptor
         if not is_digest(digest) or (is_digest(reference) and digest != reference):

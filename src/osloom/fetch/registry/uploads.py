@@ -13,13 +13,14 @@ from urllib.parse import urlencode, urljoin
 import msgspec
 
 from osloom.base.errors import FetchError
+from osloom.base.numbers import to_number
 from osloom.base.progress import Event, Reporter
 from osloom.fetch.registry.blobs import has_blob, scopes_of
 from osloom.fetch.registry.client import Client
 from osloom.fetch.registry.descriptor import Descriptor
 from osloom.fetch.registry.messages import Answer, Request
 from osloom.fetch.retries import AGAIN, Retries, retry_after
-from osloom.fetch.said import number, printable
+from osloom.fetch.said import printable
 
 How = Literal["sent", "mounted"]
 
@@ -125,7 +126,7 @@ class _Upload:
             answer = self._post("", scopes_of(self._repository))
         if answer.status != 202 or "Location" not in answer.headers:
             raise self._client.denied(answer, scopes_of(self._repository), self._doing)
-        least = number(answer.headers.get("OCI-Chunk-Min-Length", ""))
+        least = to_number(answer.headers.get("OCI-Chunk-Min-Length", ""))
         return _Session(url=_location(answer), least=least or 0)
 
     def _ask_to_mount(self, source: str) -> Answer | None:

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
 from osloom.base.errors import FetchError
+from osloom.base.numbers import to_number
 from osloom.fetch.connections import Connections
 from osloom.fetch.download import GoneError
 from osloom.fetch.retries import AGAIN, Retries, retry_after
-from osloom.fetch.said import number, printable
+from osloom.fetch.said import printable
 from osloom.fetch.storage import web_changes
 from osloom.fetch.storage.access import Access
 from osloom.fetch.storage.changed import ChangedError
@@ -102,7 +103,7 @@ class Web:
                     return None
                 if self.is_good(answer, retries):
                     # Without a length it is there all the same.
-                    return number(answer.headers.get("Content-Length", "")) or 0
+                    return to_number(answer.headers.get("Content-Length", "")) or 0
             retries.wait()
 
     def write(self, name: str, content: bytes | Path, *, kind: str) -> None:

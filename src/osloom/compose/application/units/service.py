@@ -11,6 +11,7 @@ from typing import Literal
 import msgspec
 
 from osloom.base.errors import BuildError
+from osloom.base.numbers import to_number
 from osloom.compose.application.units.command import (
     Command,
     Environment,
@@ -205,11 +206,11 @@ class _Carrying:
     def _directories(self) -> tuple[Directory, ...]:
         directories = []
         for key, (kind, below) in _DIRECTORIES.items():
-            mode = int(self.unit.value("Service", f"{key}Mode") or "755", 8)
+            mode = self.unit.value("Service", f"{key}Mode") or ""
             for word in self._words(key):
                 # `name:link:flags`; the links are a convenience.
                 path = f"{below}/{word.partition(':')[0]}"
-                directories.append(Directory(path=path, mode=mode, kind=kind))
+                directories.append(Directory(path=path, mode=_mode(mode), kind=kind))
         return tuple(directories)
 
     def _environment(self, directories: Sequence[Directory]) -> Environment:
@@ -291,9 +292,9 @@ class _Carrying:
         ports: list[int] = []
         for socket, unit in self.sockets.items():
             for value in unit.values("Socket", "ListenStream"):
-                number = value.rpartition(":")[2]
-                if number.isdigit() and 0 < int(number) < 65536:
-                    ports.append(int(number))
+                port = to_number(value.rpartition(":")[2], 65535)
+                if port:
+                    ports.append(port)
             inetd = is_true(unit.value("Socket", "Accept"))
             what = "is started anew for each connection" if inetd else "can get its sockets"
             self.notes.append(
@@ -303,3 +304,8 @@ class _Carrying:
         if not ports and "ports" not in self.answered:
             self.notes.append("the unit states no port: say `ports` when the program listens")
         return tuple(dict.fromkeys(ports))
+
+
+def _mode(text: str) -> int:
+    """Permission bits; of what is none, and of nothing, what systemd has by default."""
+    return int(text, 8) if re.fullmatch("0?[0-7]{1,4}", text) else 0o755
