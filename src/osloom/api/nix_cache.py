@@ -7,6 +7,7 @@ from osloom.api.requests import COMPRESSORS
 from osloom.api.session import Session
 from osloom.assemble.nix_archive import plan_archive
 from osloom.base.errors import UsageError, nearest
+from osloom.base.numbers import to_number
 from osloom.compose.plan import plan_files
 from osloom.fetch.storage.location import Location, parse_location
 from osloom.fetch.storage.storage import open_storage
@@ -78,9 +79,13 @@ def _compression(location: Location) -> tuple[str, int | None]:
         raise UsageError(
             f"cannot compress with `{method}`", hint=f"known are {', '.join(SUFFIXES)}"
         )
-    if level and not level.isdecimal():
-        raise UsageError(f"cannot compress at the level `{level}`: it is no number")
-    return method, int(level) if level else None
+    number = to_number(level)
+    if level and number is None:
+        raise UsageError(
+            f"cannot compress at the level `{level}`: it is no number",
+            hint="give one of the method's own levels, or leave `compression-level` out",
+        )
+    return method, number
 
 
 def _secret(path: Path) -> SecretKey:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import msgspec
 
 from osloom.base.errors import BuildError, nearest
+from osloom.base.numbers import LAST_ID, to_number
 from osloom.model.definition import Group, User
 
 _PERSONS = range(1000, 60000)
@@ -143,7 +144,7 @@ def _rows(text: str, name: str) -> tuple[list[list[str]], list[str]]:
     others: list[str] = []
     for line in text.splitlines():
         row = line.split(":")
-        numbered = name not in ("passwd", "group") or (row[2:] and row[2].isdecimal())
+        numbered = name not in ("passwd", "group") or (row[2:] and to_number(row[2]) is not None)
         if row[0] and len(row) <= _FIELDS[name] and numbered:
             rows.append(row + [""] * (_FIELDS[name] - len(row)))
         elif line:
@@ -152,8 +153,9 @@ def _rows(text: str, name: str) -> tuple[list[list[str]], list[str]]:
 
 
 def _number(name: str, rows: list[list[str]], what: str) -> int:
-    if name.isdigit():
-        return int(name)
+    number = to_number(name, LAST_ID)
+    if number is not None:
+        return number
     for row in rows:
         if row[0] == name:
             return int(row[2])

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 import msgspec
 
 from osloom.base.errors import nearest
+from osloom.base.numbers import to_number
 from osloom.definition.kinds import (
     array_kind,
     bare,
@@ -226,7 +227,7 @@ def _holds_tables(kind: Any) -> bool:
 
 
 def _is_written(text: str, kind: type) -> bool:
-    return text.isdigit() if kind is int else text in ("true", "false")
+    return to_number(text) is not None if kind is int else text in ("true", "false")
 
 
 def _with_own_hint(mistake: Mistake, kind: Any, path: Path) -> Mistake:

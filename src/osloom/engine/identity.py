@@ -18,6 +18,7 @@ import msgspec
 
 from osloom.base.command import run
 from osloom.base.errors import BuildError, CommandError
+from osloom.base.numbers import to_number
 
 Identity = Literal["root", "subordinate", "single"]
 
@@ -78,8 +79,9 @@ def _subordinate(file: str) -> Range | None:
         for line in Path(file).read_text().splitlines():
             name, _, numbers = line.partition(":")
             start, _, count = numbers.partition(":")
-            if name in names and count.isdigit() and int(count) >= COUNT - 1:
-                return Range(int(start), int(count))
+            first, size = to_number(start), to_number(count)
+            if name in names and first is not None and size is not None and size >= COUNT - 1:
+                return Range(first, size)
     return None
 
 

@@ -82,3 +82,18 @@ def test_a_number_of_a_base_is_taken() -> None:
     with pytest.raises(BuildError) as caught:
         Accounts.parse(BASE).add_user("app", User(uid=33), epoch=EPOCH)
     assert caught.value.message == "cannot make user `app`: number 33 belongs to `web`"
+
+
+@pytest.mark.parametrize("number", ["9" * 5000, "²"])
+def test_a_row_of_a_base_without_a_usable_number_stays_as_it_is(number: str) -> None:
+    row = f"odd:x:{number}:0::/:/bin/sh"
+    accounts = Accounts.parse({"passwd": f"{row}\n"})
+    accounts.add_user("app", User(uid=1500), epoch=EPOCH)
+    assert accounts.files()["passwd"].splitlines()[-1] == row
+
+
+@pytest.mark.parametrize("owner", ["²", "4294967295", "9" * 5000])
+def test_an_owner_that_is_no_number_is_looked_for_by_name(owner: str) -> None:
+    with pytest.raises(BuildError) as caught:
+        Accounts.parse(BASE).uid(owner)
+    assert caught.value.message == f"cannot find the user `{owner}` in the image"

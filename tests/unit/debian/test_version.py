@@ -23,6 +23,7 @@ VERSIONS = st.from_regex(r"([0-9]:)?[0-9][0-9a-z.+~]{0,6}(-[0-9a-z.+~]{1,4})?", 
         ("1.0a", "1.0+", -1),
         ("1.0-1", "1.0-1+deb13u1", -1),
         ("1.01", "1.1", 0),
+        ("²:1", "1", 0),
     ],
 )
 def test_versions_are_ordered_as_the_policy_says(one: str, other: str, order: int) -> None:

@@ -1,6 +1,9 @@
+import os
+from pathlib import Path
+
 import pytest
 
-from osloom.engine.identity import onto_itself
+from osloom.engine.identity import Range, _subordinate, onto_itself
 
 
 @pytest.mark.parametrize(
@@ -19,3 +22,19 @@ from osloom.engine.identity import onto_itself
 )
 def test_root_hands_on_the_ids_that_it_has(around: str, inside: str | None) -> None:
     assert onto_itself(around) == inside
+
+
+@pytest.mark.parametrize(
+    ("rows", "found"),
+    [
+        (["100000:65536"], Range(100000, 65536)),
+        (["100000:9", "200000:65536"], Range(200000, 65536)),
+        (["100000:²", "x:65536", f"{'9' * 5000}:65536", "", "100000"], None),
+        (["x:65536", "100000:65536"], Range(100000, 65536)),
+    ],
+)
+def test_subordinate_ids_are_of_a_row_with_numbers(
+    tmp_path: Path, rows: list[str], found: Range | None
+) -> None:
+    (tmp_path / "subuid").write_text("".join(f"{os.getuid()}:{row}\n" for row in rows))
+    assert _subordinate(str(tmp_path / "subuid")) == found

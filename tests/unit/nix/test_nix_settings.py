@@ -48,6 +48,11 @@ def test_later_files_win_and_extra_adds(tmp_path: Path) -> None:
     assert found.patience == 7
 
 
+@pytest.mark.parametrize("silence", ["0", "²", "soon", "9" * 5000])
+def test_a_patience_that_is_no_number_is_the_usual_one(tmp_path: Path, silence: str) -> None:
+    assert load(tmp_path, NIX_CONFIG=f"stalled-download-timeout = {silence}").patience == 30
+
+
 def test_the_first_of_the_users_files_wins(tmp_path: Path) -> None:
     for name in ("one", "two"):
         (tmp_path / name).write_text(f"substituters = https://{name}\n")

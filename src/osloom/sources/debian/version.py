@@ -3,6 +3,8 @@
 import functools
 import re
 
+from osloom.base.numbers import to_number
+
 _PARTS = re.compile(r"(\D*)(\d*)")
 
 
@@ -23,7 +25,7 @@ def parse(
     upstream, dash, revision = rest.rpartition("-")
     if not dash:
         upstream, revision = rest, "0"
-    return int(epoch) if epoch.isdigit() else 0, _key(upstream), _key(revision)
+    return to_number(epoch) or 0, _key(upstream), _key(revision)
 
 
 def _key(text: str) -> tuple[tuple[tuple[int, ...], int], ...]:

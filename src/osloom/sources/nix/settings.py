@@ -12,6 +12,7 @@ from urllib.parse import parse_qs
 import msgspec
 
 from osloom.base.errors import FetchError
+from osloom.base.numbers import to_number
 from osloom.fetch.storage.access import Access
 from osloom.fetch.storage.location import is_location
 
@@ -65,7 +66,7 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         keys=tuple(dict.fromkeys(_known(values, "trusted-public-keys").split())),
         netrc=values.get("netrc-file") or os.fspath(_directory(given) / "netrc"),
         certificates=values.get("ssl-cert-file") or given.get("NIX_SSL_CERT_FILE") or None,
-        patience=float(silence) if silence.isdecimal() and int(silence) else _PATIENCE,
+        patience=float(to_number(silence) or _PATIENCE),
         stores=tuple(os.fspath(one) for one in _stores(values, given)),
     )
 
