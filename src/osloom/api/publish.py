@@ -6,6 +6,7 @@ that is on the same file system: what images share is on the disk once.
 """
 
 import contextlib
+import errno
 import os
 from pathlib import Path
 
@@ -46,10 +47,7 @@ class Publisher:
             else:
                 size = self._put_directory(path, digest)
         except OSError as error:
-            raise Error(
-                f"cannot write {self._directory / path}: {error.strerror}",
-                hint="free some space or choose another place with `--output`",
-            ) from error
+            raise _unwritable(self._directory / path, error) from error
         named = result.facts.get("digest")
         notes = str(result.facts.get("notes", ""))
         return Artifact(
@@ -121,6 +119,24 @@ class Publisher:
             return msgspec.json.decode(data, type=dict[str, _Written])
         except (OSError, msgspec.DecodeError):
             return {}
+
+
+def _unwritable(path: Path, error: OSError) -> Error:
+    """What stands in the way of writing `path`, and how to get by."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        hint = "free some space or choose another place with `--output`"
+        return Error(f"cannot write {path}: {error.strerror}", hint=hint)
+    if error.errno in (errno.ENOTDIR, errno.EEXIST):
+        wanted = Path(error.filename or path)
+        for place in (wanted, *wanted.parents):
+            if (place.exists() or place.is_symlink()) and not place.is_dir():
+                return Error(
+                    f"cannot write {path}: {place} is not a directory",
+                    hint="move it away, or name a directory with `--output`",
+                )
+    return Error(
+        f"cannot write {path}: {error.strerror}", hint="choose another place with `--output`"
+    )
 
 
 def _linked(blob: Path, target: Path) -> bool:

@@ -2,9 +2,12 @@
 
 from pathlib import Path
 
+import pytest
+
 from osloom.api.publish import Publisher
 from osloom.assemble.request import Product
 from osloom.base.digest import Digest, to_hex
+from osloom.base.errors import Error
 from osloom.engine.step import Output, Step
 from osloom.model.tree import Node, Tree
 from osloom.store.results import Result
@@ -70,3 +73,26 @@ def test_on_another_file_system_it_is_a_copy(tmp_path: Path) -> None:
         import shutil
 
         shutil.rmtree(dist, ignore_errors=True)
+
+
+@pytest.mark.parametrize("name", ["dist", "dist/one", "dist/one/one.oci", "dist/one/one.oci/blobs"])
+def test_a_file_where_a_directory_has_to_be_is_named(tmp_path: Path, name: str) -> None:
+    store = Store(tmp_path / "store")
+    blocking = tmp_path / name
+    blocking.parent.mkdir(parents=True, exist_ok=True)
+    blocking.write_text("mine")
+    with pytest.raises(Error) as caught:
+        publish(store, tmp_path / "dist", {"one": layout(store, b"index", b"layer")})
+    assert caught.value.message == (
+        f"cannot write {tmp_path}/dist/one/one.oci: {blocking} is not a directory"
+    )
+    assert caught.value.hint == "move it away, or name a directory with `--output`"
+    assert blocking.read_text() == "mine"
+
+
+def test_where_nobody_may_write_another_place_is_asked_for(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    images = {"one": layout(store, b"index")}
+    with pytest.raises(Error) as caught:
+        publish(store, Path("/proc/none"), images)
+    assert caught.value.hint == "choose another place with `--output`"
