@@ -3,11 +3,18 @@
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
 from osloom.base.digest import Digest
 from osloom.base.errors import LockError
-from osloom.fetch.registry.descriptor import Descriptor, ImageIndex, ImageManifest, Platform
+from osloom.fetch.registry.descriptor import (
+    TAG_ANNOTATION,
+    Descriptor,
+    ImageIndex,
+    ImageManifest,
+    Platform,
+)
 from osloom.sources.oci.manifest import CONFIG, check_manifest, choose, layers_of, oci_type
 
 WHAT = "the base `oci:debian:13`"
@@ -59,6 +66,33 @@ def test_a_platform_that_is_not_there_is_told_with_those_that_are() -> None:
     assert caught.value.hint == (
         "it is there for linux/amd64/v3, linux/s390x, windows/amd64: "
         "set `architecture`, or choose another base"
+    )
+
+
+def tagged(**tags: int) -> ImageIndex:
+    """A layout's index, as tools write it: with tags and without platforms."""
+    manifests = tuple(
+        msgspec.structs.replace(one(number), annotations={TAG_ANNOTATION: tag})
+        for tag, number in tags.items()
+    )
+    return ImageIndex(schema_version=2, manifests=manifests)
+
+
+def test_one_image_may_have_several_tags() -> None:
+    assert choose(tagged(latest=1, v2=1), "amd64", what=WHAT).digest == digest(1)
+
+
+@pytest.mark.parametrize(
+    ("index", "said"),
+    [(tagged(v2=2, v1=1), "several images (`v1`, `v2`)"), (listed(None, None), "several images")],
+)
+def test_a_layout_of_several_images_is_told_with_their_tags(index: ImageIndex, said: str) -> None:
+    with pytest.raises(LockError) as caught:
+        choose(index, "amd64", what=WHAT)
+    assert caught.value.message == f"cannot use {WHAT}: it has {said}, and a base is one"
+    assert caught.value.hint == (
+        "copy the one that you want into a layout of its own, for example with "
+        "`skopeo copy oci:LAYOUT:TAG oci:OTHER`"
     )
 
 

@@ -9,7 +9,14 @@ import msgspec
 
 from osloom.base.digest import Digest, is_digest
 from osloom.base.errors import LockError
-from osloom.fetch.registry.descriptor import Descriptor, ImageIndex, ImageManifest, Platform
+from osloom.fetch.registry.descriptor import (
+    TAG_ANNOTATION,
+    Descriptor,
+    ImageIndex,
+    ImageManifest,
+    Platform,
+)
+from osloom.fetch.said import printable
 from osloom.model.lock import BaseLayer
 
 MOST_LAYERS = 127
@@ -58,17 +65,31 @@ def oci_type(media_type: str) -> str:
 
 
 def choose(index: ImageIndex, architecture: str, *, what: str) -> Descriptor:
-    """The manifest for Linux on `architecture`. Raises LockError with the platforms there are."""
+    """The manifest for Linux on `architecture`. Raises LockError with what there is instead."""
     listed = index.manifests
     for variant in _VARIANTS.get(architecture, ("",)):
         for one in listed:
             wanted = Platform(os="linux", architecture=architecture, variant=variant)
             if one.platform == wanted:
                 return one
-    if len(listed) == 1 and listed[0].platform is None:
-        # What some tools write around one image; its configuration tells.
-        return listed[0]
+    unnamed = [one for one in listed if one.platform is None]
+    if unnamed and len(unnamed) == len(listed):
+        # What layouts have around an image, once for each of its tags; its configuration tells.
+        if len({one.digest for one in unnamed}) == 1:
+            return unnamed[0]
+        raise _several(what, unnamed)
     raise _no_platform(what, architecture, [one.platform for one in listed if one.platform])
+
+
+def _several(what: str, there: Sequence[Descriptor]) -> LockError:
+    tags = [one.annotations.get(TAG_ANNOTATION) for one in there]
+    named = ", ".join(sorted({f"`{printable(tag)}`" for tag in tags if tag})[:12])
+    return LockError(
+        f"cannot use {what}: it has several images{f' ({named})' if named else ''}, "
+        "and a base is one",
+        hint="copy the one that you want into a layout of its own, for example with "
+        "`skopeo copy oci:LAYOUT:TAG oci:OTHER`",
+    )
 
 
 def _no_platform(what: str, architecture: str, there: Sequence[Platform]) -> LockError:
