@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from osloom.base.digest import Digest
+from osloom.base.numbers import LAST_ID, to_number
 from osloom.compose.accounts import Accounts
 from osloom.compose.application.declared import (
     GROUPS,
@@ -211,7 +212,7 @@ def _with_service(
     own = service.user or "root"
     add_user(accounts, own, epoch=settings.epoch)
     said = (settings.user or "").partition(":")[0]
-    is_number = said.isascii() and said.isdigit()
+    is_number = to_number(said, LAST_ID) is not None
     user = said if is_number or any(row[0] == said for row in accounts.passwd) else own
     if service.group:
         add_group(accounts, service.group)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from osloom.base.numbers import LAST_ID, to_number
 from osloom.compose.accounts import Accounts
 from osloom.compose.customise import Root
 from osloom.model.definition import Group, User
@@ -78,7 +79,7 @@ def add_account(accounts: Accounts, one: "Account", *, epoch: int) -> None:
 
 def add_user(accounts: Accounts, name: str, *, epoch: int) -> None:
     """The user `name`, where there is none: with the number that Debian gives it, or a free one."""
-    if name.isdigit() or _has(accounts.passwd, name):
+    if _is_known(accounts.passwd, name):
         return
     number = USERS.get(name)
     group = "nogroup" if name in ("nobody", "sync") else name
@@ -88,7 +89,7 @@ def add_user(accounts: Accounts, name: str, *, epoch: int) -> None:
 
 
 def add_group(accounts: Accounts, name: str) -> None:
-    if not name.isdigit():
+    if to_number(name, LAST_ID) is None:
         _add_group(accounts, name, GROUPS.get(name))
 
 
@@ -135,7 +136,7 @@ def make_declared_paths(root: Root, accounts: Accounts) -> None:
 
 
 def _is_known(rows: Iterable[list[str]], name: str) -> bool:
-    return name.isdigit() or _has(rows, name)
+    return to_number(name, LAST_ID) is not None or _has(rows, name)
 
 
 def _make(root: Root, accounts: Accounts, one: "Path") -> None:

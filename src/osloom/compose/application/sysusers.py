@@ -4,6 +4,7 @@ import re
 
 import msgspec
 
+from osloom.base.numbers import LAST_ID, to_number
 from osloom.compose.application.units.file import split_words
 
 _KINDS = {"u": "user", "g": "group", "m": "member", "r": "range"}
@@ -62,7 +63,7 @@ def _declared(words: list[str]) -> Declared | None:
     return Declared(
         kind=kind,
         name=name,
-        number=int(number) if number.isdigit() else None,
+        number=to_number(number, LAST_ID),
         group=group or None,
         owner_of=owner_of,
         locked=first.endswith("!"),

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 
+from osloom.base.numbers import LAST_ID, to_number
 from osloom.compose.accounts import Accounts
 from osloom.compose.application.declared import GROUPS, USERS, add_account, add_group, add_user
 from osloom.compose.application.scripts.changes import Change, apply_changes
@@ -49,7 +50,7 @@ def _is_known(change: Change, accounts: Accounts, epoch: int) -> bool:
     if change.group in GROUPS:
         add_group(accounts, change.group)
     return all(
-        name is None or name.isdigit() or any(row[0] == name for row in rows)
+        name is None or to_number(name, LAST_ID) is not None or any(row[0] == name for row in rows)
         for name, rows in ((change.user, accounts.passwd), (change.group, accounts.group))
     )
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from osloom.base.numbers import LAST_ID, to_number
 from osloom.compose.application.scripts.changes import Change, understand
 from osloom.compose.application.scripts.walk import Reached, is_unknown
 from osloom.compose.application.sysusers import Declared
@@ -148,7 +149,7 @@ def _only_group(options: dict[str, str]) -> bool:
 
 
 def _number(text: str) -> int | None:
-    return int(text) if text.isdigit() else None
+    return to_number(text, LAST_ID)
 
 
 def _options(words: Sequence[str]) -> tuple[dict[str, str], list[str]]:
