@@ -11,7 +11,7 @@ from osloom.base.digest import Digest
 from osloom.base.errors import BuildError, nearest
 from osloom.compose.accounts import Accounts
 from osloom.engine.step import Job, action
-from osloom.model.definition import File, Group, User
+from osloom.model.definition import File, Group, Image, User
 from osloom.model.tree import Node, Tree, parents, resolve_links
 from osloom.store.blobs import Blobs
 
@@ -39,6 +39,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     files: dict[str, File] = {}
     sources: dict[str, str] = {}
     """For each file with a source, the digest of its tree."""
+
+
+def files_of(image: Image) -> dict[str, File]:
+    """The definition's files, by their paths."""
+    return {
+        path: File(source=file) if isinstance(file, str) else file
+        for path, file in image.files.items()
+    }
 
 
 class Root(msgspec.Struct):

@@ -5,12 +5,11 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from osloom.base.digest import Digest
-from osloom.compose.application.adapt import Settings as Application
-from osloom.compose.application.adapt import adapt
+from osloom.compose.application.plan import plan_application
 from osloom.compose.application.trim import trim
 from osloom.compose.base import base_of, is_kernel, parts_of
 from osloom.compose.configure import configure
-from osloom.compose.customise import Settings, customise
+from osloom.compose.customise import Settings, customise, files_of
 from osloom.compose.extension import Settings as Addition
 from osloom.compose.extension import plan_addition
 from osloom.compose.foretell import foretell_kernel, index_modules
@@ -21,7 +20,7 @@ from osloom.compose.packages import merge_packages
 from osloom.compose.relocate import relocate
 from osloom.compose.scripts import Work, finish, run_scripts
 from osloom.engine.step import Output, Step
-from osloom.model.definition import File, Image, Project
+from osloom.model.definition import Image, Project
 from osloom.model.lock import Package
 from osloom.sources.debian.unpack import unpack_step
 
@@ -283,50 +282,19 @@ def _adapted(
     sources: Mapping[str, Digest],
 ) -> Step:
     main = main_package(image, [one.package for one in packages])
-    settings = Application(
-        epoch=epoch,
-        main=main.name if main else "",
-        configured=image.runs_dpkg,
-        keep=image.keep or (),
-        service=image.service,
-        entrypoint=not image.oci.entrypoint,
-        user=image.oci.user,
-        own=tuple(sorted({*image.users, *image.groups})),
-        named=tuple(sorted(_named(image))),
-        ports=bool(image.oci.ports),
-        # What only a service is read with makes no other application.
-        files=_files(image) if image.service else {},
-        sources=dict(sources) if image.service else {},
-        env=image.oci.env if image.service else {},
-        home=image.oci.home,
-    )
     own = [one for one in packages if one.package == main]
-    return Step(
-        action=adapt,
-        title=f"make an application of {name}",
-        group=name,
-        parameters={"settings": msgspec.to_builtins(settings)},
-        inputs={
+    return plan_application(
+        name,
+        image,
+        {
             "tree": tree,
             "main": tuple(output for one in own for output in (one.tree, one.control)),
             "controls": tuple(one.control for one in packages),
-            **({"sources": tuple(sorted(sources.values()))} if image.service else {}),
         },
+        main=main.name if main else "",
+        epoch=epoch,
+        sources=sources,
     )
-
-
-def _files(image: Image) -> dict[str, File]:
-    return {
-        path: File(source=file) if isinstance(file, str) else file
-        for path, file in image.files.items()
-    }
-
-
-def _named(image: Image) -> set[str]:
-    """The users and groups that the definition's files belong to, and its users."""
-    files = [one for one in image.files.values() if isinstance(one, File)]
-    owners = {name for one in files for name in (one.owner, one.group) if name is not None}
-    return owners | {name for one in image.users.values() for name in one.groups}
 
 
 def main_package(image: Image, packages: Sequence[Package]) -> Package | None:
@@ -449,7 +417,7 @@ def _customised(
         sysctl=image.sysctl,
         users=image.users,
         groups=image.groups,
-        files=_files(image),
+        files=files_of(image),
         sources=dict(sources),
     )
     return Step(
