@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from osloom.base.addresses import without_login
 from osloom.base.digest import Digest, digest_json, to_hex
 from osloom.base.errors import FetchError
 from osloom.base.progress import Event, Reporter
@@ -73,6 +74,8 @@ def fetch_text(http: "httpx.Client", url: str) -> bytes | None:
             if answer.status_code in (403, 404, 410):
                 return None
             answer.raise_for_status()
+        except httpx.InvalidURL as error:
+            raise _no_address(url) from error
         except httpx.HTTPError as error:
             if attempt + 1 == _TRIES:
                 raise FetchError(
@@ -83,6 +86,14 @@ def fetch_text(http: "httpx.Client", url: str) -> bytes | None:
         else:
             return answer.content
     raise AssertionError
+
+
+def _no_address(url: str) -> FetchError:
+    # What is wrong with it may be a part of its password.
+    return FetchError(
+        f"cannot fetch {without_login(url)}: this is no address, or its name and password make none",
+        hint="write what is special in them as in `%23` for `#` and `%2F` for `/`",
+    )
 
 
 def fetch_all(
@@ -216,6 +227,8 @@ def _transfer(
                         raise FetchError("cannot fetch: stopped")
                     if file.tell() > one.size:
                         break
+    except httpx.InvalidURL as error:
+        raise _no_address(url) from error
     except (httpx.HTTPError, httpx.StreamError) as error:
         raise _AgainError(f"{url}: {error or type(error).__name__}") from error
     except OSError as error:

@@ -13,6 +13,7 @@ from osloom.base.errors import FetchError
         ("http://user:secret@host:80/a?b=c", "http://host:80/a?b=c"),
         ("`https://token@host/a` and s3://key:secret@bucket", "`https://host/a` and s3://bucket"),
         ("git+https://user:p@ss@host/a", "git+https://host/a"),
+        ("http://user:pa ss@host/a", "http://host/a"),
         ("http://host/a@b, mail@example.com", "http://host/a@b, mail@example.com"),
         ("oci://host/app@sha256:12", "oci://host/app@sha256:12"),
     ],

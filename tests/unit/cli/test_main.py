@@ -79,3 +79,21 @@ def test_the_password_of_a_mirror_is_not_printed(
     assert "cannot fetch http://127.0.0.1:1/debian" in said
     assert "secret" not in said
     assert "user" not in said
+
+
+@pytest.mark.parametrize("password", ["se#cret", "se/cret", "se?cret"])
+def test_a_password_that_makes_no_address_is_not_printed_either(
+    password: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    mirror = f"http://user:{password}@127.0.0.1:1/debian"
+    monkeypatch.setenv("OSLOOM_DEBIAN_MIRROR", mirror)
+    Path("osloom.toml").write_text('[image.app]\npackages = ["hello"]\noutputs = ["tar"]\n')
+    assert main(["lock", "--store", "store"]) == 1
+    said = "".join(capsys.readouterr())
+    assert "cannot fetch http://127.0.0.1:1/debian" in said
+    assert "write what is special in them as in `%23`" in said
+    assert "cret" not in said

@@ -42,6 +42,11 @@ def test_addresses(text: str, kind: str, base: str) -> None:
         ("ftp://h", "cannot use the address `ftp://h`: `ftp` is of no kind that osloom knows"),
         ("https:///x", "cannot use the address `https:///x`: it names no host"),
         ("s3://?region=x", "cannot use the address `s3://?region=x`: it names no bucket"),
+        (
+            "http://u:se#cret@h",
+            "cannot use the address `http://h`: its name and password make it none",
+        ),
+        ("ftp://u:se cret@h", "cannot use the address `ftp://h`: `ftp` is of no kind"),
         ("http://h:port", "cannot use the address `http://h:port`: Port could not be cast"),
         ("https://me:word@h/x", "cannot use an address of h with a name and password in it"),
     ],

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
+from osloom.base.addresses import without_login
 from osloom.base.errors import FetchError
 
 _REGION = "us-east-1"
@@ -55,7 +56,9 @@ def parse_location(text: str, directory: Path) -> Location:
         parts = urlsplit(address)
         _ = parts.port
     except ValueError as error:
-        raise _unusable(text, str(error)) from error
+        # What is wrong with it may be a part of its password.
+        cause = "its name and password make it none" if "@" in text else str(error)
+        raise _unusable(text, cause) from error
     if parts.scheme == "file":
         path = directory / unquote(address.removeprefix("file://"))
         return Location(text=address, kind="directory", base=str(path), parameters=parameters)
@@ -95,6 +98,6 @@ def _bucket(bucket: str, prefix: str, parameters: dict[str, str]) -> str:
 
 def _unusable(text: str, cause: str) -> FetchError:
     return FetchError(
-        f"cannot use the address `{text}`: {cause}",
+        f"cannot use the address `{without_login(text)}`: {cause}",
         hint="known are https://, http://, s3:// and file://",
     )
