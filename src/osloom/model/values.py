@@ -64,7 +64,7 @@ Mode = Annotated[
 Size = Annotated[
     str,
     Meta(
-        pattern=r"^[0-9]+[KMGT]?$",
+        pattern=r"^[0-9]{1,15}[KMGT]?$",
         description="bytes, or a number with K, M, G or T behind it",
         examples=["512M"],
     ),

@@ -255,6 +255,13 @@ WRONG = {
         '[image.a]\nrecommends = "true"\n',
         "2:1 `recommends` has to be true or false, not a string | leave the quotes out: `true`",
     ),
+    "size that no machine has": (
+        f'[image.a.disk]\nslot-size = "{"9" * 16}"\n',
+        (
+            f"2:1 `slot-size` cannot be `{'9' * 16}`"
+            " | it is bytes, or a number with K, M, G or T behind it, as in `512M`"
+        ),
+    ),
     "date for a string": (
         "[image.a]\nhostname = 2024-01-01\n",
         "2:1 `hostname` has to be a string, not a date or time",

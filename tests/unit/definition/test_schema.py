@@ -80,5 +80,5 @@ def test_a_key_that_may_be_left_out_is_plain_for_editors() -> None:
         "It is bytes, or a number with K, M, G or T behind it.",
         "examples": ["512M"],
         "type": "string",
-        "pattern": "^[0-9]+[KMGT]?$",
+        "pattern": "^[0-9]{1,15}[KMGT]?$",
     }
