@@ -13,7 +13,7 @@ def test_a_platform_that_the_base_does_not_have(
     shelf.push(base, "team/base:1")
     made = project(tmp_path, store, on(shelf, "team/base:1", 'architecture = "arm64"'))
     address = shelf.server.address
-    assert failed(made("lock")).strip().split("\n") == [
+    assert failed(made("lock")).strip().split("\n")[-2:] == [
         f"error: cannot use the base `oci:{address}/team/base:1`: it is not there for linux/arm64",
         "hint: it is there for linux/amd64: set `architecture`, or choose another base",
     ]
