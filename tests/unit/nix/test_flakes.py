@@ -11,10 +11,10 @@ import pytest
 from osloom.base.errors import LockError
 from osloom.model.definition import Image, NixPackages
 from osloom.model.providers import Nix
+from osloom.sources.nix.flake_files import digest_of_files
 from osloom.sources.nix.flakes import (
     attributes,
     check_flake,
-    digest_of_files,
     evaluation_of,
     resolve_flake,
     resolve_installable,

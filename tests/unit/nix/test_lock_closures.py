@@ -72,8 +72,10 @@ class FakeNix:
         self._known = {one.path: one for one in known}
         self.asked: list[str] = []
 
-    def __call__(self, words: Sequence[str], *, visible: Sequence[Path] = ()) -> bytes:
-        del visible
+    def __call__(
+        self, words: Sequence[str], *, visible: Sequence[Path] = (), hidden: Sequence[Path] = ()
+    ) -> bytes:
+        del visible, hidden
         self.asked.append(words[0])
         if words[0] == "path-info":
             return json.dumps({name: told(self._known[name]) for name in self._known}).encode()
@@ -239,11 +241,13 @@ def test_another_path_with_the_same_digits_is_not_it(place: Place) -> None:
 
 def test_an_override_that_no_flake_has_is_an_error(place: Place) -> None:
     class Inputs(FakeNix):
-        def __call__(self, words: Sequence[str], *, visible: Sequence[Path] = ()) -> bytes:
+        def __call__(
+            self, words: Sequence[str], *, visible: Sequence[Path] = (), hidden: Sequence[Path] = ()
+        ) -> bytes:
             if words[0] == "flake":
                 nodes = {"root": {"inputs": {"words": "a", "nixpkgs": "b"}}}
                 return json.dumps({"locks": {"nodes": nodes, "root": "root"}}).encode()
-            return super().__call__(words, visible=visible)
+            return super().__call__(words, visible=visible, hidden=hidden)
 
     definition = place.definition("x#app")
     nix = msgspec.structs.replace(definition.nix, overrides={"nixpgs": "path:."})

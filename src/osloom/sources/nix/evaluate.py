@@ -10,6 +10,7 @@ from osloom.model.closure import StorePath
 from osloom.model.nix32 import parse_hash
 from osloom.model.providers import Nix as Settings
 from osloom.model.store_path import parse_store_path
+from osloom.sources.nix.flake_files import Copies
 from osloom.sources.nix.flakes import (
     Flake,
     attributes,
@@ -24,11 +25,15 @@ _MISSING = ("does not provide attribute", "has no attribute")
 
 
 class Evaluator:
-    """Nix, with the definition's settings. For any number of threads."""
+    """Nix, with the definition's settings. For any number of threads.
 
-    def __init__(self, nix: Nix, settings: Settings, directory: Path) -> None:
+    It gets `copies` of local flakes, and never sees the private keys that they leave out.
+    """
+
+    def __init__(self, nix: Nix, settings: Settings, directory: Path, copies: Copies) -> None:
         self._nix = nix
         self._directory = directory
+        self._copies = copies
         self._overrides = {
             name: resolve_flake(reference, directory)
             for name, reference in settings.overrides.items()
@@ -49,7 +54,7 @@ class Evaluator:
         """The names that overrides may have for the flake of an installable. Raises LockError."""
         if (name := name_of(installable)) in self._named:
             return {name}
-        flake, _ = resolve_installable(installable, {}, self._directory)
+        flake, _ = self._resolve(installable, {})
         # With others in their place, so that those they replace need not be there.
         words = ["flake", "metadata", "--json", "--no-write-lock-file", flake.reference]
         try:
@@ -68,7 +73,7 @@ class Evaluator:
         `overridden` are the inputs of its flake that the definition has others for. Raises
         LockError with what Nix says.
         """
-        flake, attribute = resolve_installable(installable, self._named, self._directory)
+        flake, attribute = self._resolve(installable, self._named)
         words = ["build", "--no-link", "--json", "--no-write-lock-file", *self._caches]
         if name_of(installable) not in self._named:
             words += self._replaced(overridden)
@@ -101,14 +106,24 @@ class Evaluator:
             ) from error
         return {one.name: one for one in parse_path_info(said)}
 
+    def _resolve(self, installable: str, named: Mapping[str, str]) -> tuple[Flake, str]:
+        flake, attribute = resolve_installable(installable, named, self._directory)
+        return self._copies.shown(flake), attribute
+
     def _replaced(self, names: Iterable[str]) -> Iterator[str]:
         for name in names:
-            yield from ("--override-input", name, self._overrides[name].reference)
+            other = self._copies.shown(self._overrides[name])
+            yield from ("--override-input", name, other.reference)
 
     def _run(self, words: Sequence[str], flake: Flake | None) -> bytes:
-        flakes = [flake, *self._overrides.values()] if flake else []
-        seen = [path for one in flakes for path in visible(one)]
-        return self._nix(words, visible=[*seen, *(one for one in self._files if one.is_dir())])
+        others = [self._copies.shown(one) for one in self._overrides.values()] if flake else []
+        seen = [path for one in (flake, *others) if one for path in visible(one)]
+        seen += [one for one in self._files if one.is_dir()]
+        try:
+            return self._nix(words, visible=seen, hidden=self._copies.keys)
+        except CommandError as error:
+            named = self._copies.named
+            raise CommandError(named(error.message), detail=named(error.detail)) from error
 
 
 def _cannot(installable: str, error: CommandError) -> LockError:

@@ -1,9 +1,8 @@
-"""What the definition takes from flakes, as Nix has to hear it, and the files of local flakes.
+"""What the definition takes from flakes, as Nix has to hear it, and where local flakes are.
 
 https://nix.dev/manual/nix/stable/command-ref/new-cli/nix3-flake#flake-references
 """
 
-import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -12,19 +11,16 @@ from urllib.parse import parse_qs
 
 import msgspec
 
-from osloom.base.digest import Digest, digest_json, from_hex
+from osloom.base.digest import Digest, digest_json
 from osloom.base.errors import LockError
 from osloom.model.closure import is_flake
 from osloom.model.definition import Image
 from osloom.model.providers import Nix
 from osloom.model.values import SYSTEMS
-from osloom.sources.nix.git_index import tracked
 
 _TOPLEVEL = "config.system.build.toplevel"
 _BY_SYSTEM = ("packages", "legacyPackages", "checks", "devShells", "apps", "formatter")
 _WHOLE = ("nixosConfigurations", *_BY_SYSTEM)
-_NOT_OF_IT = ("osloom.lock", "dist", "result", ".git")
-"""What osloom and Nix write beside a flake."""
 
 
 def system_of(image: Image, nix: Nix) -> str:
@@ -79,6 +75,13 @@ def resolve_installable(
     return resolve_flake(overrides.get(name_of(installable), reference), directory), attribute
 
 
+def place_of(flake: Flake) -> Path:
+    """Where the flake.nix of a local flake is."""
+    assert flake.directory is not None
+    query = parse_qs(flake.reference.partition("?")[2])
+    return flake.directory / query.get("dir", [""])[0]
+
+
 def check_flake(installable: str, overrides: Mapping[str, str], directory: Path) -> None:
     """Raises LockError where an installable is of a directory, and no flake is there.
 
@@ -87,8 +90,7 @@ def check_flake(installable: str, overrides: Mapping[str, str], directory: Path)
     flake, attribute = resolve_installable(installable, overrides, directory)
     if flake.directory is None or flake.reference.startswith("git+"):
         return
-    query = parse_qs(flake.reference.partition("?")[2])
-    place = flake.directory / query.get("dir", [""])[0]
+    place = place_of(flake)
     if not (place / "flake.nix").is_file():
         above = "" if flake.reference.startswith("path:") else " or above"
         raise LockError(
@@ -128,7 +130,7 @@ def visible(flake: Flake) -> Iterator[Path]:
         return
     top = repository_of(flake)
     yield top or flake.directory
-    yield from _inputs_here(flake.directory / "flake.lock")
+    yield from (one.directory for one in inputs_here(flake) if one.directory is not None)
     if top is not None and (top / ".git").is_file():
         # A work tree of its own: what it belongs to is named in it, gitrepository-layout(5).
         named = (top / ".git").read_text().removeprefix("gitdir:").strip()
@@ -139,60 +141,18 @@ def visible(flake: Flake) -> Iterator[Path]:
             yield Path(os.path.normpath(own / common.read_text().strip()))
 
 
-def _inputs_here(lock: Path) -> Iterator[Path]:
-    """Where inputs are that a flake.lock has from this machine."""
+def inputs_here(flake: Flake) -> Iterator[Flake]:
+    """The inputs that the flake.lock of a local flake has from this machine."""
+    if flake.directory is None:
+        return
     try:
-        nodes = json.loads(lock.read_bytes())["nodes"].values()
+        nodes = json.loads((place_of(flake) / "flake.lock").read_bytes())["nodes"].values()
         inputs = [one["locked"] for one in nodes if "locked" in one]
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return  # Nix says what is wrong with it.
     for one in inputs:
-        place = one.get("path") or str(one.get("url", "")).removeprefix("file://")
-        if str(place).startswith("/") and Path(place).exists():
-            yield Path(place)
-
-
-def digest_of_files(flake: Flake) -> Digest | None:
-    """Of the files that a local flake can read, so that a change of it is noticed without Nix.
-
-    In a work tree of git those that git knows, as for Nix; without what osloom writes itself.
-    Raises LockError when they cannot be read.
-    """
-    if flake.directory is None:
-        return None
-    top = repository_of(flake)
-    base = top or flake.directory
-    try:
-        names = tracked(base) if top is not None else sorted(_files(base, ""))
-        digest = hashlib.sha256()
-        for name in names:
-            if name.split("/")[-1] == "osloom.lock":
-                continue
-            digest.update(os.fsencode(name) + b"\0" + _content(base / name) + b"\n")
-    except OSError as error:
-        raise LockError(
-            f"cannot read the flake `{flake.reference}`: {error.filename}: {error.strerror}",
-            hint="paths of flakes start beside the definition",
-        ) from error
-    return from_hex(digest.hexdigest())
-
-
-def _files(directory: Path, above: str) -> Iterator[str]:
-    with os.scandir(directory) as entries:
-        for entry in entries:
-            if not above and (entry.name in _NOT_OF_IT or entry.name.startswith("result-")):
-                continue
-            if entry.is_dir(follow_symlinks=False):
-                yield from _files(directory / entry.name, f"{above}{entry.name}/")
-            else:
-                yield above + entry.name
-
-
-def _content(path: Path) -> bytes:
-    if path.is_symlink():
-        return b"link " + os.fsencode(path.readlink())
-    if not path.is_file():
-        return b"gone"
-    kind = b"program " if path.stat().st_mode & 0o100 else b"file "
-    with path.open("rb") as file:
-        return kind + hashlib.file_digest(file, "sha256").digest()
+        path, url = str(one.get("path", "")), str(one.get("url", ""))
+        place = path or url.removeprefix("file://")
+        if place.startswith("/") and Path(place).exists():
+            reference = f"path:{path}" if path else f"git+{url}"
+            yield Flake(reference=reference, directory=Path(place))

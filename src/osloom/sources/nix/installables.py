@@ -16,6 +16,7 @@ from osloom.model.closure import STORE, StorePath, is_flake
 from osloom.model.providers import Nix as Settings
 from osloom.sources.nix.bring import Origins
 from osloom.sources.nix.evaluate import Evaluator, check_overrides
+from osloom.sources.nix.flake_files import Copies
 from osloom.sources.nix.flakes import check_flake
 from osloom.sources.nix.program import Nix
 
@@ -41,6 +42,7 @@ def ask(
     origins: Origins,
     *,
     directory: Path,
+    copies: Copies,
     find_nix: Callable[[], Nix],
     report: Reporter,
 ) -> tuple[Answers, dict[str, StorePath]]:
@@ -62,7 +64,7 @@ def ask(
         return answers, {}
     for one in flakes:
         check_flake(one.installable, settings.overrides, directory)
-    evaluator = Evaluator(find_nix(), settings, directory)
+    evaluator = Evaluator(find_nix(), settings, directory, copies)
     overridden = _overridden(evaluator, flakes, settings)
     with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
         built = pool.map(lambda one: _build(evaluator, one, overridden[one], report), flakes)

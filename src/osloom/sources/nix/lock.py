@@ -5,13 +5,14 @@ something else: a local flake whose files have changed, and what is now for anot
 other inputs. So whoever has no Nix can lock whatever else changes.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import msgspec
 
 from osloom.base.digest import Digest
 from osloom.base.progress import Reporter
+from osloom.definition.keys import private_keys
 from osloom.model.closure import StorePath, closure_of, is_flake
 from osloom.model.definition import Definition, Image
 from osloom.model.lock import Lock
@@ -20,12 +21,8 @@ from osloom.sources.debian.lock import Previous
 from osloom.sources.nix.bring import open_caches
 from osloom.sources.nix.closures import Closures
 from osloom.sources.nix.fetch import find_origins
-from osloom.sources.nix.flakes import (
-    digest_of_files,
-    evaluation_of,
-    resolve_flake,
-    system_of,
-)
+from osloom.sources.nix.flake_files import Copies, digest_of_files, identities
+from osloom.sources.nix.flakes import evaluation_of, resolve_flake, system_of
 from osloom.sources.nix.installables import Question, ask
 from osloom.sources.nix.program import Nix
 from osloom.store.store import Store
@@ -54,7 +51,10 @@ def lock_closures(
     }
     if not variants:
         return lock
-    files = _Files(definition.nix, directory)
+    keys = private_keys(definition, directory)
+    # A flake above the definition, or one with the store in it, would take them for its own.
+    written = (directory / "osloom.lock", directory / "dist", store.root)
+    files = _Files(definition.nix, directory, apart=(*keys, *written))
     flakes = {name: files.of(image) for name, image in variants.items()}
     kept = _kept(variants, definition.nix, flakes, previous)
     questions = {
@@ -66,9 +66,16 @@ def lock_closures(
     }
     asked = dict.fromkeys(one for key, one in questions.items() if key not in kept)
     origins = find_origins(store, (), definition.nix, directory=directory)
-    answers, local = ask(
-        list(asked), definition.nix, origins, directory=directory, find_nix=find_nix, report=report
-    )
+    with store.working_directory() as work:
+        answers, local = ask(
+            list(asked),
+            definition.nix,
+            origins,
+            directory=directory,
+            copies=Copies(work, keys=keys, written=written),
+            find_nix=find_nix,
+            report=report,
+        )
     roots = {key: kept.get(key) or answers[one] for key, one in questions.items()}
     with open_caches(origins) as caches:
         closures = Closures(caches, _staying(kept, previous), report)
@@ -89,9 +96,10 @@ def lock_closures(
 class _Files:
     """The digests of the local flakes' files, each read once."""
 
-    def __init__(self, nix: Settings, directory: Path) -> None:
+    def __init__(self, nix: Settings, directory: Path, *, apart: Iterable[Path]) -> None:
         self._overrides = nix.overrides
         self._directory = directory
+        self._apart = identities(apart)
         self._known: dict[str, Digest | None] = {}
 
     def of(self, image: Image) -> dict[str, Digest]:
@@ -105,7 +113,7 @@ class _Files:
     def _digest(self, reference: str) -> Digest | None:
         if reference not in self._known:
             flake = resolve_flake(reference, self._directory)
-            self._known[reference] = digest_of_files(flake)
+            self._known[reference] = digest_of_files(flake, self._apart)
         return self._known[reference]
 
 

@@ -1,13 +1,14 @@
 """Nix as a program: this host's, or that of a locked image, which has its store below osloom's.
 
 The image's Nix runs in bubblewrap with `STORE/nix/nix` as its /nix, for root and for users alike. It
-sees what it evaluates and the network, and nothing else of the host. Its builders are not in
+sees what it evaluates and the network, and nothing else of the host: no private key either, where
+one lies in what it evaluates. Its builders are not in
 sandboxes of their own, which a user namespace with one id has no room for: bubblewrap is theirs.
 """
 
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -32,20 +33,24 @@ _TAIL = 4000
 class Nix(Protocol):
     """What runs Nix."""
 
-    def __call__(self, words: Sequence[str], *, visible: Sequence[Path] = ()) -> bytes:
+    def __call__(
+        self, words: Sequence[str], *, visible: Sequence[Path] = (), hidden: Sequence[Path] = ()
+    ) -> bytes:
         """What `nix WORDS…` says on its standard output; `visible` are paths that it has to read.
 
-        Raises CommandError, whose message is what Nix said last.
+        `hidden` are files that its builders must not read, symbolic links followed. Raises CommandError, whose message is what Nix said last.
         """
 
 
 class HostNix(msgspec.Struct, frozen=True):
-    """The Nix of this host, with its settings."""
+    """The Nix of this host, with its settings: they say what its builders may read."""
 
     program: str
 
-    def __call__(self, words: Sequence[str], *, visible: Sequence[Path] = ()) -> bytes:
-        del visible
+    def __call__(
+        self, words: Sequence[str], *, visible: Sequence[Path] = (), hidden: Sequence[Path] = ()
+    ) -> bytes:
+        del visible, hidden
         return _said([self.program, *_FEATURES, *words], os.environ)
 
 
@@ -62,10 +67,12 @@ class OwnNix(msgspec.Struct, frozen=True, kw_only=True):
     settings: Settings
     environment: Mapping[str, str] = msgspec.field(default_factory=lambda: os.environ)
 
-    def __call__(self, words: Sequence[str], *, visible: Sequence[Path] = ()) -> bytes:
-        return _said([*self._argv(visible), "nix", *_FEATURES, *words], {})
+    def __call__(
+        self, words: Sequence[str], *, visible: Sequence[Path] = (), hidden: Sequence[Path] = ()
+    ) -> bytes:
+        return _said([*self._argv(visible, hidden), "nix", *_FEATURES, *words], {})
 
-    def _argv(self, visible: Sequence[Path]) -> list[str]:
+    def _argv(self, visible: Sequence[Path], hidden: Sequence[Path]) -> list[str]:
         self._make()
         words = [*start_from(self.root, "usr/bin/bwrap"), "--unshare-all", "--share-net"]
         words += ["--die-with-parent", "--uid", "0", "--gid", "0", "--clearenv"]
@@ -81,6 +88,8 @@ class OwnNix(msgspec.Struct, frozen=True, kw_only=True):
         words += ["--ro-bind", certificates, _BUNDLE]
         for path in sorted(set(visible)):
             words += ["--ro-bind", os.fspath(path), os.fspath(path)]
+        for path in sorted(set(_seen(hidden, visible))):
+            words += ["--ro-bind", os.fspath(self.state / "empty"), os.fspath(path)]
         words += ["--bind", os.fspath(self.state / "nix"), "/nix"]
         for name, value in self._given().items():
             words += ["--setenv", name, value]
@@ -113,6 +122,7 @@ class OwnNix(msgspec.Struct, frozen=True, kw_only=True):
         files = {
             "passwd": lambda: f"root:x:0:0:root:{_HOME}:/bin/sh\n",
             "group": lambda: "root:x:0:\n",
+            "empty": lambda: "",
             "certificates": self._certificates,
         }
         for name, text in files.items():
@@ -128,6 +138,13 @@ class OwnNix(msgspec.Struct, frozen=True, kw_only=True):
 def own_nix(root: Path, store: Store, settings: Settings) -> OwnNix:
     """The Nix of the unpacked image `root`; `sources.nix.fetch.OWN` is where its paths are."""
     return OwnNix(root=root, state=store.nix, settings=settings)
+
+
+def _seen(hidden: Sequence[Path], visible: Sequence[Path]) -> Iterator[Path]:
+    """Where in a sandbox with the paths `visible` the files `hidden` would be."""
+    for path in visible:
+        real = path.resolve()
+        yield from (path / one.relative_to(real) for one in hidden if one.is_relative_to(real))
 
 
 def _said(argv: Sequence[str], environment: Mapping[str, str]) -> bytes:
