@@ -1,5 +1,9 @@
 """Addresses of storage, and requests to S3 as Amazon's own examples have them."""
 
+import contextlib
+import os
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -116,6 +120,37 @@ def test_a_directory_is_not_left(tmp_path: Path) -> None:
     assert storage.size("nar/one") == 13
     with pytest.raises(FetchError, match="more than 10 bytes"):
         storage.read("nar/one", limit=10)
+
+
+def test_what_a_killed_process_was_writing_is_removed_by_the_next(tmp_path: Path) -> None:
+    """And nothing of one that is still writing."""
+
+    def left() -> list[str]:
+        return [path.name for path in tmp_path.rglob("*") if path.name.startswith(".")]
+
+    script = (
+        "import sys; from pathlib import Path\n"
+        "from osloom.fetch.storage.directory import Directory\n"
+        "one = Directory(Path(sys.argv[1])); one.write('nar/one', b'1', kind='')\n"
+        "(place,) = Path(sys.argv[1]).glob('nar/.incoming-*')\n"
+        "(place / '.half').write_bytes(b'1' * 4711)\n"
+        "print('ready', flush=True); sys.stdin.read()\n"
+    )
+    words = [sys.executable, "-c", script, os.fspath(tmp_path)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        storage = Directory(tmp_path)
+        storage.write("nar/two", b"2", kind="")
+        assert ".half" in left()
+        process.kill()
+        process.wait()
+    storage.close()
+    assert len(left()) == 2
+    with contextlib.closing(Directory(tmp_path)) as other:
+        other.write("nar/three", b"3", kind="")
+    assert left() == []
+    assert sorted(path.name for path in (tmp_path / "nar").iterdir()) == ["one", "three", "two"]
 
 
 def test_files_that_change_together(tmp_path: Path) -> None:

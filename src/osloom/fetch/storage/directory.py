@@ -12,6 +12,7 @@ from osloom.base.files import copy_sparse, remove_tree, replacing
 from osloom.fetch.download import GoneError
 from osloom.fetch.storage.changed import ChangedError
 from osloom.fetch.storage.directory_set import write_set
+from osloom.fetch.storage.incoming import Incoming
 
 _CHUNK = 256 << 10
 _MOST = 64 << 20
@@ -29,6 +30,8 @@ class Directory:
         self._root = root
         self._incoming: Path | None = None
         """Where files are until they are whole, while others are kept out."""
+        self._shared = Incoming()
+        """Where they are until then while others write, too."""
 
     def read(self, name: str, *, limit: int) -> bytes | None:
         try:
@@ -64,11 +67,12 @@ class Directory:
         place = self._place(name)
         try:
             place.parent.mkdir(parents=True, exist_ok=True)
+            incoming = self._incoming or self._shared.below(place.parent)
             # Synced: what is named later must not be there before it after a power cut.
             if isinstance(content, Path):
-                copy_sparse(content, place, sync=True, directory=self._incoming)
+                copy_sparse(content, place, sync=True, directory=incoming)
             else:
-                with replacing(place, directory=self._incoming) as file:
+                with replacing(place, directory=incoming) as file:
                     file.write(content)
         except OSError as error:
             raise self._failed("write", name, error) from error
@@ -132,7 +136,7 @@ class Directory:
         """Nothing here waits for anyone."""
 
     def close(self) -> None:
-        pass
+        self._shared.close()
 
     def _place(self, name: str) -> Path:
         if name.startswith("/") or ".." in name.split("/") or "\0" in name:
