@@ -274,6 +274,28 @@ def test_nix_takes_what_was_pushed_into_a_directory(
     assert {path: path.stat().st_mtime_ns for path in cache.rglob("*")} == before
 
 
+def test_an_archive_is_not_believed_by_its_size(
+    nix_world: NixWorld, project: Project, tmp_path: Path
+) -> None:
+    """One was changed, one is whole; both lack what says that they are there."""
+    cache = tmp_path / "cache"
+    first = {one["path"]: one["sent"] for one in project.push(str(cache)).check().json}
+    app, library = nix_world.paths["app"], nix_world.paths["library"]
+    archives = {}
+    for path in (app, library):
+        info = cache / f"{Path(path).name[:32]}.narinfo"
+        (url,) = (one[5:] for one in info.read_text().splitlines() if one.startswith("URL: "))
+        archives[path] = cache / url
+        info.unlink()
+    whole = archives[app].read_bytes()
+    archives[app].write_bytes(whole[:-20] + bytes(20))
+    told = {one["path"]: one for one in project.push(str(cache)).check().json}
+    assert archives[app].read_bytes() == whole
+    assert (told[app]["sent"], told[app]["unchanged"]) == (first[app], False)
+    assert (told[library]["sent"], told[library]["unchanged"]) == (0, False)
+    check_accepted(nix_world, f"file://{cache}", nix_world.key, tmp_path / "root")
+
+
 def test_pushes_make_the_same_bytes(nix_world: NixWorld, project: Project, tmp_path: Path) -> None:
     for name in ("one", "other"):
         words = ("push", "--nix-cache", str(tmp_path / name))

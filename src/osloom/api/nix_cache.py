@@ -12,7 +12,7 @@ from osloom.compose.plan import plan_files
 from osloom.fetch.storage.location import Location, parse_location
 from osloom.fetch.storage.storage import open_storage
 from osloom.model.closure import StorePath
-from osloom.release.nix_cache import SUFFIXES, Archive, NixCache, Pushed
+from osloom.release.nix_cache import SUFFIXES, Archive, NixCache, Pushed, Told
 from osloom.sources.nix.settings import load_settings
 from osloom.sources.nix.signatures import SecretKey, parse_secret_key
 
@@ -35,18 +35,18 @@ def push_closures(
         missing = cache.missing(paths)
         archives = _archives(session, missing, method, level)
         cache.prepare()
-        infos = {info.name: info for info in cache.push(missing, archives, secret)}
-    return [
-        Pushed(
-            path=path.path,
-            sent=info.file_size or 0 if (info := infos.get(path.name)) else 0,
-            unchanged=path.name not in infos,
-            signed_by=tuple(
-                one.partition(":")[0] for one in (info.signatures if info else path.signatures)
-            ),
-        )
-        for path in paths
-    ]
+        told = {one.info.name: one for one in cache.push(missing, archives, secret)}
+    return [_pushed(path, told.get(path.name)) for path in paths]
+
+
+def _pushed(path: StorePath, told: Told | None) -> Pushed:
+    signatures = path.signatures if told is None else told.info.signatures
+    return Pushed(
+        path=path.path,
+        sent=0 if told is None else told.sent,
+        unchanged=told is None,
+        signed_by=tuple(one.partition(":")[0] for one in signatures),
+    )
 
 
 def _closures(session: Session, images: Sequence[str]) -> list[StorePath]:

@@ -2,9 +2,10 @@
 
 The narinfo of a path is written when its archive and the narinfos of all that it refers to are, so
 that a push that is cut off never leaves a cache with a path that cannot be had. The next one
-continues: what is there is not sent again.
+continues: an archive that is there, and has the right digest, is not sent again.
 """
 
+import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import TypeVar
 
 import msgspec
 
-from osloom.base.digest import Digest, to_hex
+from osloom.base.digest import Digest, from_hex, to_hex
 from osloom.base.errors import FetchError
 from osloom.base.progress import Event, Reporter
 from osloom.fetch.storage.storage import Storage
@@ -40,7 +41,7 @@ class Pushed(msgspec.Struct, frozen=True, kw_only=True):
     path: str
     """`/nix/store/…`."""
     sent: int
-    """Bytes of its archive."""
+    """Bytes of its archive; none where the archive was there."""
     unchanged: bool
     """It was there before."""
     signed_by: tuple[str, ...]
@@ -54,6 +55,14 @@ class Archive(msgspec.Struct, frozen=True, kw_only=True):
     digest: Digest
     compression: str
     """`none`, `gzip`, `zstd` or `xz`."""
+
+
+class Told(msgspec.Struct, frozen=True, kw_only=True):
+    """What a cache says of a store path now."""
+
+    info: NarInfo
+    sent: int
+    """Bytes of its archive; none where the archive was there."""
 
 
 class NixCache:
@@ -89,20 +98,20 @@ class NixCache:
         paths: Sequence[StorePath],
         archives: Mapping[str, Archive],
         secret: SecretKey | None,
-    ) -> list[NarInfo]:
+    ) -> list[Told]:
         """Write `paths`, whose references are there or among them; gives what is said of them.
 
         `archives` are by the paths' names. `secret` signs beside those who have signed before.
         """
 
-        def send(path: StorePath) -> NarInfo:
+        def send(path: StorePath) -> Told:
             return self._send(path, archives[path.name], secret)
 
         ordered = sorted(paths, key=lambda path: -path.nar_size)
-        infos = {info.name: info for info in self._map(send, ordered)}
+        told = {one.info.name: one for one in self._map(send, ordered)}
         for level in _levels(paths):
-            self._map(self._tell, [infos[path.name] for path in level])
-        return [infos[path.name] for path in paths]
+            self._map(self._tell, [told[path.name].info for path in level])
+        return [told[path.name] for path in paths]
 
     def _has(self, path: StorePath) -> bool:
         name = f"{hash_part(path.name)}.narinfo"
@@ -113,21 +122,22 @@ class NixCache:
         compare(parse_narinfo(text, where=where, wanted=path.name), path, where)
         return True
 
-    def _send(self, path: StorePath, archive: Archive, secret: SecretKey | None) -> NarInfo:
+    def _send(self, path: StorePath, archive: Archive, secret: SecretKey | None) -> Told:
         size = archive.file.stat().st_size
         digits = encode32(bytes.fromhex(to_hex(archive.digest)))
         url = f"nar/{digits}.nar{SUFFIXES[archive.compression]}"
         event_id, title = f"push {path.name}", f"push {path.name}"
         self._report(Event(kind="started", id=event_id, title=title, group="push", total=size))
         try:
-            if self._storage.size(url) != size:
+            there = self._is_there(url, size, archive.digest)
+            if not there:
                 self._storage.write(url, archive.file, kind=_NAR_KIND)
         except BaseException:
             self._report(Event(kind="failed", id=event_id, title=title, group="push"))
             raise
         self._report(Event(kind="finished", id=event_id, title=title, group="push"))
         more = (sign(path, secret),) if secret is not None else ()
-        return NarInfo(
+        info = NarInfo(
             name=path.name,
             url=url,
             compression=archive.compression,
@@ -140,6 +150,16 @@ class NixCache:
             signatures=tuple(dict.fromkeys((*path.signatures, *more))),
             content_address=path.content_address,
         )
+        return Told(info=info, sent=0 if there else size)
+
+    def _is_there(self, url: str, size: int, digest: Digest) -> bool:
+        """Whether an archive is there whole: no narinfo has vouched for it yet."""
+        if self._storage.size(url) != size:
+            return False
+        found = hashlib.sha256()
+        for piece in self._storage.stream(url, size=size):
+            found.update(piece)
+        return from_hex(found.hexdigest()) == digest
 
     def _tell(self, info: NarInfo) -> None:
         name = f"{hash_part(info.name)}.narinfo"
