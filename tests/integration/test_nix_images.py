@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from integration.conftest import Workshop
+from support.cli import osloom
 from support.engines import podman_run
 from support.nix import NixWorld
 from support.programs import Programs
@@ -241,6 +243,29 @@ def test_every_store_and_day_makes_the_same_bytes(images: Workshop, tmp_path: Pa
     other = Workshop(images.directory, tmp_path / "store")
     again = other("build", "web", "--json", TZ="Asia/Tokyo", LC_ALL="C").check().digests
     assert again == first
+
+
+def test_links_may_lead_to_any_bytes(nix_world: NixWorld, store: Path, tmp_path: Path) -> None:
+    """As on Linux, and as Nix has them: read by Python's own tarfile."""
+    (tmp_path / "links").mkdir()
+    (tmp_path / "links/odd").symlink_to(os.fsdecode(b"caf\xe9"))
+    path = nix_world.add(tmp_path / "links", f"links-{secrets.token_hex(8)}")
+    cache = nix_world.copy(tmp_path / "cache", path)
+    (tmp_path / "osloom.toml").write_text(
+        f'[[nix.cache]]\nurl = "file://{cache}"\nkeys = ["{nix_world.key}"]\n'
+        '[image.link]\npackages = ["busybox-static"]\nconfigure = "none"\n'
+        f'nix = ["{path}"]\noutputs = ["oci", "tar"]\n'
+        '[image.link.oci]\ncompression = "none"\n'
+    )
+    for command in ("lock", "build"):
+        osloom(tmp_path, command, OSLOOM_STORE=str(store)).check()
+    found = []
+    for place in (tmp_path / "dist/link").rglob("*"):
+        if place.is_file() and tarfile.is_tarfile(place):
+            with tarfile.open(place, errors="surrogateescape") as archive:
+                links = [one.linkname for one in archive if one.name.endswith("/odd")]
+            found += [os.fsencode(one) for one in links]
+    assert [one for one in found if not one.startswith(b"/nix")] == [b"caf\xe9", b"caf\xe9"]
 
 
 def test_no_script_may_change_a_store_path(images: Workshop, nix_world: NixWorld) -> None:

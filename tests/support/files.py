@@ -27,6 +27,7 @@ def everything(blobs: Blobs) -> Tree:
             "empty": file(b""),
             "even": file(b"e" * 8192),
             "link": Node("symlink", 0o777, target="a"),
+            "link \udcff": Node("symlink", 0o777, target="name \udcff"),
             "links": Node("dir", 0o755),
             "name \udcff": file(b"not UTF-8"),
             "owned": owned,

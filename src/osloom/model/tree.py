@@ -1,14 +1,15 @@
 """The tree: an immutable, ordered map from path to node. The one value that flows through everything.
 
 A path is text without a leading slash (`usr/bin/env`); the root itself is the empty path and may
-be left out. Names that are not UTF-8 travel as surrogate escapes (PEP 383). Sorting paths as text
-puts every directory before what is in it.
+be left out. Names and targets that are not UTF-8 travel as surrogate escapes (PEP 383). Sorting
+paths as text puts every directory before what is in it.
 """
 
 from collections.abc import Callable, ItemsView, Iterable, Iterator, Mapping
 from typing import Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from osloom.base.digest import Digest, digest_bytes
 from osloom.base.errors import Error
@@ -189,6 +190,8 @@ def describe(node: Node) -> str:
 
 
 _Paths = list[tuple[bytes, Node]]
+_BYTES = "\0"
+"""Before a target that is not UTF-8, which MessagePack's text has to be: its bytes as Latin-1."""
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(_Paths)
 
@@ -200,23 +203,35 @@ def encode(tree: Tree) -> bytes:
 
 
 def _raw(node: Node) -> Node:
-    # MessagePack text has to be UTF-8: a link target that is not is carried with its escapes
-    # spelled out.
-    if node.target and not node.target.isascii():
-        try:
-            node.target.encode()
-        except UnicodeEncodeError:
-            raise TreeError(
-                f"cannot keep the link target {node.target!r}: it is not UTF-8"
-            ) from None
-    return node
+    target = node.target
+    if target.isascii() and target[:1] != _BYTES:
+        return node
+    raw = target.encode(errors="surrogateescape")
+    try:
+        plain = target[:1] != _BYTES and raw.decode() == target
+    except UnicodeDecodeError:
+        plain = False
+    return node if plain else replace(node, target=_BYTES + raw.decode("latin-1"))
 
 
 def decode(data: bytes) -> Tree:
     if not data.startswith(MAGIC):
         raise TreeError("cannot read the tree: it does not start as a tree does")
     paths = _decoder.decode(data[len(MAGIC) :])
-    return Tree([(path.decode(errors="surrogateescape"), node) for path, node in paths])
+    return Tree(
+        [
+            (
+                path.decode(errors="surrogateescape"),
+                _own(node) if node.target[:1] == _BYTES else node,
+            )
+            for path, node in paths
+        ]
+    )
+
+
+def _own(node: Node) -> Node:
+    raw = node.target[1:].encode("latin-1", errors="replace")
+    return replace(node, target=raw.decode(errors="surrogateescape"))
 
 
 def links_last(tree: Tree) -> Iterator[tuple[str, Node]]:

@@ -83,12 +83,8 @@ class _Reader:
 
     def _symlink(self, path: str) -> Node:
         target = os.readlink(os.fsencode(self.where(path)))  # noqa: PTH115  (bytes)
-        try:
-            text = target.decode()
-        except UnicodeDecodeError:
-            self._fail(path, "its target is not UTF-8")
         self.put(SYMLINK + word(target))
-        return Node("symlink", 0o777, mtime=MTIME, target=text)
+        return Node("symlink", 0o777, mtime=MTIME, target=os.fsdecode(target))
 
     def _file(self, path: str) -> Node:
         descriptor = os.open(self.where(path), _FLAGS)
