@@ -75,6 +75,9 @@ def _header(path: str, node: Node) -> bytes:
         prefix, short = b"", name[:100]
     if len(target) > 100:
         records["linkpath"] = target
+        if not _is_utf8(target):
+            # pax(1): without it records are UTF-8, and mke2fs stops at others.
+            records["hdrcharset"] = b"BINARY"
     size = node.size if node.kind == "file" else 0
     if size > _OCTAL_11:
         records["size"] = str(size).encode()
@@ -97,6 +100,14 @@ def _header(path: str, node: Node) -> bytes:
         device=node.device,
     )
     return _extended(records) + block if records else block
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _split(name: bytes) -> tuple[bytes, bytes | None]:

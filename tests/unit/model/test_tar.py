@@ -97,3 +97,13 @@ def test_a_hard_link_outlives_the_name_that_it_repeated() -> None:
     kept = {"b": file(), "c": Node("hardlink", 0o644, target="b")}
     assert tree.without(["a"]) == Tree(kept)
     assert tree.overlaid(Tree({"a": file(b"")})) == Tree({"a": file(b""), **kept})
+
+
+def test_long_targets_of_any_bytes_are_said_to_be_no_text() -> None:
+    targets = ["x" * 120 + "\udce9", "é" * 80, "caf\udce9"]
+    tree = Tree({f"link{n}": Node("symlink", 0o777, target=one) for n, one in enumerate(targets)})
+    data = b"".join(write_tar(tree, read))
+    with tarfile.open(fileobj=io.BytesIO(data), errors="surrogateescape") as archive:
+        assert [one.linkname for one in archive] == targets
+    # mke2fs would stop at the first without it, and what is UTF-8 has no need of it.
+    assert data.count(b"hdrcharset=BINARY") == 1
