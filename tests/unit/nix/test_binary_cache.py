@@ -34,3 +34,25 @@ def test_only_the_content_address_of_the_lock_takes_the_place_of_a_signature(
     unaddressed = msgspec.structs.replace(path, content_address=None)
     with pytest.raises(FetchError, match="it is not signed"):
         cache.find(unaddressed)
+
+
+def test_a_directory_does_not_lead_to_archives_elsewhere(tmp_path: Path) -> None:
+    path = store_path(make_fixed_path("x", ADDRESS), ARCHIVE, content_address=ADDRESS)
+    info = NarInfo(
+        name=path.name,
+        url="https://example.com/nar/x.nar",
+        nar_hash=path.nar_hash,
+        nar_size=path.nar_size,
+        content_address=ADDRESS,
+    )
+    (tmp_path / "nix-cache-info").write_text("StoreDir: /nix/store\n")
+    (tmp_path / f"{hash_part(path.name)}.narinfo").write_text(format_narinfo(info))
+    cache = BinaryCache(CacheSource(url="file:///cache", keys=()), Directory(tmp_path))
+    for ask in (lambda: cache.find(path), lambda: cache.look(path.name)):
+        with pytest.raises(FetchError) as caught:
+            ask()
+        assert caught.value.message == (
+            f"cannot use file:///cache/{hash_part(path.name)}.narinfo: `URL` is "
+            "`https://example.com/nar/x.nar`, and a cache that is a directory has its archives in "
+            "itself"
+        )

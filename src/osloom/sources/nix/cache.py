@@ -77,7 +77,7 @@ class BinaryCache:
         if text is None:
             raise GoneError(f"{self.source.url} has no {path.path}")
         where = f"{self.source.url}/{name}"
-        info = parse_narinfo(text, where=where, wanted=path.name)
+        info = self._parse(text, where, path.name)
         compare(info, path, where)
         if not self.source.trusted:
             # Signatures of either, but the lock's content address alone: `bring` checks that one.
@@ -98,7 +98,7 @@ class BinaryCache:
             raise
         if text is None:
             return None
-        info = parse_narinfo(text, where=f"{self.source.url}/{file}", wanted=name)
+        info = self._parse(text, f"{self.source.url}/{file}", name)
         if info.name != name:
             raise FetchError(
                 f"cannot use {self.source.url}/{file}: it is of {STORE}/{info.name}, and {STORE}/"
@@ -109,6 +109,17 @@ class BinaryCache:
         if not self.source.trusted:
             check_trusted(path, self.source.keys)
         return path
+
+    def _parse(self, text: bytes, where: str, name: str) -> NarInfo:
+        info = parse_narinfo(text, where=where, wanted=name)
+        if self.source.url.startswith("file://") and "://" in info.url:
+            raise FetchError(
+                f"cannot use {where}: `URL` is `{info.url[:120]}`, and a cache that is a directory "
+                "has its archives in itself",
+                hint="take the path from the cache that has its archive, or bring it into this one "
+                "with `nix copy`",
+            )
+        return info
 
     def _check(self) -> None:
         """Whether it is a cache of the right store; asked once."""
