@@ -45,6 +45,16 @@ def test_a_directory_below_a_flake_is_of_it(tmp_path: Path) -> None:
     assert resolve_flake("path:.", tmp_path / "images").directory == tmp_path / "images"
 
 
+@pytest.mark.parametrize("reference", ["path:", "path:?dir=sub", ""])
+def test_a_flake_without_a_path_is_refused(tmp_path: Path, reference: str) -> None:
+    with pytest.raises(LockError) as caught:
+        resolve_flake(reference, tmp_path)
+    assert (caught.value.message, caught.value.hint) == (
+        f"cannot lock from the flake `{reference}`: it names no path",
+        "write `path:.` for the definition's own directory",
+    )
+
+
 @pytest.mark.parametrize(
     ("installable", "where"),
     [

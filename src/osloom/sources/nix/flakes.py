@@ -44,8 +44,16 @@ class Flake(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def resolve_flake(reference: str, directory: Path) -> Flake:
-    """`reference`, with a relative path taken as one below `directory`."""
+    """`reference`, with a relative path taken as one below `directory`.
+
+    Raises LockError for a path that is empty: Nix would take a directory of its own for it.
+    """
     kind, _, path = reference.partition("path:")
+    if not path.partition("?")[0] and reference.partition("?")[0] in ("", "path:"):
+        raise LockError(
+            f"cannot lock from the flake `{reference}`: it names no path",
+            hint="write `path:.` for the definition's own directory",
+        )
     plain = path if not kind and path else reference
     if (not kind and path) or plain.startswith((".", "/")):
         text, mark, query = plain.partition("?")
