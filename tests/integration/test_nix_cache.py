@@ -377,6 +377,12 @@ def test_what_cannot_be_pushed(project: Project, tmp_path: Path) -> None:
     assert "cannot use the secret key" in done.json["error"]
     assert "AAAA" not in done.stdout + done.stderr
     assert not (tmp_path / "cache").exists()
+    done = project.push("")
+    assert (done.status, done.json["hint"]) == (
+        2,
+        "name a directory or an address: `--nix-cache ./cache`",
+    )
+    assert not (project.directory / "nix-cache-info").exists()
     done = project.push(f"{tmp_path}/cache", "ap")
     assert done.status == 2
     assert done.json["hint"] == "did you mean `app`?"

@@ -24,8 +24,13 @@ def push_closures(
 
     `url` may be a directory; its parameters `compression` and `compression-level` are those of
     Nix. `key` is a file with a secret key to sign with. Raises UsageError when there is nothing to
-    push, and FetchError when the cache does not take it; then each path in it is whole.
+    push or no place for it, and FetchError when the cache does not take it; then each path in it is whole.
     """
+    if not url:
+        raise UsageError(
+            "cannot push to a cache without an address",
+            hint="name a directory or an address: `--nix-cache ./cache`",
+        )
     paths = _closures(session, images)
     location = parse_location(url, session.project.directory)
     method, level = _compression(location)

@@ -102,7 +102,7 @@ def _run_nix_cache(arguments: argparse.Namespace) -> int:
     project = project_of(arguments)
     # A directory is one of whoever calls; the definition's own caches are below it.
     url = arguments.nix_cache
-    url = url if "://" in url else str(Path(url).absolute())
+    url = url if "://" in url or not url else str(Path(url).absolute())
     with session_of(arguments, project) as session:
         pushed = push_closures(session, tuple(arguments.images), url, key=arguments.nix_key)
     if arguments.json:
