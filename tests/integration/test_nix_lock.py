@@ -395,10 +395,19 @@ def test_a_path_is_explained(nix_world: NixWorld, made: Made, store: Path, tmp_p
         "requested": True,
         "saved": 488,
     }
-    assert project("why", f"/nix/store/{names['library']}/lib").check().stdout.splitlines() == [
+    lines = [
         f"app (asked for): {app} -> {made.app} -> {names['library']}",
         "  without it: 488 B less",
     ]
+    library = f"/nix/store/{names['library']}"
+    assert project("why", f"{library}/lib").check().stdout.splitlines() == lines
+    # Whether a file is in it is known once the path was fetched.
+    project("build").check()
+    assert project("why", f"{library}/lib/libgreet.sh").check().stdout.splitlines() == lines
+    assert project.refusal("why", f"{library}/lib/libgreets.sh") == (
+        f"error: cannot explain `{library}/lib/libgreets.sh`: there is no such file in {library}\n"
+        f"hint: did you mean `{library}/lib/libgreet.sh`?\n"
+    )
     assert "did you mean `libgreet`?" in project.refusal("why", "libgret")
 
     told = project("inspect", "app", "--json").check().json["nix"]

@@ -1,8 +1,9 @@
 """Say why a package or store path is in an image: the shortest chain from what was asked for."""
 
 import argparse
+import contextlib
 
-from osloom.cli.context import project_of
+from osloom.cli.context import project_of, store_of
 from osloom.cli.output import in_bytes, print_json
 
 
@@ -13,8 +14,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     from osloom.api.explain import why
+    from osloom.api.nix_files import check_file
 
-    reasons = why(project_of(arguments).lock(), arguments.package, tuple(arguments.images))
+    lock = project_of(arguments).lock()
+    reasons = why(lock, arguments.package, tuple(arguments.images))
+    if "/" in arguments.package:
+        with contextlib.closing(store_of(arguments)) as store:
+            check_file(arguments.package, lock, store)
     if arguments.json:
         print_json(reasons)
         return 0
