@@ -300,7 +300,12 @@ def test_what_no_older_device_has_room_for_is_not_published(tmp_path: Path) -> N
     for _ in range(2):
         publish_to(str(channel), make_release(tmp_path / "files", 2, room=large), None)
         manifest = json.loads((channel / f"{ID}_2.json").read_bytes())
-        assert manifest["room"] == {"slot": 200_000, "esp": 1 << 30, "signature": False}
+        assert manifest["room"] == {
+            "slot": 200_000,
+            "esp": 1 << 30,
+            "signature": False,
+            "secure_boot": None,
+        }
     third = make_release(tmp_path / "files", 3, room=large)
     before = {one.name: one.read_bytes() for one in channel.iterdir() if one.is_file()}
     with pytest.raises(Error, match="would not fit into slots of 1 MiB"):

@@ -1,17 +1,24 @@
 """`osloom release` of an appliance, read by the programs of a device."""
 
+import contextlib
 import json
 import os
 import shutil
 import subprocess
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from integration.conftest import Workshop
+from osloom.api.project import open_project, open_store
+from osloom.api.scenarios.trial import trial
+from osloom.api.session import Session
 from osloom.base.files import sha256_sparse
+from osloom.base.progress import silent
 from osloom.engine.tools import start_from
+from osloom.keys.make import make_keys
 from osloom.keys.sign import keyring
 from osloom.run.serve import serving
 from support.appliance import PACKAGES, Bench
@@ -219,6 +226,46 @@ def test_the_same_again_and_what_is_refused(project: Workshop) -> None:
         2,
         "the version of an appliance is a whole number, not `1.5`",
     )
+
+
+def test_a_version_for_another_firmware_is_not_published(project: Workshop, tmp_path: Path) -> None:
+    set_version(project, 1)
+    channel = tmp_path / "channel"
+    shutil.copytree(project.directory / "channel", channel, symlinks=True)
+    manifest = json.loads((channel / "gateway/edge-gateway_1.json").read_text())
+    trusted = manifest["room"]["secure_boot"]
+    assert trusted in project("keys", "show").check().stdout
+    make_keys(tmp_path / "other", name="other", now=int(time.time()))
+    apart = 'release = "keys/release.key"\nverity = "keys/verity.key"'
+    other = f'{apart}\nsecure-boot = "{tmp_path}/other/secure-boot/db.key"'
+    for keys, said in (
+        (apart, "not signed for secure boot"),
+        (other, "signed by another secure boot key"),
+    ):
+        set_version(project, 2, ('directory = "keys"', keys))
+        for more in (("--dry-run",), ()):
+            done = project("release", "--json", "--to", str(channel), *more)
+            assert (done.status, done.json["error"]) == (
+                1,
+                (
+                    f"cannot release version 2 of `edge-gateway`: its UKI is {said}, and the"
+                    " firmware of devices that were made before would not start it"
+                ),
+            )
+            assert f"of the certificate {trusted} in `[keys]`" in done.json["hint"]
+    assert not list(channel.glob("gateway/edge-gateway_2*"))
+
+
+def test_a_trial_publishes_what_no_firmware_starts(project: Workshop) -> None:
+    set_version(project, 1)
+    opened = open_project(project.directory / "osloom.toml")
+    with (
+        contextlib.closing(open_store(project.store)) as store,
+        Session(opened, opened.lock(), store, silent) as session,
+        trial(session, "gateway", now=int(time.time())) as own,
+    ):
+        assert own.publish(signed=False) == 2
+        assert own.publish() == 3
 
 
 def test_how_it_must_be_called(project: Workshop, tmp_path: Path) -> None:

@@ -43,6 +43,8 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     dry_run: bool = False
     whole: bool = True
     """With the disk for new devices, beside what those in the field fetch."""
+    bounded: bool = True
+    """Refuse what devices in the field could not start; a trial of it has to be published."""
 
 
 def releasable(project: Project, names: tuple[str, ...]) -> dict[str, Image]:
@@ -85,6 +87,8 @@ def release(
     made = []
     for name, image in images.items():
         release = release_of(session, name, image, whole=wanted.whole)
+        if not wanted.bounded:
+            release = msgspec.structs.replace(release, room=None)
         with _channel(project, name, wanted) as channel:
             made.append(
                 channel.publish(
@@ -110,6 +114,7 @@ def release_of(session: Session, name: str, image: Image, *, whole: bool = True)
             slot=request.appliance.slot_size,
             esp=parse_size(image.disk.esp_size),
             signature=request.appliance.signed,
+            secure_boot=request.secure_boot.certificate if request.secure_boot else None,
         )
     return Release(
         id=own,

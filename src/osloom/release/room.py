@@ -2,7 +2,8 @@
 
 A disk keeps the slots and the ESP that it was made with. A larger `slot-size` is that of devices
 which are still to be made. The others would refuse such a version, and never take one without a
-signature for which they have a place; each by itself, and unheard.
+signature for which they have a place; each by itself, and unheard. What its firmware does not trust
+a device takes, and then waits until somebody switches it off and on.
 """
 
 import msgspec
@@ -36,6 +37,7 @@ def bounded(release: Release, before: Room | None) -> Release:
         slot=min(release.room.slot, before.slot),
         esp=min(release.room.esp, before.esp),
         signature=release.room.signature or before.signature,
+        secure_boot=release.room.secure_boot,
     )
     root, uki = release.largest(".root"), release.largest(".efi")
     if root > least.slot:
@@ -48,6 +50,8 @@ def bounded(release: Release, before: Room | None) -> Release:
             "signed, and devices that were made before wait for a version that is",
             hint="name the verity key in `[keys]` again",
         )
+    if before.secure_boot and release.room.secure_boot != before.secure_boot:
+        raise _untrusted(release, release.room.secure_boot, before.secure_boot)
     return msgspec.structs.replace(release, room=least)
 
 
@@ -56,6 +60,16 @@ def _too_large(release: Release, what: str, place: str) -> Error:
         f"cannot release version {release.version} of `{release.id}`: {what} would not fit "
         f"into {place} MiB, which devices have that were made before",
         hint="leave packages out; devices with more room are made from a channel of their own",
+    )
+
+
+def _untrusted(release: Release, own: str | None, trusted: str) -> Error:
+    said = "signed by another secure boot key" if own else "not signed for secure boot"
+    return Error(
+        f"cannot release version {release.version} of `{release.id}`: its UKI is {said}, and the "
+        "firmware of devices that were made before would not start it",
+        hint=f"name the secure boot key of the certificate {trusted} in `[keys]` again; devices "
+        "that trust another one are made from a channel of their own",
     )
 
 

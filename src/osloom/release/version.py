@@ -33,7 +33,7 @@ class ReleasePackage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Room(msgspec.Struct, frozen=True, kw_only=True):
-    """What devices have for a version."""
+    """What devices have for a version, and what they ask of it."""
 
     slot: int
     """Bytes of a slot's root."""
@@ -41,6 +41,9 @@ class Room(msgspec.Struct, frozen=True, kw_only=True):
     """Bytes of the EFI system partition, which has two UKIs."""
     signature: bool = False
     """Whether slots have a partition for the root hash's signature: such a device waits for one."""
+    secure_boot: str | None = None
+    """The certificate of who signed the UKI, SHA-256 of its DER in hexadecimal digits: firmware
+    that trusts it starts no other. None where nobody did, and in manifests from before."""
 
 
 class Release(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,7 +61,7 @@ class Release(msgspec.Struct, frozen=True, kw_only=True):
     packages: tuple[ReleasePackage, ...] = ()
     room: Room | None = None
     """Of an appliance: what there is on all devices that were made with this version or one before;
-    and a signature if one of them has a place for it."""
+    a signature if one of them has a place for it, and who its firmware trusts."""
 
     @property
     def number(self) -> int:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from osloom.base.digest import digest_bytes
@@ -14,6 +15,7 @@ ID = "edge-gateway"
 SMALL = Room(slot=256 * MIB, esp=128 * MIB)
 LARGE = Room(slot=512 * MIB, esp=256 * MIB)
 SIGNED = Room(slot=512 * MIB, esp=256 * MIB, signature=True)
+TRUSTED = Room(slot=512 * MIB, esp=256 * MIB, secure_boot="ab" * 32)
 
 
 def release(*, root: int = 1, uki: int = 1, room: Room | None = LARGE) -> Release:
@@ -39,6 +41,8 @@ def release(*, root: int = 1, uki: int = 1, room: Room | None = LARGE) -> Releas
         ),
         (SIGNED, LARGE, SIGNED),
         (SIGNED, SIGNED, SIGNED),
+        (TRUSTED, LARGE, TRUSTED),
+        (TRUSTED, TRUSTED, TRUSTED),
     ],
 )
 def test_the_least_is_kept(own: Room | None, before: Room | None, least: Room | None) -> None:
@@ -74,6 +78,31 @@ def test_a_device_with_a_place_for_a_signature_waits_for_one() -> None:
         " made before wait for a version that is"
     )
     assert caught.value.hint == "name the verity key in `[keys]` again"
+
+
+@pytest.mark.parametrize(
+    ("own", "said"),
+    [
+        (None, "not signed for secure boot"),
+        ("cd" * 32, "signed by another secure boot key"),
+    ],
+)
+def test_firmware_starts_no_uki_that_another_key_signed(own: str | None, said: str) -> None:
+    with pytest.raises(Error) as caught:
+        bounded(release(room=msgspec.structs.replace(TRUSTED, secure_boot=own)), TRUSTED)
+    assert caught.value.message == (
+        f"cannot release version 7 of `{ID}`: its UKI is {said}, and the firmware of devices that"
+        " were made before would not start it"
+    )
+    assert caught.value.hint == (
+        f"name the secure boot key of the certificate {'ab' * 32} in `[keys]` again; devices that"
+        " trust another one are made from a channel of their own"
+    )
+
+
+def test_a_manifest_from_before_asks_for_no_key() -> None:
+    text = b'{"room": {"slot": 536870912, "esp": 268435456, "signature": false}}'
+    assert bounded(release(room=TRUSTED), room_of(text, where="it")).room == TRUSTED
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"room": {"slot": "1"}}', '{"room": {"slot": 1}}'])

@@ -92,7 +92,7 @@ class Trial:
         release(
             self._session(version, change, without=None if signed else "secure-boot"),
             {self.name: self.image(change)},
-            Wanted(to=str(self.work / _DIRECTORY_NAME), whole=False),
+            Wanted(to=str(self.work / _DIRECTORY_NAME), whole=False, bounded=signed),
             now=self.now,
         )
         return version
