@@ -26,6 +26,8 @@ _OWN = (
 """Directories at the root that are the system's, with all that is in them."""
 _LEAST = {"ext4": "32M", "btrfs": "256M"}
 """What systemd-repart makes a partition with such a file system at least."""
+_LEAST_SWAP = "1M"
+"""mkswap makes none below 40 KiB, and partitions begin at whole MiB."""
 _TOO_OLD = ("buster", "bullseye", "bookworm")
 """Suites whose systemd does not know what a device does: 252 and before; 257 is what was tried."""
 _LONGEST = 36
@@ -93,6 +95,10 @@ def _check_partitions(image: Image, path: Path) -> Iterator[Mistake]:
         said = "the root of an appliance is always erofs"
         hint = "leave `filesystem` out; that of data is `data.filesystem`"
         yield Mistake((*path, "disk", "filesystem"), said, hint)
+    swap = image.disk.swap
+    if swap is not None and parse_size(swap) < parse_size(_LEAST_SWAP):
+        said = f"`{swap}` is too small for swap: it takes `{_LEAST_SWAP}` at least"
+        yield Mistake((*path, "disk", "swap"), said, "leave `swap` out to have none")
     for name, one in image.disk.partition.items():
         place = (*path, "disk", "partition", name)
         if name in _TAKEN:

@@ -142,6 +142,14 @@ WRONG = {
         ),
         "3:20 the partition `more` is too small for btrfs | give it at least `256M`",
     ),
+    "swap that is none": (
+        '[image.a.disk]\nlayout = "appliance"\nswap = "0"\n',
+        "3:1 `0` is too small for swap: it takes `1M` at least | leave `swap` out to have none",
+    ),
+    "swap that mkswap refuses": (
+        '[image.a.disk]\nlayout = "appliance"\nswap = "16K"\n',
+        "3:1 `16K` is too small for swap: it takes `1M` at least | leave `swap` out to have none",
+    ),
     "partition that is mounted over the system": (
         (
             '[image.a.disk]\nlayout = "appliance"\n'
