@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 
 from osloom.definition.check import Mistake, Path
+from osloom.model.appliance import mounts
 from osloom.model.definition import Definition, Image
+from osloom.model.disk import Disk
 from osloom.model.providers import Keys
 from osloom.model.size import parse_size
 
@@ -24,6 +26,8 @@ _OWN = (
     "usr",
 )
 """Directories at the root that are the system's, with all that is in them."""
+_STATE = "/var/lib/osloom"
+"""Where the device keeps what it has changed of /etc: mounted before anything else is."""
 _LEAST = {"ext4": "32M", "btrfs": "256M"}
 """What systemd-repart makes a partition with such a file system at least."""
 _LEAST_SWAP = "1M"
@@ -63,6 +67,13 @@ def check_appliances(definition: Definition) -> Iterator[Mistake]:
                 )
                 yield Mistake(("debian", "suite"), said, "set it to `trixie` or a later one")
             yield from _check_partitions(image, path)
+
+
+def check_inherited(definition: Definition) -> Iterator[Mistake]:
+    """The mistakes that only images show which are complete: of partitions that were inherited."""
+    for name, image in definition.image.items():
+        if image.disk.is_appliance:
+            yield from _check_partitions(image, ("image", name))
 
 
 def _signs(keys: Keys) -> bool:
@@ -107,14 +118,27 @@ def _check_partitions(image: Image, path: Path) -> Iterator[Mistake]:
         if parse_size(one.size) < parse_size(least):
             said = f"the partition `{name}` is too small for {one.filesystem}"
             yield Mistake((*place, "size"), said, f"give it at least `{least}`")
-        if one.mount is not None and _is_own(one.mount):
-            said = f"nothing can be mounted at `{one.mount}`: the system has its own there"
-            yield Mistake((*place, "mount"), said, "choose a place of its own, or one below `/var`")
         if one.mount is not None and one.filesystem == "none":
             said = f"the partition `{name}` has nothing to mount"
             yield Mistake((*place, "mount"), said, "give it a `filesystem`, or leave `mount` out")
+    yield from _check_mounts(image.disk, path)
 
 
-def _is_own(mount: str) -> bool:
-    first, *rest = mount.strip("/").split("/")
-    return first in _OWN or (first in ("", "var") and not rest)
+def _check_mounts(disk: Disk, path: Path) -> Iterator[Mistake]:
+    taken: dict[str, str] = {}
+    for name, place in mounts(disk).items():
+        written, where = disk.partition[name].mount, (*path, "disk", "partition", name, "mount")
+        if _is_own(place):
+            said = f"nothing can be mounted at `{written}`: the system has its own there"
+            yield Mistake(where, said, "choose a place of its own, or one below `/var`")
+        elif place in taken:
+            said = f"`{name}` cannot be mounted at `{written}`: the partition `{taken[place]}` is"
+            yield Mistake(where, said, "give each partition a place of its own")
+        taken.setdefault(place, name)
+
+
+def _is_own(place: str) -> bool:
+    """Whether the system itself is at `place`, below it, or, of what it keeps in /var, above it."""
+    first = place.split("/")[1]
+    is_state = f"{place}/".startswith(f"{_STATE}/") or _STATE.startswith(f"{place.rstrip('/')}/")
+    return first in _OWN or is_state

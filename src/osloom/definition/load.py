@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from osloom.base.errors import DefinitionError, Where
+from osloom.definition.appliances import check_inherited
 from osloom.definition.check import Mistake, check
 from osloom.definition.extensions import check_extensions
 from osloom.definition.inherit import check_bases, check_parents, complete
@@ -69,7 +70,8 @@ def parse(text: str, *, file: str, directory: Path | None = None) -> Definition:
     _raise(_placed(mistakes, raw), text, file)
     _raise(_placed(check_bases(images), raw), text, file)
     whole = msgspec.convert({**expanded, "image": complete(images)}, Definition)
-    _raise(_placed([*check_nix(whole), *check_extensions(whole)], raw), text, file)
+    mistakes = [*check_inherited(whole), *check_nix(whole), *check_extensions(whole)]
+    _raise(_placed(mistakes, raw), text, file)
     return whole
 
 

@@ -3,7 +3,7 @@
 from typing import Literal
 
 from osloom.model.providers import Table
-from osloom.model.values import AbsolutePath, Name, Size
+from osloom.model.values import MountPoint, Name, Size
 
 
 class Data(Table, frozen=True, kw_only=True):
@@ -25,7 +25,7 @@ class Partition(Table, frozen=True, kw_only=True):
     """Of the partition."""
     filesystem: Literal["ext4", "btrfs", "none"] = "ext4"
     """What it is made with; `none` leaves it empty."""
-    mount: AbsolutePath | None = None
+    mount: MountPoint | None = None
     """Where the system finds it; nowhere by default."""
     keep: bool = False
     """It outlives a factory reset."""

@@ -52,6 +52,15 @@ AbsolutePath = Annotated[
     str,
     Meta(pattern=r"^/[^\0]*$", description="a path from the image's root", examples=["/srv/www"]),
 ]
+MountPoint = Annotated[
+    str,
+    Meta(
+        pattern=r"^/((?!\.{1,2}/)[^/\s#\\\x00-\x1f\x7f-\x9f]+/)*((?!\.{1,2}$)[^/\s#\\\x00-\x1f\x7f-\x9f]+)?$",
+        description="a path from the image's root, without `.`, `..`, `//`, white space, `#` and "
+        "backslash",
+        examples=["/srv/data"],
+    ),
+]
 Mode = Annotated[
     str,
     Meta(

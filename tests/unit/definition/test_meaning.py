@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from osloom.definition.load import parse
 from support.mistakes import mistakes
 
 WRONG = {
@@ -229,3 +230,48 @@ def test_a_key_that_is_not_there_is_told_before_anything_is_fetched(tmp_path: Pa
         "also wrong:",
         "osloom.toml:8:1: cannot find the key `b.asc` (paths start beside the definition)",
     ]
+
+
+def _mounted_at(place: str) -> str:
+    partition = f"partition.more = {{ size = \"1G\", mount = '{place}' }}"
+    return f'[image.a.disk]\nlayout = "appliance"\n{partition}\n'
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["/srv", "/srv/", "/data", "/var/log", "/home", "/root", "/var/lib/x", "/a/.b/..c", "/\u00fc"],
+)
+def test_a_partition_is_mounted_where_nothing_else_is(place: str) -> None:
+    assert parse(_mounted_at(place), file="osloom.toml").image["a"].disk.partition["more"].mount
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        *("/srv/a b", "/srv/a\tb", "/a#b", "/a\\040b", "/a\u00a0b", "/a\u0085b"),
+        *("/srv/../etc", "/./etc", "/var/.", "/var/../usr", "/a//b", "//", "/a//", "/..", "a"),
+    ],
+)
+def test_a_mount_is_a_plain_path(place: str) -> None:
+    (said,) = mistakes(_mounted_at(place))
+    assert said.startswith("3:33 `mount` cannot be `")
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "/",
+        "/etc",
+        "/usr/local",
+        "/var",
+        "/var/",
+        "/var/lib",
+        "/var/lib/osloom",
+        "/var/lib/osloom/x",
+    ],
+)
+def test_nothing_hides_what_the_system_has(place: str) -> None:
+    (said,) = mistakes(_mounted_at(place))
+    assert said.startswith(
+        f"3:33 nothing can be mounted at `{place}`: the system has its own there"
+    )

@@ -160,6 +160,48 @@ WRONG = {
             " | choose a place of its own, or one below `/var`"
         ),
     ),
+    "partition that is mounted over what a device has changed": (
+        (
+            '[image.a.disk]\nlayout = "appliance"\n'
+            'partition.more = { size = "1G", mount = "/var/lib" }\n'
+        ),
+        (
+            "3:33 nothing can be mounted at `/var/lib`: the system has its own there"
+            " | choose a place of its own, or one below `/var`"
+        ),
+    ),
+    "partitions that are mounted at one place": (
+        (
+            '[image.a.disk]\nlayout = "appliance"\n'
+            'partition.one = { size = "1G", mount = "/srv" }\n'
+            'partition.two = { size = "1G", mount = "/var/srv/" }\n'
+        ),
+        (
+            "4:32 `two` cannot be mounted at `/var/srv/`: the partition `one` is"
+            " | give each partition a place of its own"
+        ),
+    ),
+    "partition of an image that another one makes an appliance": (
+        (
+            '[image.a.disk]\nlayout = "appliance"\npartition.one = { size = "1G", mount = "/a" }\n'
+            '[image.b]\nfrom = "a"\n[image.b.disk]\n'
+            'partition.two = { size = "1G", mount = "/a" }\n'
+        ),
+        (
+            "7:32 `two` cannot be mounted at `/a`: the partition `one` is"
+            " | give each partition a place of its own"
+        ),
+    ),
+    "partition whose mount would be two lines of fstab": (
+        (
+            '[image.a.disk]\nlayout = "appliance"\n'
+            'partition.more = { size = "1G", mount = "/a\\n/b" }\n'
+        ),
+        (
+            "3:33 `mount` cannot be `/a\n/b` | it is a path from the image's root, without `.`,"
+            " `..`, `//`, white space, `#` and backslash, as in `/srv/data`"
+        ),
+    ),
     "updates over plain HTTP": (
         '[keys]\ndirectory = "keys"\n[image.a]\nupdate.url = "http://updates.example.com/a/"\n',
         (
