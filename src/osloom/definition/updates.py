@@ -4,17 +4,40 @@ import ipaddress
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
+from osloom.base.errors import nearest
 from osloom.definition.check import Mistake
 from osloom.definition.check import Path as KeyPath
+from osloom.model.calendar_event import DAYS, SHORTHANDS, is_calendar_event
 from osloom.model.definition import Image
+
+_MOMENTS = ("now", "never")
+_DAYS = [name.lower() for day in DAYS for name in (day, day[:3])]
 
 
 def check_update(image: Image, path: KeyPath) -> Iterator[Mistake]:
     """Mistakes in `[image.NAME.update]`; `path` is the image's."""
-    url = image.update.url
-    if url is None:
+    yield from _check_reboot(image.update.reboot, (*path, "update", "reboot"))
+    if image.update.url is not None:
+        yield from _check_url(image.update.url, (*path, "update", "url"))
+
+
+def _check_reboot(moment: str, place: KeyPath) -> Iterator[Mistake]:
+    if moment in _MOMENTS or is_calendar_event(moment.strip()):
         return
-    place = (*path, "update", "url")
+    # systemd on the device would refuse the timer, and no version would ever be started.
+    said = f"`reboot` cannot be `{moment}`: no device could tell when that is"
+    first, _, behind = moment.lower().partition(" ")
+    close = nearest(first, [*_MOMENTS, *SHORTHANDS] if not behind else _DAYS)
+    if close:
+        meant = " ".join((close[0].capitalize() if behind else close[0], *behind.split()))
+        if meant in _MOMENTS or is_calendar_event(meant):
+            yield Mistake(place, said, f"did you mean `{meant}`?")
+            return
+    hint = "it is `now`, `never`, or a moment of systemd.time(7), as in `Sun 03:00`"
+    yield Mistake(place, said, hint)
+
+
+def _check_url(url: str, place: KeyPath) -> Iterator[Mistake]:
     try:
         parts = urlsplit(url)
         _ = parts.port

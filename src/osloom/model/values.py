@@ -81,7 +81,8 @@ Size = Annotated[
 TimeSpan = Annotated[
     str,
     Meta(
-        pattern=r"^[1-9][0-9]*(s|min|h|d)$",
+        # systemd counts microseconds in 64 bits.
+        pattern=r"^[1-9][0-9]{0,7}(s|min|h|d)$",
         description="a number with s, min, h or d behind it",
         examples=["6h"],
     ),

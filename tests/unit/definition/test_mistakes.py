@@ -209,6 +209,45 @@ WRONG = {
             " way could hold back updates: write `https://`"
         ),
     ),
+    "moment that is none": (
+        '[image.a]\nupdate.reboot = "rubbish"\n',
+        (
+            "2:8 `reboot` cannot be `rubbish`: no device could tell when that is"
+            " | it is `now`, `never`, or a moment of systemd.time(7), as in `Sun 03:00`"
+        ),
+    ),
+    "moment that is misspelt": (
+        '[image.a]\nupdate.reboot = "Never"\n',
+        (
+            "2:8 `reboot` cannot be `Never`: no device could tell when that is"
+            " | did you mean `never`?"
+        ),
+    ),
+    "moment with letters that changed places": (
+        '[image.a]\nupdate.reboot = "nwo"\n',
+        "2:8 `reboot` cannot be `nwo`: no device could tell when that is | did you mean `now`?",
+    ),
+    "moment on a day that is misspelt": (
+        '[image.a]\nupdate.reboot = "Sonday 03:00"\n',
+        (
+            "2:8 `reboot` cannot be `Sonday 03:00`: no device could tell when that is"
+            " | did you mean `Sunday 03:00`?"
+        ),
+    ),
+    "moment that no day has": (
+        '[image.a]\nupdate.reboot = "Sun 25:00"\n',
+        (
+            "2:8 `reboot` cannot be `Sun 25:00`: no device could tell when that is"
+            " | it is `now`, `never`, or a moment of systemd.time(7), as in `Sun 03:00`"
+        ),
+    ),
+    "interval that systemd cannot count": (
+        '[image.a]\nupdate.interval = "9999999999999h"\n',
+        (
+            "2:8 `interval` cannot be `9999999999999h`"
+            " | it is a number with s, min, h or d behind it, as in `6h`"
+        ),
+    ),
     "updates from no host": (
         '[keys]\ndirectory = "keys"\n[image.a]\nupdate.url = "https:///a/"\n',
         "4:8 `https:///a/` names no host | write `https://updates.example.com/NAME/`",
