@@ -23,7 +23,7 @@ from osloom.fetch.storage.storage import Storage, open_storage
 from osloom.keys.openpgp import ReleaseSigner
 from osloom.keys.sign import keyring as in_binary
 from osloom.release.checksums import SIGNATURE, SUMS
-from osloom.release.publish import JOURNAL
+from osloom.release.journal import JOURNAL
 from osloom.release.version import Release, Room
 from support.programs import Programs
 from support.publishing import (
@@ -290,6 +290,43 @@ def test_what_is_refused_changes_nothing(tmp_path: Path, keys: Path, signer: Rel
         ),
         "publish to an empty channel, or go on without a signature: `--unsigned`",
     )
+
+
+@pytest.mark.parametrize("signed", [True, False])
+def test_a_channel_whose_list_was_lost(tmp_path: Path, signer: ReleaseSigner, signed: bool) -> None:
+    channel, own = tmp_path / "channel", signer if signed else None
+    for version in (4, 5):
+        publish_to(str(channel), make_release(tmp_path / "files", version), own)
+    kept = (channel / SUMS).read_bytes()
+    (channel / SUMS).unlink()
+    # Of a later release that was cut off.
+    (channel / JOURNAL).write_text(json.dumps({"files": [f"{ID}_6.json"]}))
+    for dry_run in (True, False):
+        with pytest.raises(FetchError) as caught:
+            publish_to(str(channel), make_release(tmp_path / "files", 3), own, dry_run=dry_run)
+        assert (caught.value.message, caught.value.hint) == (
+            (
+                f"cannot publish to {channel}: versions were released there, and the SHA256SUMS that"
+                " names them is gone"
+            ),
+            (
+                "put SHA256SUMS and SHA256SUMS.gpg back from a copy of the channel; an empty"
+                " directory begins anew"
+            ),
+        )
+    assert not (channel / f"{ID}_3.json").exists()
+    (channel / SUMS).write_bytes(kept)
+    made = publish_to(str(channel), make_release(tmp_path / "files", 6), own)
+    assert made.versions == (6, 5, 4)
+
+
+def test_a_bucket_whose_list_was_lost(tmp_path: Path, bucket: S3, signer: ReleaseSigner) -> None:
+    """Nobody lists it: the signature tells."""
+    publish_to(address(bucket), make_release(tmp_path, 4), signer)
+    with storage_at(address(bucket)) as storage:
+        storage.remove(SUMS)
+    with pytest.raises(FetchError, match="the SHA256SUMS that names them is gone"):
+        publish_to(address(bucket), make_release(tmp_path, 3), signer)
 
 
 def test_what_no_older_device_has_room_for_is_not_published(tmp_path: Path) -> None:

@@ -107,6 +107,22 @@ def test_killed_between_any_two_operations_on_files(versions: Field, tmp_path: P
     assert moment > 50
 
 
+def test_a_first_release_that_was_killed(versions: Field, tmp_path: Path) -> None:
+    channel, moment, status = tmp_path / "channel", 0, -signal.SIGKILL
+    with Publisher(str(channel), versions.directory, 1) as publisher:
+        while status == -signal.SIGKILL:
+            moment += 1
+            shutil.rmtree(channel, ignore_errors=True)
+            publisher.start(moment)
+            status = publisher.wait()
+            second = publish_to(str(channel), versions.releases[2], versions.signer)
+            assert second.versions in ((2,), (2, 1)), moment
+            held = expected_files(*(versions.releases[one] for one in second.versions))
+            assert files_at(channel) == held, moment
+    assert status == 0
+    assert moment > 50
+
+
 def test_killed_after_any_change_of_a_bucket(
     versions: Field, monkeypatch: pytest.MonkeyPatch
 ) -> None:

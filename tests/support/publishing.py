@@ -170,7 +170,7 @@ def _main(channel: str, directory: str, version: str) -> None:
     signer = make_signer(place / "keys")
     release = make_release(place / "files", int(version))
     # What is imported late is there before the first child counts.
-    publish_to(str(place / "warm"), release, signer)
+    publish_to(str(place / f"warm-{version}"), release, signer)
     for line in sys.stdin:
         child = os.fork()
         if child == 0:

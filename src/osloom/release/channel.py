@@ -8,6 +8,8 @@ from osloom.base.errors import Error, FetchError
 from osloom.fetch.storage.storage import Storage
 from osloom.keys.openpgp import ReleaseSigner, verify
 from osloom.release.checksums import MOST, SIGNATURE, SUMS, Sums, parse_sums
+from osloom.release.journal import load_journal
+from osloom.release.version import is_manifest
 
 _MOST_SIGNATURE = 1 << 20
 SUMS_KIND = "text/plain"
@@ -33,22 +35,42 @@ def signature_name(text: bytes) -> str:
     return f"{SUMS}-{hashlib.sha256(text).hexdigest()[:16]}.gpg"
 
 
-def load_channel(storage: Storage, where: str, signer: ReleaseSigner | None) -> Current:
-    """What the channel at `where` holds, which the release's key has signed.
+def load_channel(storage: Storage, where: str, own: str, signer: ReleaseSigner | None) -> Current:
+    """What the channel at `where` holds of `own`, which the release's key has signed.
 
-    Raises FetchError where somebody else may have written it, and where it is signed and `signer`
-    is None, or the other way round.
+    Raises FetchError where somebody else may have written it, where it is signed and `signer` is
+    None, or the other way round, and where its list was lost.
     """
     text = storage.read(SUMS, limit=MOST)
     signature = storage.read(SIGNATURE, limit=_MOST_SIGNATURE)
     if signer is None and signature is not None:
         raise without_signature(where)
     if text is None:
-        # At most a signature that came before what it signs: nothing has been released here.
+        _check_empty(storage, where, own, signature)
         return Current(signature=signature)
     if signer is not None:
         _check(storage, where, text, signature, signer)
     return Current(sums=parse_sums(text, where=f"{where}/{SUMS}"), text=text, signature=signature)
+
+
+def _check_empty(storage: Storage, where: str, own: str, signature: bytes | None) -> None:
+    """Raises FetchError where something was released that no list names any more.
+
+    A first release that was cut off may have left its manifest, and a signature that came before
+    what it signs: then there is a journal. A directory can be looked at, elsewhere the signature
+    alone tells.
+    """
+    unfinished = load_journal(storage)
+    manifests = {name for name in storage.names() or () if is_manifest(name, own)}
+    is_lost = (signature is not None and not unfinished) or manifests - unfinished
+    # Of one that is there by now, somebody else's, the end of the release will tell.
+    if is_lost and storage.read(SUMS, limit=MOST) is None:
+        raise FetchError(
+            f"cannot publish to {where}: versions were released there, and the {SUMS} that names "
+            "them is gone",
+            hint=f"put {SUMS} and {SIGNATURE} back from a copy of the channel; an empty directory "
+            "begins anew",
+        )
 
 
 def without_signature(where: str) -> FetchError:

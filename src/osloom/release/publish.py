@@ -12,7 +12,6 @@ Killed at any moment, the release before it stays whole, and the next publish fi
 """
 
 import contextlib
-from collections.abc import Iterable
 
 import msgspec
 
@@ -25,20 +24,15 @@ from osloom.keys.openpgp import ReleaseSigner
 from osloom.release.channel import SUMS_KIND, Current, load_channel, signature_name
 from osloom.release.checksums import SIGNATURE, SUMS, format_sums, is_name, version_of
 from osloom.release.delta import foretell
+from osloom.release.journal import JOURNAL, load_journal, save_journal
 from osloom.release.published import Published, PublishedFile
 from osloom.release.room import bounded, room_of
 from osloom.release.succession import Succession, check_number, succeed
 from osloom.release.upload import JSON_KIND, Upload
 from osloom.release.version import Release, Room, manifest_name
 
-JOURNAL = "unfinished.json"
-_MOST_JOURNAL = 1 << 20
 _MOST_MANIFEST = 64 << 20
 _SIGNATURE = "application/pgp-signature"
-
-
-class _Journal(msgspec.Struct, frozen=True, kw_only=True):
-    files: tuple[str, ...] = ()
 
 
 class StorageChannel:
@@ -51,7 +45,7 @@ class StorageChannel:
 
     def check(self, own: str, number: int, *, signer: ReleaseSigner | None) -> None:
         """Raises Error where version `number` of `own` could not be published."""
-        current = load_channel(self._storage, self.where, signer)
+        current = load_channel(self._storage, self.where, own, signer)
         newest = max((version_of(name, own) or 0 for name in current.sums), default=0)
         check_number(own, number, newest)
 
@@ -89,7 +83,7 @@ def publish(
     """
     _ = release.number
     with contextlib.nullcontext(enter_result=False) if dry_run else storage.hold() as alone:
-        current = load_channel(storage, where, signer)
+        current = load_channel(storage, where, release.id, signer)
         release = bounded(release, _room_before(storage, where, current, release.id))
         work = _Work(storage, where, release, signer=signer, report=report)
         after = succeed(current.sums, release, keep=keep)
@@ -133,7 +127,7 @@ class _Work:
         return self._published(after, self._upload(after).missing(), after.dropped)
 
     def do(self, current: Current, after: Succession, *, alone: bool) -> Published:
-        left = self._left_over()
+        left = load_journal(self._storage)
         if after.unchanged:
             sent = self._upload(after).send()
             removed = self._remove(left, after, current.text or b"")
@@ -143,7 +137,7 @@ class _Work:
         signature = self._signer.sign(text) if self._signer is not None else None
         superseded = {name for name in (current.signature_name, signature_name(text)) if name}
         left |= {*after.dropped, *superseded, *self._release.sums()}
-        self._remember(left)
+        save_journal(self._storage, left)
         claimed = self._claim(alone=alone)
         sent = self._upload(after).send() | claimed
         self._announce(current, text, signature, alone=alone)
@@ -197,17 +191,6 @@ class _Work:
                 "somebody else has published to it meanwhile",
                 hint="run this again: it goes on from what is there now",
             ) from error
-
-    def _left_over(self) -> set[str]:
-        data = self._storage.read(JOURNAL, limit=_MOST_JOURNAL)
-        try:
-            return {*msgspec.json.decode(data or b"{}", type=_Journal).files}
-        except msgspec.DecodeError:
-            return set()
-
-    def _remember(self, names: Iterable[str]) -> None:
-        journal = msgspec.json.encode(_Journal(files=tuple(sorted(names))))
-        self._storage.write(JOURNAL, journal, kind=JSON_KIND)
 
     def _remove(self, names: set[str], after: Succession, text: bytes) -> tuple[str, ...]:
         """Remove what the channel does not hold, and no publish of a higher version may be about

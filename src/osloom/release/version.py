@@ -112,6 +112,12 @@ def manifest_name(own: str, version: int | str) -> str:
     return f"{own}_{version}.json"
 
 
+def is_manifest(name: str, own: str) -> bool:
+    """Whether a file that is called so is the manifest of a version of `own`."""
+    version = name.removeprefix(f"{own}_").removesuffix(".json")
+    return is_number(version) and name == manifest_name(own, version)
+
+
 def is_number(version: str) -> bool:
     """Whether a release can have it."""
     return _NUMBER.fullmatch(version) is not None

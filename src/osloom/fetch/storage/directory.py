@@ -63,6 +63,14 @@ class Directory:
         except OSError as error:
             raise self._failed("look at", name, error) from error
 
+    def names(self) -> frozenset[str]:
+        try:
+            return frozenset(one.name for one in os.scandir(self._root) if not one.is_dir())
+        except FileNotFoundError:
+            return frozenset()
+        except OSError as error:
+            raise self._failed("look into", "", error) from error
+
     def write(self, name: str, content: bytes | Path, *, kind: str) -> None:  # noqa: ARG002
         place = self._place(name)
         try:

@@ -30,6 +30,9 @@ class Storage(Protocol):
     def size(self, name: str) -> int | None:
         """Bytes of a file; None when it is not there."""
 
+    def names(self) -> frozenset[str] | None:
+        """What files lie at its top; None where it cannot tell."""
+
     def write(self, name: str, content: bytes | Path, *, kind: str) -> None:
         """Keep a file, whole or not at all, of the media type `kind`."""
 

@@ -106,6 +106,9 @@ class Web:
                     return to_number(answer.headers.get("Content-Length", "")) or 0
             retries.wait()
 
+    def names(self) -> None:
+        """Servers have no common way to say, and buckets may keep it from who can write."""
+
     def write(self, name: str, content: bytes | Path, *, kind: str) -> None:
         web_changes.write(self, name, content, kind=kind)
 
