@@ -351,6 +351,34 @@ def test_what_no_older_device_has_room_for_is_not_published(tmp_path: Path) -> N
     publish_to(str(channel), third, None)
 
 
+@pytest.mark.parametrize("content", [None, '{"room": null}'])
+def test_what_devices_have_room_for_is_not_forgotten(tmp_path: Path, content: str | None) -> None:
+    channel, room = tmp_path / "channel", Room(slot=200_000, esp=1 << 30)
+    first, second = (make_release(tmp_path / "files", one, room=room) for one in (1, 2))
+    publish_to(str(channel), first, None)
+    place = channel / first.manifest_name
+    place.unlink()
+    if content is not None:
+        place.write_text(content)
+    said = "is gone" if content is None else "is not the one that SHA256SUMS names"
+    for release, dry_run in ((grown(second), False), (second, True), (second, False)):
+        with pytest.raises(FetchError) as caught:
+            publish_to(str(channel), release, None, dry_run=dry_run)
+        assert (caught.value.message, caught.value.hint) == (
+            (
+                f"cannot publish to {channel}: {ID}_1.json {said}, and what devices have room for"
+                " was in it"
+            ),
+            "put it back from a copy of the channel; an empty directory begins anew",
+        )
+    # Whoever has the same version again has its manifest.
+    place.unlink(missing_ok=True)
+    publish_to(str(channel), first, None)
+    with pytest.raises(Error, match="would not fit into slots of 1 MiB"):
+        publish_to(str(channel), grown(second), None)
+    publish_to(str(channel), second, None)
+
+
 def test_a_damaged_file_is_not_published(tmp_path: Path, signer: ReleaseSigner) -> None:
     release = make_release(tmp_path / "files", 1)
     with release.files[0].path.open("r+b") as file:

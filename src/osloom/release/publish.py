@@ -84,7 +84,7 @@ def publish(
     _ = release.number
     with contextlib.nullcontext(enter_result=False) if dry_run else storage.hold() as alone:
         current = load_channel(storage, where, release.id, signer)
-        release = bounded(release, _room_before(storage, where, current, release.id))
+        release = bounded(release, _room_before(storage, where, current, release))
         work = _Work(storage, where, release, signer=signer, report=report)
         after = succeed(current.sums, release, keep=keep)
         delta = foretell(storage, current.sums, release)
@@ -92,14 +92,25 @@ def publish(
         return msgspec.structs.replace(made, delta=delta)
 
 
-def _room_before(storage: Storage, where: str, current: Current, own: str) -> Room | None:
-    """What devices have that were made with the newest version there, or with one before it."""
-    newest = max((version_of(name, own) or 0 for name in current.sums), default=0)
-    name = manifest_name(own, newest)
-    manifest = storage.read(name, limit=_MOST_MANIFEST) if name in current.sums else None
+def _room_before(storage: Storage, where: str, current: Current, release: Release) -> Room | None:
+    """What devices have that were made with the newest version there, or with one before it.
+
+    Raises FetchError where nobody can tell any more.
+    """
+    newest = max((version_of(name, release.id) or 0 for name in current.sums), default=0)
+    name = manifest_name(release.id, newest)
+    if release.room is None or name not in current.sums:
+        return None
+    if release.sums().get(name) == current.sums[name]:
+        return release.room
+    manifest = storage.read(name, limit=_MOST_MANIFEST)
     # Of one that was changed nothing can be said: what was signed is its digest.
     if manifest is None or digest_bytes(manifest) != current.sums[name]:
-        return None
+        said = "is gone" if manifest is None else f"is not the one that {SUMS} names"
+        raise FetchError(
+            f"cannot publish to {where}: {name} {said}, and what devices have room for was in it",
+            hint="put it back from a copy of the channel; an empty directory begins anew",
+        )
     return room_of(manifest, where=f"{where}/{name}")
 
 
