@@ -488,6 +488,36 @@ def test_a_journal_decides_about_old_files_of_releases_alone(
     assert publish_to(channel, make_release(tmp_path, 3), signer).versions == (3, 2, 1)
 
 
+def test_what_was_removed_was_there(tmp_path: Path, signer: ReleaseSigner) -> None:
+    channel = tmp_path / "channel"
+    for version in (1, 2):
+        made = publish_to(str(channel), make_release(tmp_path, version), signer)
+        assert made.removed == ()
+    left = f"{ID}_1.lost"
+    (channel / left).write_text("x")
+    (channel / JOURNAL).write_text(json.dumps({"files": [left, f"{ID}_1.absent"]}))
+    made = publish_to(str(channel), make_release(tmp_path, 3), signer, keep=2)
+    assert made.removed == tuple(sorted([left, *make_release(tmp_path, 1).sums()]))
+    assert not (channel / JOURNAL).exists()
+
+
+def test_what_a_later_version_left_over_is_remembered(
+    tmp_path: Path, signer: ReleaseSigner
+) -> None:
+    """A release of the version before it, which is unchanged, comes between."""
+    channel, second = tmp_path / "channel", make_release(tmp_path, 2)
+    publish_to(str(channel), second, signer)
+    left = f"{ID}_3.efi"
+    (channel / left).write_text("x")
+    (channel / JOURNAL).write_text(json.dumps({"files": [left, f"{ID}_1.efi"]}))
+    assert publish_to(str(channel), second, signer).unchanged
+    assert (channel / left).exists()
+    assert json.loads((channel / JOURNAL).read_text()) == {"files": [left]}
+    fourth = make_release(tmp_path, 4)
+    assert publish_to(str(channel), fourth, signer).removed == (left,)
+    assert files_at(channel) == expected_files(second, fourth)
+
+
 def test_old_files_that_cannot_be_removed(
     tmp_path: Path, bucket: S3, signer: ReleaseSigner
 ) -> None:

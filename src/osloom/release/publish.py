@@ -146,7 +146,9 @@ class _Work:
         text = format_sums(after.sums, self._release.id)
         # First of all: a key that cannot be used stops a release before anything is sent.
         signature = self._signer.sign(text) if self._signer is not None else None
-        superseded = {name for name in (current.signature_name, signature_name(text)) if name}
+        # Where nobody comes between, no signature is kept twice.
+        twice = () if alone else (current.signature_name, signature_name(text))
+        superseded = {name for name in twice if name}
         left |= {*after.dropped, *superseded, *self._release.sums()}
         save_journal(self._storage, left)
         claimed = self._claim(alone=alone)
@@ -205,16 +207,20 @@ class _Work:
 
     def _remove(self, names: set[str], after: Succession, text: bytes) -> tuple[str, ...]:
         """Remove what the channel does not hold, and no publish of a higher version may be about
-        to announce."""
+        to announce: that stays in the journal. Gives what was there."""
         kept = {*after.sums, SUMS, SIGNATURE, JOURNAL, signature_name(text)}
         newest = max(after.versions, default=0)
         removed = []
         try:
-            for name in sorted(names - kept):
-                if self._is_old(name, newest):
+            for name in sorted(one for one in names - kept if self._is_old(one, newest)):
+                # One that was cut off has not sent all that it meant to.
+                if self._storage.size(name) is not None:
                     self._storage.remove(name)
                     removed.append(name)
-            if names:
+            later = {one for one in names - kept if self._is_later(one, newest)}
+            if later:
+                save_journal(self._storage, later)
+            elif names:
                 self._storage.remove(JOURNAL)
         except FetchError as error:
             # The release is out: what is left over takes space, no more.
@@ -226,6 +232,9 @@ class _Work:
         version = version_of(name, self._release.id)
         is_signature = name.startswith(f"{SUMS}-")
         return is_name(name) and (is_signature if version is None else version <= newest)
+
+    def _is_later(self, name: str, newest: int) -> bool:
+        return is_name(name) and (version_of(name, self._release.id) or 0) > newest
 
     def _published(self, after: Succession, sent: set[str], removed: tuple[str, ...]) -> Published:
         sizes = {file.name: file.size for file in self._release.files}
