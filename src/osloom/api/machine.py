@@ -2,15 +2,15 @@
 
 from pathlib import Path
 
-from osloom.api.plan import plan
+from osloom.api.plan import plan, request_of
 from osloom.api.requests import TOOLS, machine_name
 from osloom.api.session import Session
 from osloom.base.errors import UsageError
 from osloom.base.progress import Event
 from osloom.compose.plan import plan_files, plan_tools
 from osloom.engine.tools import Tools
-from osloom.model.disk import Disk
-from osloom.model.size import parse_size
+from osloom.model.appliance import Appliance, least_disk_size
+from osloom.model.size import parse_size, whole_gib
 from osloom.run.drives import overlay
 from osloom.run.machine import Drive, Machine
 from osloom.run.qemu import probe_kvm
@@ -48,13 +48,15 @@ def built_disk(session: Session, name: str) -> Drive:
 
 def booted_disk(session: Session, name: str, work: Path) -> Drive:
     """The same for one run: an appliance's has room for the data that its first boot makes."""
-    disk, settings = built_disk(session, name), session.project.image(name).disk
-    return with_room(session, disk, settings, work) if settings.is_appliance else disk
+    disk, image = built_disk(session, name), session.project.image(name)
+    appliance = request_of(session, name, image).appliance if image.disk.is_appliance else None
+    return with_room(session, disk, appliance, work) if appliance else disk
 
 
-def with_room(session: Session, disk: Drive, settings: Disk, work: Path) -> Drive:
+def with_room(session: Session, disk: Drive, appliance: Appliance, work: Path) -> Drive:
     """An appliance's disk as a device would have it, written to and kept in `work`."""
-    size = max(_DEVICE, parse_size(settings.size or "0"))
+    asked = parse_size(appliance.disk.size or "0")
+    size = max(_DEVICE, asked, whole_gib(least_disk_size(appliance)))
     return overlay(tools_of(session), disk, work / "disk.qcow2", size=size)
 
 

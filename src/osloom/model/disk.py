@@ -44,7 +44,7 @@ class Disk(Table, frozen=True, kw_only=True):
     appliance's is always erofs."""
     size: Size | None = None
     """Of the root partition; what the content needs and 20 % by default. Of an appliance the size
-    of the disk, by default what its slots need, and 4G for qcow2."""
+    of the disk, by default what its slots need, and for qcow2 4G, or the GiB that a first boot needs."""
     esp_size: Size = "256M"
     """Of the EFI system partition."""
     compression: str | None = None

@@ -10,6 +10,11 @@ def parse_size(text: str) -> int:
     return int(text[:-1]) * _UNITS[text[-1]] if text[-1] in _UNITS else int(text)
 
 
+def whole_gib(size: int) -> int:
+    """`size` bytes, rounded up to whole GiB."""
+    return -(-size // GIB) * GIB
+
+
 def whole_mib(size: int) -> int:
     """`size` bytes, rounded up to whole MiB."""
     return -(-size // MIB) * MIB

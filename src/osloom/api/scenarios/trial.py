@@ -126,7 +126,8 @@ class Trial:
         base = Drive(path=self.session.store.blobs.path(digest))
         if size is not None:
             return overlay(tools_of(self.session), base, work / "disk.qcow2", size=size)
-        return with_room(self.session, base, request.image.disk, work)
+        assert request.appliance is not None
+        return with_room(self.session, base, request.appliance, work)
 
     def appliance(self) -> Appliance:
         """What its disks and versions are made of."""

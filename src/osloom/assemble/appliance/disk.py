@@ -3,7 +3,7 @@
 There is no data partition yet: systemd-repart makes it at the first boot, of what the device has.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +19,12 @@ from osloom.base.digest import Digest, derive_uuid
 from osloom.base.errors import BuildError
 from osloom.base.files import copy_into
 from osloom.engine.step import Input, Job, Output, Step, action
-from osloom.model.appliance import Appliance, Settings, fits_esp, made_partitions
-from osloom.model.size import MIB, parse_size
+from osloom.model.appliance import Appliance, fits_esp, least_disk_size, made_partitions
+from osloom.model.size import GIB, MIB, parse_size, whole_gib
 from osloom.model.update import Update
 from osloom.model.verity import Verity
 
-_QCOW2_SIZE = "4G"
+_QCOW2_GIB = 4
 _MEASURED = ("root", "uki")
 
 
@@ -60,7 +60,8 @@ def lay_out(job: Job) -> LaidOut:
         one["UUID"] = str(identity)
     for one in partitions[1 : len(partitions) // 2 + 1]:
         one |= {"Label": appliance.name, "Flags": "0"}
-    size = _whole_size(job.parameters["size"], partitions)
+    asked = job.parameters["size"]
+    size = None if asked is None else parse_size(asked)
     seed = derive_uuid("disk", appliance.id)
     esp, *slot = make_table(job, partitions, seed=seed, size=size)
     write_esp(job, esp)
@@ -89,18 +90,23 @@ def _check_esp(appliance: Appliance, uki: int) -> None:
         )
 
 
-def _whole_size(text: str | None, partitions: Sequence[Settings]) -> int | None:
-    """Bytes of the disk that was asked for; None for just what the partitions take."""
-    if text is None:
-        return None
-    size = parse_size(text)
-    needed = sum(int(one["SizeMinBytes"]) for one in partitions) + 2 * MIB
+def disk_size(appliance: Appliance, kind: str) -> str | None:
+    """The size of the disk, as definitions write it; None for just what ESP and slots take.
+
+    A qcow2 file is a device's disk as it is. Raises BuildError for one whose first boot would fail:
+    it makes swap, the definition's own partitions and data.
+    """
+    needed = least_disk_size(appliance)
+    if appliance.disk.size is None:
+        return f"{max(_QCOW2_GIB, whole_gib(needed) // GIB)}G" if kind == "qcow2" else None
+    size = parse_size(appliance.disk.size)
     if size < needed:
         raise BuildError(
-            f"cannot make a disk of {size // MIB} MiB: its ESP and slots need {needed // MIB} MiB",
+            f"cannot make a disk of {size // MIB} MiB: with swap, partitions and data, which its "
+            f"first boot makes, it needs {_mib(needed)} MiB",
             hint="raise `size` in the table `disk`, or leave it out",
         )
-    return size
+    return appliance.disk.size
 
 
 def plan_disk(request: Request) -> tuple[Product, ...]:
@@ -111,12 +117,16 @@ def plan_disk(request: Request) -> tuple[Product, ...]:
 
 def plan_disk_of(request: Request, version: Version, kind: str) -> Output:
     """The disk with one version in it, as `kind`: `raw` or `qcow2`."""
-    size = request.image.disk.size or (_QCOW2_SIZE if kind == "qcow2" else None)
+    assert request.appliance is not None
     step = Step(
         action=make_appliance,
         title=f"write {request.name}.{kind}",
         group=request.name,
-        parameters={**laid_out_as(request), "format": kind, "size": size},
+        parameters={
+            **laid_out_as(request),
+            "format": kind,
+            "size": disk_size(request.appliance, kind),
+        },
         inputs=laid_out_of(request, version),
     )
     return step.output("file")
@@ -133,7 +143,7 @@ def laid_out_as(request: Request) -> dict[str, Any]:
         "architecture": request.architecture,
         "epoch": request.epoch,
         "name": appliance.name,
-        "size": request.image.disk.size,
+        "size": disk_size(appliance, "raw"),
     }
 
 
