@@ -96,6 +96,8 @@ def test_inspect_names_the_signer(edge: Workshop, tmp_path: Path) -> None:
         None,
     ]
     assert told["problems"] == []
+    shown = edge("inspect", f"./{disk.relative_to(edge.directory)}", "--verify").check().stdout
+    assert f"names {certificate.fingerprint(SHA256()).hex()[:16]}…, not verified" in shown
     place = told["partitions"][told["slots"][0]["signature"] - 1]
     other = copied(disk, tmp_path / "other.raw")
     with other.open("r+b") as file:
@@ -105,7 +107,9 @@ def test_inspect_names_the_signer(edge: Workshop, tmp_path: Path) -> None:
         file.seek(place["offset"])
         file.write(said.replace(root_hash, root_hash[::-1]))
     done = osloom(tmp_path, "inspect", "./other.raw", "--json")
-    assert done.json["slots"][0]["signed_by"] is None
+    assert done.status == 1
+    slot = done.json["slots"][0]
+    assert (slot["signed_by"], slot["signature_check"]) == (None, "wrong")
     assert done.json["problems"] == [
         f"slot A, version 1: its signature is of the root hash {root_hash[::-1].decode()}"
     ]
@@ -125,3 +129,10 @@ def test_every_file_of_a_release_is_the_same_wherever_it_is_made(edge: Workshop)
     assert sorted({name.rpartition(".")[2] for name in released}) == [
         *("SHA256SUMS", "blocks", "bmap", "efi", "json", "root", "verity", "verity-sig", "zst")
     ]
+
+
+def test_an_extension_needs_nothing_that_starts_it(edge: Workshop) -> None:
+    edge("build", "tracing").check()
+    told = edge("inspect", "./dist/tracing/tracing_1.sysext.raw", "--verify", "--json").check().json
+    assert [(one["check"], one["uki"]) for one in told["slots"]] == [("whole", None)]
+    assert (told["esp"], told["problems"]) == (None, [])

@@ -133,7 +133,7 @@ def _check_status(reached: agent.Agent, disk: Path) -> None:
     said = json.loads("\n".join(_check(reached, script)))
     seen = msgspec.to_builtins(inspect_disk(disk, verify=False))
     assert _without(said["slots"], "is_booted") == _without(
-        seen["slots"], "signature", "signed_by", "check"
+        seen["slots"], "signature", "signed_by", "signature_check", "check"
     )
     assert said["esp"]["free"] == seen["esp"]["free"]
     assert said["esp"]["ukis"] == _without(

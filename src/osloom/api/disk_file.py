@@ -14,11 +14,16 @@ _DEEPEST = 16
 
 
 def inspect_disk(path: Path, *, verify: bool) -> Report:
-    """What is on the disk; with `verify`, every block of its slots is read.
+    """What is on the disk; with `verify`, every block of its slots is read, and signatures are
+    verified as far as that can be done without keys.
 
     Raises UsageError for a file that is no disk, and Error for what cannot be read.
     """
-    return read_disk(open_disk(path), verify=verify)
+    if not verify:
+        return read_disk(open_disk(path))
+    from osloom.keys.root_hash import is_verified
+
+    return read_disk(open_disk(path), verify=True, judge=is_verified)
 
 
 def open_disk(path: Path, _depth: int = 0) -> Blocks:

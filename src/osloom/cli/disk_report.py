@@ -21,7 +21,7 @@ def print_report(name: str, report: Report) -> None:
     print_table(["number", "label", "type", "holds", "size", "id"], rows)
     if report.slots:
         print()
-        head = ["slot", "version", "root hash", "signed by", "starts by", "blocks"]
+        head = ["slot", "version", "root hash", "signature", "starts by", "blocks"]
         print_table(head, [_slot_row(one) for one in report.slots])
     if report.esp:
         free, size = in_bytes(report.esp.free), in_bytes(report.esp.size)
@@ -44,10 +44,20 @@ def _slot_row(slot: Slot) -> list[str]:
         slot.name,
         _safe(slot.version),
         f"{slot.root_hash[:16]}…",
-        f"{slot.signed_by[:16]}…" if slot.signed_by else "-",
+        _signature(slot),
         _safe(slot.uki or "nothing") + (" (default)" if slot.is_default else ""),
         slot.check,
     ]
+
+
+def _signature(slot: Slot) -> str:
+    """Whose it says that it is; it is that only where it was verified."""
+    if slot.signature is None:
+        return "-"
+    name = f"{slot.signed_by[:16]}…" if slot.signed_by else "nobody"
+    verified = "signed by" if slot.signature_check == "verified" else "names"
+    said = "" if slot.signature_check == "verified" else f", {slot.signature_check}"
+    return f"{verified} {name}{said}"
 
 
 def _uki_row(uki: Uki, default: str | None) -> list[str]:

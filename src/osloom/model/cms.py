@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from osloom.base.errors import Error
 from osloom.model.der import (
     NULL,
     element,
@@ -16,19 +17,25 @@ from osloom.model.der import (
     identifier,
     integer,
     octets,
+    read_elements,
     sequence,
     set_of,
 )
 
 DATA = "1.2.840.113549.1.7.1"
 SIGNED_DATA = "1.2.840.113549.1.7.2"
-SHA256 = sequence(identifier("2.16.840.1.101.3.4.2.1"), NULL)
+_SHA256 = identifier("2.16.840.1.101.3.4.2.1")
+SHA256 = sequence(_SHA256, NULL)
 _CONTENT_TYPE = identifier("1.2.840.113549.1.9.3")
 _MESSAGE_DIGEST = identifier("1.2.840.113549.1.9.4")
 _SIGNATURES = {
     "rsa": sequence(identifier("1.2.840.113549.1.1.1"), NULL),
     "ecdsa": sequence(identifier("1.2.840.10045.4.3.2")),
 }
+
+_CERTIFICATES = _ATTRIBUTES = 0xA0
+"""The tag `[0]`, of what is optional in the message and in each of its signatures."""
+_NO_MESSAGE = "it is no PKCS#7 message with signatures"
 
 Sign = Callable[[bytes], bytes]
 """Gives the raw signature of the SHA-256 digest of what it is given."""
@@ -63,7 +70,7 @@ def enveloped(kind: str, content: bytes, signer: Certificate, sign: Sign) -> byt
     """
     attributes = (
         sequence(_CONTENT_TYPE, set_of(identifier(kind))),
-        sequence(_MESSAGE_DIGEST, set_of(octets(hashlib.sha256(content).digest()))),
+        attribute(hashlib.sha256(content).digest()),
     )
     info = _signer_info(signer, sign(set_of(*attributes)), attributes)
     inside = sequence(identifier(kind), explicit(0, sequence(content)))
@@ -73,6 +80,64 @@ def enveloped(kind: str, content: bytes, signer: Certificate, sign: Sign) -> byt
 def wrapped(signed_data: bytes) -> bytes:
     """The ContentInfo around SignedData: what files and EFI programs hold."""
     return sequence(identifier(SIGNED_DATA), explicit(0, signed_data))
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True):
+    """What is in SignedData that somebody made; nothing of it is verified."""
+
+    certificates: tuple[bytes, ...]
+    """In DER."""
+    signatures: tuple["Signature", ...]
+
+
+class Signature(msgspec.Struct, frozen=True, kw_only=True):
+    """A SignerInfo."""
+
+    is_sha256: bool
+    """Whether that is the digest that was signed."""
+    attributes: bytes | None
+    """What is signed instead of the content, as a SET in DER."""
+    raw: bytes
+
+
+def parse(data: bytes) -> Message:
+    """The message of a ContentInfo with SignedData, in DER. Raises Error for what is none."""
+    try:
+        ((_, info, _),) = read_elements(data)
+        (_, _, kind), (_, explicitly, _) = read_elements(info)
+        ((_, signed, _),) = read_elements(explicitly)
+        _version, _digests, _content, *more, (_, signers, _) = read_elements(signed)
+        if kind == identifier(SIGNED_DATA) and signers:
+            return Message(
+                certificates=tuple(
+                    whole
+                    for tag, content, _ in more
+                    if tag == _CERTIFICATES
+                    for _, _, whole in read_elements(content)
+                ),
+                signatures=tuple(
+                    _parse_signature(content) for _, content, _ in read_elements(signers)
+                ),
+            )
+    except ValueError as error:
+        raise Error(_NO_MESSAGE) from error
+    raise Error(_NO_MESSAGE)
+
+
+def _parse_signature(content: bytes) -> Signature:
+    _version, _signer, (_, algorithm, _), *more = read_elements(content)
+    (_, _, digest), *_parameters = read_elements(algorithm)
+    attributes = None
+    if more and more[0][0] == _ATTRIBUTES:
+        # Signed as a SET, see `_signer_info`.
+        attributes = element(0x31, more.pop(0)[1])
+    _algorithm, (_, raw, _), *_unsigned = more
+    return Signature(is_sha256=digest == _SHA256, attributes=attributes, raw=raw)
+
+
+def attribute(message_digest: bytes) -> bytes:
+    """The signed attribute that holds the digest of the content, in DER."""
+    return sequence(_MESSAGE_DIGEST, set_of(octets(message_digest)))
 
 
 def _signed_data(content_info: bytes, signer_info: bytes, *, certificate: bytes = b"") -> bytes:

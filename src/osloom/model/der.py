@@ -1,5 +1,9 @@
 """Distinguished encoding rules of ASN.1, as far as signatures need them: ITU-T X.690."""
 
+from collections.abc import Iterator
+
+from osloom.base.errors import Error
+
 NULL = b"\x05\x00"
 
 
@@ -46,3 +50,23 @@ def _base128(number: int) -> bytes:
     while number := number >> 7:
         found.append(0x80 | number & 0x7F)
     return bytes(reversed(found))
+
+
+def read_elements(data: bytes) -> Iterator[tuple[int, bytes, bytes]]:
+    """The values that lie in `data` one behind the other: tag, content, and all of it.
+
+    Raises Error for what is no DER; tags have one byte.
+    """
+    position = 0
+    while position < len(data):
+        start = position + 2
+        count = data[position + 1] if start <= len(data) else 0x80
+        if count > 0x80:
+            start, digits = start + count - 0x80, data[start : start + count - 0x80]
+            count = int.from_bytes(digits, "big")
+        elif count == 0x80:
+            raise Error("it is no DER: a value has no length")
+        if start + count > len(data):
+            raise Error("it is no DER: a value is cut off")
+        yield data[position], data[start : start + count], data[position : start + count]
+        position = start + count

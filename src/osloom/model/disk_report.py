@@ -4,7 +4,7 @@ A slot is a partition with a root, or /usr, and one with its dm-verity hashes. T
 halves of the root hash, and the UKI that starts them has the whole of it.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Literal
 from uuid import UUID
 
@@ -15,7 +15,7 @@ from osloom.model.blocks import Blocks
 from osloom.model.esp import Esp, Uki, read_esp
 from osloom.model.gpt import EMPTY, Partition, parse_gpt
 from osloom.model.verity_check import find_damage
-from osloom.model.verity_signature import read_signature
+from osloom.model.verity_signature import VeritySignature, check_root_hash, read_signature
 
 _MAGIC = {
     "btrfs": (65600, b"_BHRfS_M"),
@@ -29,6 +29,10 @@ _MAGIC = {
 }
 
 Check = Literal["not checked", "whole", "damaged"]
+SignatureCheck = Literal["not verified", "verified", "wrong"]
+
+Judge = Callable[[VeritySignature], bool]
+"""Whether a signature is verified; raises Error where it is wrong."""
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,7 +60,9 @@ class Slot(msgspec.Struct, frozen=True, kw_only=True):
     signature: int | None
     """Number of the partition with the signature of the root hash."""
     signed_by: str | None = None
-    """SHA-256 of the certificate, as that partition says; it is not verified here."""
+    """SHA-256 of the certificate that this partition names."""
+    signature_check: SignatureCheck = "not verified"
+    """Whether that certificate has signed the root hash; whose it is nobody knows here."""
     root_hash: str | None
     """What the ids of its partitions say."""
     uki: str | None
@@ -77,8 +83,9 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     """Sentences; none for a disk that is as it should be."""
 
 
-def read_disk(disk: Blocks, *, verify: bool = False) -> Report:
-    """Look at a disk; with `verify` at every block of its slots.
+def read_disk(disk: Blocks, *, verify: bool = False, judge: Judge = lambda _: False) -> Report:
+    """Look at a disk; with `verify` at every block of its slots. `judge` verifies the signatures
+    of their root hashes.
 
     Raises Error when there are no partitions to be found.
     """
@@ -93,7 +100,7 @@ def read_disk(disk: Blocks, *, verify: bool = False) -> Report:
                 problems.append(error.message)
     slots = list(_slots(table.partitions, esp))
     by_number = {one.number: one for one in table.partitions}
-    slots = [_signed(disk, slot, by_number, problems) for slot in slots]
+    slots = [_signed(disk, slot, by_number, problems, judge) for slot in slots]
     if verify:
         slots = [_checked(disk, slot, by_number, problems) for slot in slots]
     problems += _problems(slots, esp)
@@ -155,22 +162,24 @@ def _slots(partitions: Sequence[Partition], esp: Esp | None) -> Iterator[Slot]:
 
 
 def _signed(
-    disk: Blocks, slot: Slot, by_number: Mapping[int, Partition], problems: list[str]
+    disk: Blocks,
+    slot: Slot,
+    by_number: Mapping[int, Partition],
+    problems: list[str],
+    judge: Judge,
 ) -> Slot:
     if slot.signature is None:
         return slot
     place = by_number[slot.signature]
-    problem = None
     try:
         found = read_signature(disk.window(place.offset, place.size))
+        check_root_hash(found, slot.root_hash)
+        slot = msgspec.structs.replace(slot, signed_by=found.certificate_fingerprint)
+        check: SignatureCheck = "verified" if judge(found) else "not verified"
     except Error as error:
-        problem = error.message
-    else:
-        if found.root_hash == slot.root_hash:
-            return msgspec.structs.replace(slot, signed_by=found.certificate_fingerprint)
-        problem = f"its signature is of the root hash {found.root_hash}"
-    problems.append(f"slot {slot.name}, version {slot.version}: {problem}")
-    return slot
+        problems.append(f"slot {slot.name}, version {slot.version}: {error.message}")
+        check = "wrong"
+    return msgspec.structs.replace(slot, signature_check=check)
 
 
 def _checked(
@@ -194,7 +203,8 @@ def _checked(
 def _problems(slots: Sequence[Slot], esp: Esp | None) -> Iterator[str]:
     known = {slot.root_hash: slot for slot in slots if slot.root_hash}
     for slot in slots:
-        if slot.version is not None and slot.uki is None:
+        # A disk without ESP starts nothing: an extension, or the data of a service.
+        if esp is not None and slot.version is not None and slot.uki is None:
             yield f"slot {slot.name}, version {slot.version}: no UKI has its root hash"
     for uki in esp.ukis if esp else ():
         yield from _problems_of(uki, known)

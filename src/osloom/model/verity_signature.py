@@ -15,7 +15,7 @@ _Hex = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 
 
 class VeritySignature(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What such a partition says; nothing of it is verified."""
+    """What such a partition says; `keys.root_hash` verifies it."""
 
     root_hash: _Hex
     certificate_fingerprint: _Hex | None = None
@@ -31,3 +31,9 @@ def read_signature(partition: Blocks) -> VeritySignature:
         return msgspec.json.decode(content, type=VeritySignature)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Error("its signature cannot be read", detail=str(error)) from error
+
+
+def check_root_hash(found: VeritySignature, root_hash: str | None) -> None:
+    """Raises Error when the signature is of another one than `root_hash`."""
+    if found.root_hash != root_hash:
+        raise Error(f"its signature is of the root hash {found.root_hash}")

@@ -2,8 +2,9 @@
 
 Of an image: packages and store paths with their sizes, layers, files. Of a disk, raw or qcow2: its
 partitions, its slots with their versions and root hashes, what the ESP can start and has free, and
-what is wrong with it. Exit status 1 when `--verify` finds a damaged block, or a UKI that was changed
-after it was signed.
+what is wrong with it; then the exit status is 1. `--verify` finds damaged blocks, UKIs that were
+changed after they were signed, and signatures of root hashes that are wrong. Whether a key of yours
+made these only their certificate can tell, and mostly it is not on the disk.
 """
 
 import argparse
@@ -27,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--files", action="store_true", help="list every path of the image")
     parser.add_argument(
-        "--verify", action="store_true", help="check every block of a disk's slots, and UKIs"
+        "--verify", action="store_true", help="check every block of a disk's slots, and signatures"
     )
 
 
@@ -54,9 +55,7 @@ def _run_on_disk(arguments: argparse.Namespace) -> int:
         print_json(report)
     else:
         print_report(arguments.image, report)
-    ukis = report.esp.ukis if report.esp else ()
-    checks = [*(slot.check for slot in report.slots), *(uki.signature for uki in ukis)]
-    return int("damaged" in checks)
+    return int(bool(report.problems))
 
 
 def _run_on_image(arguments: argparse.Namespace) -> int:
