@@ -8,7 +8,10 @@ from email.utils import format_datetime, parsedate_to_datetime
 import msgspec
 
 _TAG = re.compile(r'(W/)?("[\x21\x23-\x7e\x80-\xff]*")')
-_RANGE = re.compile(r"bytes=[ \t]*(?:(\d+)-(\d*)|-(\d+))[ \t]*", re.IGNORECASE)
+# More digits than any file has bytes are no number: Python reads 4300 at most.
+_RANGE = re.compile(
+    r"bytes=[ \t]*(?:([0-9]{1,30})-([0-9]{0,30})|-([0-9]{1,30}))[ \t]*", re.IGNORECASE
+)
 
 
 class File(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,5 +92,5 @@ def _is_same(given: str | None, file: File) -> bool:
 def _seconds(text: str | None) -> float | None:
     try:
         return None if text is None else parsedate_to_datetime(text).timestamp()
-    except ValueError:
+    except (ValueError, OverflowError):  # OverflowError: of a year or an offset beyond all bounds
         return None

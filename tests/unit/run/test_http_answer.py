@@ -9,6 +9,13 @@ DATE = "Sun, 06 Nov 1994 08:49:37 GMT"
 LATER = "Sun, 06 Nov 1994 08:49:38 GMT"
 EARLIER = "Sun, 06 Nov 1994 08:49:36 GMT"
 WHOLE = Answer(status=200, end=1000)
+ABSURD = (
+    "Sun, 06 Nov 99999999999999999999 08:49:37 GMT",
+    "Sun, 06 Nov 1994 08:49:37 +99999999999999999999",
+    f"Sun, {'9' * 5000} Nov 1994 08:49:37 GMT",
+    "",
+    "\0",
+)
 
 
 def part(start: int, end: int) -> Answer:
@@ -31,6 +38,11 @@ def part(start: int, end: int) -> Answer:
         ({"range": "lines=0-1"}, WHOLE),
         ({"range": "bytes=a-b"}, WHOLE),
         ({"range": "bytes=-"}, WHOLE),
+        ({"range": f"bytes=0-{'9' * 5000}"}, WHOLE),
+        ({"range": f"bytes={'9' * 5000}-"}, WHOLE),
+        ({"range": f"bytes=-{'9' * 5000}"}, WHOLE),
+        ({"range": "bytes=\u0661-\u0662"}, WHOLE),
+        ({"range": "bytes=0-99999999999999999999"}, part(0, 1000)),
         ({"range": "bytes=5-", "if-range": '"a"'}, part(5, 1000)),
         ({"range": "bytes=5-", "if-range": 'W/"a"'}, WHOLE),
         ({"range": "bytes=5-", "if-range": '"b"'}, WHOLE),
@@ -43,6 +55,8 @@ def part(start: int, end: int) -> Answer:
         ({"if-modified-since": DATE}, Answer(status=304)),
         ({"if-modified-since": EARLIER}, WHOLE),
         ({"if-modified-since": "yesterday"}, WHOLE),
+        *(({"if-modified-since": date}, WHOLE) for date in ABSURD),
+        *(({"if-unmodified-since": date}, WHOLE) for date in ABSURD),
         ({"if-match": '"a"'}, WHOLE),
         ({"if-match": 'W/"a"'}, Answer(status=412)),
         ({"if-match": '"b"', "range": "bytes=0-1"}, Answer(status=412)),
