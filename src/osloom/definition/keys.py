@@ -7,6 +7,7 @@ from osloom.base.errors import DefinitionError
 from osloom.definition.check import Mistake
 from osloom.definition.check import Path as KeyPath
 from osloom.model.definition import Definition
+from osloom.model.efi_variable import VARIABLES
 from osloom.model.pkcs11_uri import SCHEME, parse_uri
 from osloom.model.providers import Key, Keys
 
@@ -35,14 +36,36 @@ def _named(keys: Keys) -> dict[str, str | Key | None]:
 
 
 def private_keys(definition: Definition, directory: Path) -> tuple[Path, ...]:
-    """The files with private keys that are there, symbolic links followed."""
+    """The files with private keys, and with PINs of tokens, that are there; symbolic links
+    followed. Beside the certificate of `db` those above it may lie."""
     keys = definition.keys
-    found = [one.key if isinstance(one, Key) else one for one in _named(keys).values()]
+    named = {name: one for name, one in _named(keys).items() if one is not None}
+    found = [one.key if isinstance(one, Key) else one for one in named.values()]
     paths = [directory / one for one in found if one and not one.startswith(SCHEME)]
+    paths += [directory / pin for one in found if one and (pin := _pin_source(one)) is not None]
+    if "secure-boot" in named:
+        paths += [directory / one for one in _above(named["secure-boot"])]
     if keys.directory is not None:
         place = directory / keys.directory
         paths += [*place.glob("*.key"), *place.glob("*/*.key")]
-    return tuple(path.resolve() for path in paths if _is_file(path))
+    return tuple(dict.fromkeys(path.resolve() for path in paths if _is_file(path)))
+
+
+def _pin_source(key: str) -> str | None:
+    """The file with the PIN that a URI names, as `keys.token` reads it."""
+    try:
+        source = parse_uri(key).pin_source if key.startswith(SCHEME) else None
+    except DefinitionError:  # which is a mistake of its own
+        return None
+    return source and source.removeprefix("file://").removeprefix("file:")
+
+
+def _above(db: str | Key) -> Iterator[Path]:
+    """The private keys above that of `db`, by the names that `osloom keys new` gives."""
+    one = Key(key=db) if isinstance(db, str) else db
+    beside = [one.certificate, None if one.key and one.key.startswith(SCHEME) else one.key]
+    for path in filter(None, beside):
+        yield from (Path(path).parent / f"{name}.key" for name in VARIABLES[:-1])
 
 
 def _is_file(path: Path) -> bool:

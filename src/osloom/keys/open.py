@@ -97,7 +97,7 @@ def read_enrolment(certificate: Path) -> Mapping[str, bytes]:
     """The signed updates of secure boot's variables beside the certificate of `db`.
 
     None at all is well: keys may be in the firmware already. Raises Error when some are missing, or
-    when they do not bring that certificate.
+    when one does not bring its certificate, where that lies there.
     """
     from cryptography.hazmat.primitives.serialization import Encoding
 
@@ -105,11 +105,15 @@ def read_enrolment(certificate: Path) -> Mapping[str, bytes]:
     if not any(path.exists() for path in paths):
         return {}
     found = {path.name: read_key(path) for path in paths}
-    if load_certificate(certificate).public_bytes(Encoding.DER) not in found["db.auth"]:
-        raise Error(
-            f"cannot enrol {paths[-1]}: it does not bring the certificate {certificate}",
-            hint="firmware would refuse what is signed: keep the files that were made together",
-        )
+    for path in paths:
+        own = certificate if path.name == "db.auth" else path.with_suffix(".crt")
+        is_there = own == certificate or own.exists()
+        if is_there and load_certificate(own).public_bytes(Encoding.DER) not in found[path.name]:
+            lost = "what is signed" if own == certificate else "changes that its key signs"
+            raise Error(
+                f"cannot enrol {path}: it does not bring the certificate {own}",
+                hint=f"firmware would refuse {lost}: keep the files that were made together",
+            )
     return found
 
 

@@ -81,6 +81,34 @@ def test_no_image_takes_a_private_key(tmp_path: Path, keys: str, source: str) ->
     assert parse(public, file="osloom.toml", directory=tmp_path).image["a"].files
 
 
+@pytest.mark.parametrize(
+    ("secure_boot", "source", "named"),
+    [
+        ('"boot/db.key"', "boot/PK.key", "PK.key"),
+        ('"boot/db.key"', "boot/KEK.key", "KEK.key"),
+        ('{ key = "pkcs11:token=a", certificate = "boot/db.crt" }', "boot/KEK.key", "KEK.key"),
+        ('{ command = ["sign"], certificate = "boot/db.crt" }', "boot", "PK.key"),
+        ('"pkcs11:token=a?pin-source=secret/pin"', "secret", "pin"),
+        ('{ key = "pkcs11:token=a?pin-source=file:secret/pin" }', "secret/pin", "pin"),
+    ],
+)
+def test_no_image_takes_what_lies_above_or_opens_a_key(
+    tmp_path: Path, secure_boot: str, source: str, named: str
+) -> None:
+    for name in ("boot/db.key", "boot/db.crt", "boot/PK.key", "boot/KEK.key", "secret/pin"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    text = f'[keys]\nsecure-boot = {secure_boot}\n[image.a.files]\n"/app" = "{source}"\n'
+    said = refused(text, tmp_path)
+    assert said.startswith("4:1 the source would put the private key ")
+    assert f"key {named} into the image" in said or source == "boot"
+
+
+def test_a_uri_that_is_wrong_is_one_mistake(tmp_path: Path) -> None:
+    text = '[keys]\nverity = "pkcs11:tokn=a"\n[image.a.files]\n"/app" = "."\n'
+    assert refused(text, tmp_path).startswith("2:1 cannot read the PKCS#11 URI")
+
+
 def refused(text: str, directory: Path | None = None) -> str:
     with pytest.raises(DefinitionError) as caught:
         parse(text, file="osloom.toml", directory=directory)

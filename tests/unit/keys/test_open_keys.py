@@ -91,6 +91,14 @@ WRONG: dict[str, tuple[Change, str]] = {
         lambda keys: shutil.copy(keys / "secure-boot/KEK.auth", keys / "secure-boot/db.auth"),
         "cannot enrol keys/secure-boot/db.auth: it does not bring the certificate keys/secure-boot/db.crt",
     ),
+    "enrolment of another PK": (
+        lambda keys: shutil.copy(keys / "secure-boot/db.crt", keys / "secure-boot/PK.crt"),
+        "cannot enrol keys/secure-boot/PK.auth: it does not bring the certificate keys/secure-boot/PK.crt",
+    ),
+    "enrolment of another KEK": (
+        lambda keys: shutil.copy(keys / "secure-boot/PK.auth", keys / "secure-boot/KEK.auth"),
+        "cannot enrol keys/secure-boot/KEK.auth: it does not bring the certificate keys/secure-boot/KEK.crt",
+    ),
 }
 
 
