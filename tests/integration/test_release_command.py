@@ -283,6 +283,11 @@ def test_how_it_must_be_called(project: Workshop, tmp_path: Path) -> None:
     set_version(project, 1, ('directory = "keys"', ""), (url, ""))
     assert said()[:2] == (2, "cannot sign the release: the definition names no key for it")
     set_version(project, 1)
+    assert said("--to", "") == (
+        2,
+        "cannot publish to a channel without a name: `--to` is empty",
+        "name one, or leave `--to` out to publish to that of the definition",
+    )
     assert said("--unsigned")[:2] == (
         1,
         (

@@ -145,7 +145,12 @@ def _channel(
     project: Project, name: str, wanted: Wanted
 ) -> "Iterator[StorageChannel | RegistryChannel]":
     """The place of the image `name` in the channel."""
-    text = wanted.to or project.definition.release.to
+    text = project.definition.release.to if wanted.to is None else wanted.to
+    if text == "":
+        raise UsageError(
+            "cannot publish to a channel without a name: `--to` is empty",
+            hint="name one, or leave `--to` out to publish to that of the definition",
+        )
     if text is None:
         raise UsageError(
             "cannot tell which channel to publish to",

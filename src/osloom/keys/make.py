@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from osloom.base.digest import derive_uuid
-from osloom.base.errors import Error
+from osloom.base.errors import Error, UsageError
 from osloom.base.files import remove_tree
 from osloom.base.secrets import note_secret
 from osloom.keys.certificate import as_signer
@@ -40,6 +40,7 @@ def make_keys(
     1970. Of a key in `tokens`, only the public part is written. Either all files are there in the
     end or none is. Raises Error.
     """
+    _check_name(name)
     place = directory.resolve()
     try:
         if place.exists() and (not place.is_dir() or any(place.iterdir())):
@@ -61,6 +62,18 @@ def make_keys(
     except OSError as error:
         raise Error(f"cannot make keys in {directory}: {error.strerror}") from error
     return tuple(directory / path for path in files)
+
+
+def _check_name(name: str) -> None:
+    """Raises UsageError for bytes of the command line that are no text."""
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        shown = name.encode(errors="backslashreplace").decode()
+        raise UsageError(
+            f"cannot make keys for `{shown}`: the name is not UTF-8",
+            hint="give another with `--name`",
+        ) from error
 
 
 def _files(name: str, now: int, tokens: Mapping[Role, Token]) -> Mapping[str, bytes]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from osloom.base.errors import Error
+from osloom.base.errors import Error, UsageError
 from osloom.keys import make
 from osloom.keys.certificate import load_certificate
 from osloom.keys.make import make_keys
@@ -45,6 +45,17 @@ def test_a_certificate_says_whose_it_is_and_lasts_as_long_as_a_device(keys: Path
     assert found.subject.rfc4514_string() == "CN=edge db"
     assert f"{found.not_valid_before_utc:%Y} {found.not_valid_after_utc:%Y}" == "2026 2046"
     assert found.serial_number.bit_length() > 64
+
+
+def test_a_name_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    """As Python reads `x` and the byte 0xff of the command line."""
+    with pytest.raises(UsageError) as caught:
+        make_keys(tmp_path / "keys", name="x\udcff", now=1_700_000_000)
+    assert (caught.value.message, caught.value.hint) == (
+        "cannot make keys for `x\\udcff`: the name is not UTF-8",
+        "give another with `--name`",
+    )
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("there", ["verity.key", "notes.txt"])
