@@ -43,6 +43,8 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     dry_run: bool = False
     whole: bool = True
     """With the disk for new devices, beside what those in the field fetch."""
+    is_key_new: bool = False
+    """See `Release`."""
     bounded: bool = True
     """Refuse what devices in the field could not start; a trial of it has to be published."""
 
@@ -87,8 +89,11 @@ def release(
     made = []
     for name, image in images.items():
         release = release_of(session, name, image, whole=wanted.whole)
-        if not wanted.bounded:
-            release = msgspec.structs.replace(release, room=None)
+        release = msgspec.structs.replace(
+            release,
+            room=release.room if wanted.bounded else None,
+            is_key_new=wanted.is_key_new,
+        )
         with _channel(project, name, wanted) as channel:
             made.append(
                 channel.publish(

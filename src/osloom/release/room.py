@@ -50,7 +50,8 @@ def bounded(release: Release, before: Room | None) -> Release:
             "signed, and devices that were made before wait for a version that is",
             hint="name the verity key in `[keys]` again",
         )
-    if before.secure_boot and release.room.secure_boot != before.secure_boot:
+    is_other = release.room.secure_boot != before.secure_boot
+    if before.secure_boot and is_other and not (release.room.secure_boot and release.is_key_new):
         raise _untrusted(release, release.room.secure_boot, before.secure_boot)
     return msgspec.structs.replace(release, room=least)
 
@@ -68,8 +69,8 @@ def _untrusted(release: Release, own: str | None, trusted: str) -> Error:
     return Error(
         f"cannot release version {release.version} of `{release.id}`: its UKI is {said}, and the "
         "firmware of devices that were made before would not start it",
-        hint=f"name the secure boot key of the certificate {trusted} in `[keys]` again; devices "
-        "that trust another one are made from a channel of their own",
+        hint=f"name the secure boot key of the certificate {trusted} in `[keys]` again; where every "
+        "device has come to trust another one, say `--new-secure-boot-key`",
     )
 
 

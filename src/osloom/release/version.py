@@ -62,6 +62,8 @@ class Release(msgspec.Struct, frozen=True, kw_only=True):
     room: Room | None = None
     """Of an appliance: what there is on all devices that were made with this version or one before;
     a signature if one of them has a place for it, and who its firmware trusts."""
+    is_key_new: bool = False
+    """Whether the firmware of all these devices trusts another key than that of the version before."""
 
     @property
     def number(self) -> int:

@@ -198,7 +198,7 @@ WRONG = {
             'partition.more = { size = "1G", mount = "/a\\n/b" }\n'
         ),
         (
-            "3:33 `mount` cannot be `/a\n/b` | it is a path from the image's root, without `.`,"
+            "3:33 `mount` cannot be `/a\\n/b` | it is a path from the image's root, without `.`,"
             " `..`, `//`, white space, `#` and backslash, as in `/srv/data`"
         ),
     ),

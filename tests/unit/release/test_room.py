@@ -95,9 +95,18 @@ def test_firmware_starts_no_uki_that_another_key_signed(own: str | None, said: s
         " were made before would not start it"
     )
     assert caught.value.hint == (
-        f"name the secure boot key of the certificate {'ab' * 32} in `[keys]` again; devices that"
-        " trust another one are made from a channel of their own"
+        f"name the secure boot key of the certificate {'ab' * 32} in `[keys]` again; where every"
+        " device has come to trust another one, say `--new-secure-boot-key`"
     )
+
+
+def test_devices_may_come_to_trust_another_key_but_none_that_nobody_signed() -> None:
+    other = msgspec.structs.replace(TRUSTED, secure_boot="cd" * 32)
+    made = msgspec.structs.replace(release(room=other), is_key_new=True)
+    assert bounded(made, TRUSTED).room == other
+    unsigned = msgspec.structs.replace(made, room=msgspec.structs.replace(other, secure_boot=None))
+    with pytest.raises(Error, match="not signed for secure boot"):
+        bounded(unsigned, TRUSTED)
 
 
 def test_a_manifest_from_before_asks_for_no_key() -> None:

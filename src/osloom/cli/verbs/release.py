@@ -30,6 +30,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--unsigned", action="store_true", help="publish to a channel without signatures"
     )
+    parser.add_argument(
+        "--new-secure-boot-key",
+        action="store_true",
+        help="every device trusts another key than that of the version before",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -42,6 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
         keep=arguments.keep,
         unsigned=arguments.unsigned,
         dry_run=arguments.dry_run,
+        is_key_new=arguments.new_secure_boot_key,
     )
     with session_of(arguments, project) as session:
         made = release(session, images, wanted, now=now())
