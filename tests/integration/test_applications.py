@@ -66,7 +66,9 @@ packages = ["redis-server"]
 service = "redis-server"
 configure = "dpkg"
 outputs = ["oci"]
-files = { "/run/own" = { directory = true } }
+files = { "/run/own" = { directory = true }, "/" = "root-of-it" }
+[[image.configured.test]]
+file = "/var/tmp/of-the-root"
 [[image.configured.test]]
 file = "/run/redis"
 owner = "redis:redis"
@@ -117,6 +119,8 @@ def workshop(tmp_path_factory: pytest.TempPathFactory, store: Path) -> Workshop:
     workshop = Workshop(tmp_path_factory.mktemp("applications"), store)
     (workshop.directory / "osloom.toml").write_text(_DEFINITION)
     (workshop.directory / "drop-ins").mkdir()
+    (workshop.directory / "root-of-it/var/tmp").mkdir(parents=True)
+    (workshop.directory / "root-of-it/var/tmp/of-the-root").write_text("kept")
     text = "[Service]\nEnvironment=MORE=and-more WHAT=other\n"
     (workshop.directory / "drop-ins/more.conf").write_text(text)
     return workshop

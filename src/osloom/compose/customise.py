@@ -10,6 +10,7 @@ import msgspec
 from osloom.base.digest import Digest
 from osloom.base.errors import BuildError, nearest
 from osloom.compose.accounts import Accounts
+from osloom.compose.normalise import own_of
 from osloom.engine.step import Job, action
 from osloom.model.definition import File, Group, Image, User
 from osloom.model.tree import Node, Tree, parents, resolve_links
@@ -71,7 +72,8 @@ class Root(msgspec.Struct):
         digest = self.blobs.add(data, executable=bool(mode & 0o111))
         self.put(path, Node("file", mode, gid=gid, size=len(data), digest=digest))
 
-    def put(self, path: str, node: Node) -> None:
+    def put(self, path: str, node: Node) -> str:
+        """Gives where it is, see `place`. Raises BuildError where something is in the way."""
         place = self.place(path)
         for parent in parents(place):
             self.nodes.setdefault(parent, Node("dir", 0o755, mtime=self.epoch))
@@ -84,6 +86,7 @@ class Root(msgspec.Struct):
                 hint=f'remove it first: `remove = ["/{path}"]`',
             )
         self.nodes[place] = msgspec.structs.replace(node, mtime=self.epoch)
+        return place
 
     def place(self, path: str) -> str:
         """Where `path` is, its directory's links followed, as when it is written."""
@@ -92,9 +95,10 @@ class Root(msgspec.Struct):
         return f"{found}/{name}" if found else name
 
 
-@action(version=4, light=True)
+@action(version=5, light=True)
 def customise(job: Job) -> Mapping[str, Digest]:
-    """The tree `tree` with the settings of `parameters` applied, as a new tree.
+    """The tree `tree` with the settings of `parameters` applied, as a new tree; and `own`, as JSON
+    what of the definition's files `finish` would take for something that scripts have left.
 
     With `base`, the tree of a base image, accounts are made only where the definition asks. With
     `accounts`, a tree that has them, they are that one's, and none are written.
@@ -112,12 +116,16 @@ def customise(job: Job) -> Mapping[str, Digest]:
     for name, user in settings.users.items():
         accounts.add_user(name, user, epoch=settings.epoch)
     write_accounts(root, accounts, before)
+    made: list[str] = []
     for path, file in settings.files.items():
         source = settings.sources.get(path)
         tree_of_it = job.store.load_tree(Digest(source)) if source else None
-        put_file(root, path, file, tree_of_it, accounts)
+        made += put_file(root, path, file, tree_of_it, accounts)
     # Over what was there: a file that is replaced stays under its other names.
-    return {"tree": job.store.add_tree(tree.overlaid(Tree(root.nodes)))}
+    return {
+        "tree": job.store.add_tree(tree.overlaid(Tree(root.nodes))),
+        "own": job.store.blobs.add(msgspec.json.encode(own_of(made))),
+    }
 
 
 def _write_identity(root: Root, settings: Settings) -> None:
@@ -205,17 +213,21 @@ def _make_home(root: Root, path: str, owner: tuple[int, int], keys: tuple[str, .
         root.put(f"{path}/.ssh/authorized_keys", node)
 
 
-def put_file(root: Root, path: str, file: File, source: Tree | None, accounts: Accounts) -> None:
-    """The file at `path`; `source` is the tree of one that has a source."""
+def put_file(
+    root: Root, path: str, file: File, source: Tree | None, accounts: Accounts
+) -> list[str]:
+    """Put the file at `path`; `source` is the tree of one that has a source. Gives all its paths."""
     place = path.strip("/")
     uid = accounts.uid(file.owner)
     gid = accounts.gid(file.group if file.group is not None else file.owner)
     mode = int(file.mode, 8) if file.mode is not None else None
+    made = []
     for name, node in (source or _written(file, root.blobs)).items():
         whole = msgspec.structs.replace(node, uid=uid, gid=gid)
         if mode is not None and (name == "" or node.kind == "file"):
             whole = msgspec.structs.replace(whole, mode=_mode(mode, node))
-        root.put(f"{place}/{name}" if name else place, whole)
+        made.append(root.put(f"{place}/{name}" if name else place, whole))
+    return made
 
 
 def _mode(mode: int, node: Node) -> int:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from osloom.model.origin import origin
-from osloom.model.tree import Node, Tree
+from osloom.model.tree import Node, Tree, parents
 
 REMOVED = {
     "etc/.pwd.lock": "lock of the passwd tools",
@@ -77,14 +77,15 @@ def _matches(path: str, pattern: str) -> bool:
 def left_behind(tree: Tree, own: Iterable[str]) -> list[str]:
     """What scripts have left in `tree` that is in the way or would differ: the paths of REMOVED.
 
-    Not what osloom itself has made: at, above or below the paths `own`.
+    Not those of `own`, which osloom itself has made there (`own_of`).
     """
-    kept = [place_of(tree, path) for path in own]
-    return [
-        path
-        for path in matching(tree, REMOVED)
-        if not any(f"{one}/".startswith(f"{path}/") or path.startswith(f"{one}/") for one in kept)
-    ]
+    kept = frozenset(own)
+    return [path for path in matching(tree, REMOVED) if path not in kept]
+
+
+def own_of(made: Iterable[str]) -> list[str]:
+    """The paths of REMOVED that are among the paths `made`, or above one."""
+    return sorted(matching({one for path in made for one in (path, *parents(path))}, REMOVED))
 
 
 def place_of(tree: Tree, path: str) -> str:

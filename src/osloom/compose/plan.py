@@ -157,7 +157,7 @@ def plan_image(  # noqa: PLR0913  (what an image is made of)
         changed = _customised(name, image, own, project=project, epoch=epoch, sources=sources)
         return ImagePlan(
             programs=programs,
-            tree=changed if image.files else before,
+            tree=changed.output() if image.files else before,
             foretold=None,
             packages=(),
             derived=system.output("derived"),
@@ -165,7 +165,7 @@ def plan_image(  # noqa: PLR0913  (what an image is made of)
     unpacked = plan_packages(packages)
     below = {"base": base} if base else {}
 
-    def customised(tree: Output) -> Output:
+    def customised(tree: Output) -> Step:
         accounts = {"accounts": extended or tree} if image.is_extension else {}
         own = {"tree": tree, **below, **accounts}
         return _customised(name, image, own, project=project, epoch=epoch, sources=sources)
@@ -189,25 +189,21 @@ def plan_image(  # noqa: PLR0913  (what an image is made of)
     elif image.runs_dpkg:
         merged, tree = _configured(name, image, unpacked, epoch=epoch, programs=programs)
         early = customised(_foretold(name, merged, unpacked, epoch=epoch, tools=programs.tools))
-        foretold = _finished(name, image, {"tree": early}, epoch=epoch)
+        foretold = _finished(name, image, {"tree": early.output()}, epoch=epoch)
     else:
         tree = plan_merge(name, unpacked, dpkg=False)
     if image.is_application or (image.service and "oci" in image.outputs):
         adapted = _adapted(name, image, tree, unpacked, epoch=epoch, sources=sources)
         tree, derived = adapted.output(), adapted.output("derived")
-    tree = customised(tree)
+    changed = customised(tree)
+    tree = changed.output()
     work = Work(epoch=epoch, locale=image.made_locale, systemd=image.systemd, script=image.script)
     if not (work.is_empty or image.is_extension):
-        tree = with_nix(tree).output() if nix else tree
-        tree = Step(
-            action=run_scripts,
-            title=f"run scripts of {name}",
-            group=name,
-            parameters={"work": msgspec.to_builtins(work)},
-            inputs={"tree": tree, **programs.inputs},
-        ).output()
-    made = {"derived": derived} if derived else {}
-    tree = _finished(name, image, {"tree": tree, **below, **made}, epoch=epoch)
+        tree = _scripts_run(name, work, with_nix(tree).output() if nix else tree, programs)
+    # Only what scripts have left has to be told from what osloom made.
+    made = {"own": changed.output("own"), **({"derived": derived} if derived else {})}
+    own = made if image.runs_programs else {}
+    tree = _finished(name, image, {"tree": tree, **below, **own}, epoch=epoch)
     if image.is_extension:
         return _extension(
             name, image, tree, unpacked, epoch=epoch, programs=programs, extended=extended
@@ -329,6 +325,16 @@ def _foretold(
     ).output()
 
 
+def _scripts_run(name: str, work: Work, tree: Output, programs: Programs) -> Output:
+    return Step(
+        action=run_scripts,
+        title=f"run scripts of {name}",
+        group=name,
+        parameters={"work": msgspec.to_builtins(work)},
+        inputs={"tree": tree, **programs.inputs},
+    ).output()
+
+
 def _finished(name: str, image: Image, inputs: Mapping[str, Output], *, epoch: int) -> Output:
     return Step(
         action=finish,
@@ -338,7 +344,6 @@ def _finished(name: str, image: Image, inputs: Mapping[str, Output], *, epoch: i
             "epoch": epoch,
             "remove": list(image.remove),
             "scripts": image.runs_programs,
-            "own": sorted(image.files),
             "certificates": image.is_application or "base" in inputs,
         },
         inputs=inputs,
@@ -406,7 +411,7 @@ def _customised(
     project: Project,
     epoch: int,
     sources: Mapping[str, Digest],
-) -> Output:
+) -> Step:
     settings = Settings(
         epoch=epoch,
         name=f"{project.name}-{name}",
@@ -427,4 +432,4 @@ def _customised(
         parameters={"settings": msgspec.to_builtins(settings)},
         # The digests in the settings say what the files are; as inputs they also travel.
         inputs={**inputs, "sources": tuple(sorted(sources.values()))},
-    ).output()
+    )

@@ -13,7 +13,7 @@ from osloom.base.digest import Digest
 from osloom.base.errors import BuildError
 from osloom.compose.application.certificates import with_bundle
 from osloom.compose.nix.environment import PROGRAMS
-from osloom.compose.normalise import left_behind, matching, normalised, place_of
+from osloom.compose.normalise import left_behind, matching, normalised, own_of, place_of
 from osloom.compose.onto import with_untouched
 from osloom.compose.sandboxed import run_over_tree
 from osloom.engine.delta import apply_delta
@@ -109,12 +109,12 @@ def _failure(response: Response) -> BuildError:
     return BuildError(f"cannot run {what}: it failed in the sandbox", detail=detail[-6000:])
 
 
-@action(version=4, light=True)
+@action(version=5, light=True)
 def finish(job: Job) -> Mapping[str, Digest]:
     """The tree `tree` without what the definition removes and without what varies.
 
-    If `scripts` have run, what they left goes, but not the paths `own` and those that `derived`
-    names. With `certificates` the bundle is made that a script would have made. What is as in `base`,
+    If `scripts` have run, what they left goes, but neither `own`, as `customise` gives it, nor the
+    directories of `derived`. With `certificates` the bundle is made that a script would have made. What is as in `base`,
     the tree of a base image, stays so.
     """
     tree = job.tree()
@@ -127,11 +127,19 @@ def finish(job: Job) -> Mapping[str, Digest]:
         tree = with_bundle(tree, blobs.read, add)
     removed = [place_of(tree, pattern) for pattern in job.parameters["remove"]]
     tree = tree.without(matching(tree, removed))
-    own = list(job.parameters["own"])
-    if "derived" in job.inputs:
-        own += msgspec.json.decode(blobs.read(job.digest("derived")), type=Derived).directories
-    gone = left_behind(tree, own) if job.parameters["scripts"] else ()
+    gone = left_behind(tree, _own(job)) if job.parameters["scripts"] else ()
     made = normalised(tree, epoch=job.parameters["epoch"], add=add, gone=gone)
     if "base" in job.inputs:
         made = with_untouched(made, tree, job.tree("base"))
     return {"tree": job.store.add_tree(made)}
+
+
+def _own(job: Job) -> list[str]:
+    own: list[str] = []
+    if "own" in job.inputs:
+        own += msgspec.json.decode(job.store.blobs.read(job.digest("own")), type=list[str])
+    if "derived" in job.inputs:
+        data = job.store.blobs.read(job.digest("derived"))
+        directories = msgspec.json.decode(data, type=Derived).directories
+        own += own_of(place_of(job.tree(), path) for path in directories)
+    return own

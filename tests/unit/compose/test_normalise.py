@@ -2,7 +2,7 @@
 
 import msgspec
 
-from osloom.compose.normalise import left_behind, normalised, place_of
+from osloom.compose.normalise import left_behind, normalised, own_of, place_of
 from osloom.model.tree import Node, Tree, with_parents
 
 EPOCH = 1000
@@ -51,8 +51,9 @@ def test_what_scripts_left_goes_and_what_osloom_made_stays() -> None:
         "var/run": Node("symlink", 0o777, target="/run"),
     }
     tree = with_parents(nodes, mtime=0)
-    assert left_behind(tree, ["/var/run/own"]) == ["etc/passwd-", "run/left", "tmp/left"]
-    assert left_behind(tree, ["/run/own/sub", "/etc/passwd-"]) == ["run/left", "tmp/left"]
+    assert left_behind(tree, own_of(["run/own"])) == ["etc/passwd-", "run/left", "tmp/left"]
+    own = own_of(["run/own/sub", "etc/passwd-", "tmp", "run", "usr/bin/x"])
+    assert left_behind(tree, own) == ["run/left", "tmp/left"]
 
 
 def test_a_pattern_follows_the_links_of_its_directory() -> None:

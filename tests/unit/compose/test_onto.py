@@ -104,7 +104,6 @@ def test_what_is_as_in_the_base_stays_however_late_it_is(tmp_path: Path) -> None
         "remove": ["/gone"],
         "certificates": True,
         "scripts": True,
-        "own": [],
     }
     done = finish.run(job(store, parameters, tree=tree, base=base))
     made = store.load_tree(done["tree"])
