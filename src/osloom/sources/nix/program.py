@@ -2,8 +2,8 @@
 
 The image's Nix runs in bubblewrap with `STORE/nix/nix` as its /nix, for root and for users alike. It
 sees what it evaluates and the network, and nothing else of the host: no private key either, where
-one lies in what it evaluates. Its builders are not in
-sandboxes of their own, which a user namespace with one id has no room for: bubblewrap is theirs.
+one lies in what it evaluates. Its builders are not in sandboxes of their own, which a user namespace
+with one id has no room for: bubblewrap is theirs.
 """
 
 import os
@@ -38,7 +38,8 @@ class Nix(Protocol):
     ) -> bytes:
         """What `nix WORDS…` says on its standard output; `visible` are paths that it has to read.
 
-        `hidden` are files that its builders must not read, symbolic links followed. Raises CommandError, whose message is what Nix said last.
+        `hidden` are files that its builders must not read, symbolic links followed. Raises
+        CommandError, whose message is what Nix said last.
         """
 
 
