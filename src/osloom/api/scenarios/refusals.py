@@ -36,7 +36,7 @@ def wrong_checksum(trial: Trial, device: Device) -> None:
     def change(channel: Path) -> None:
         path = _newest_root(channel, trial)
         content = bytearray(path.read_bytes())
-        content[_last_new_block(path)] ^= 1
+        content[_last_new_block(path, trial)] ^= 1
         _replace(path, bytes(content))
 
     _refused(trial, device, change)
@@ -47,7 +47,7 @@ def truncated(trial: Trial, device: Device) -> None:
 
     def cut(channel: Path) -> None:
         path = _newest_root(channel, trial)
-        _replace(path, path.read_bytes()[: _last_new_block(path)])
+        _replace(path, path.read_bytes()[: _last_new_block(path, trial)])
 
     _refused(trial, device, cut)
 
@@ -133,13 +133,11 @@ def _newest_root(channel: Path, trial: Trial) -> Path:
     return found
 
 
-def _last_new_block(root: Path) -> int:
-    """Where the last block begins that no other root of the channel has: a device that fetches
-    only what it lacks has to fetch this."""
-    others: set[bytes] = set()
-    for path in root.parent.glob("*.root"):
-        if path != root:
-            others.update(_blocks(path))
+def _last_new_block(root: Path, trial: Trial) -> int:
+    """Where the last block begins that no version before has: a device, whichever of them it runs,
+    fetches only what it lacks, and has to fetch this."""
+    before = (trial.saved(version) for version in range(1, trial.newest))
+    others = {one for channel in before for path in channel.glob("*.root") for one in _blocks(path)}
     return max(place for place, one in enumerate(_blocks(root)) if one not in others) * BLOCK
 
 
