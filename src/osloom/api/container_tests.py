@@ -37,7 +37,7 @@ def test_container(session: Session, name: str, image: Image, wanted: Sequence[T
         try:
             message, output = _outcome(session, made, one)
         except Error as error:
-            message, output = error.message, error.detail
+            message, output = error.message, error.detail or error.hint or ""
         verdict: Verdict = "failed" if message else "passed"
         seconds = time.monotonic() - start
         cases.append(make_case(name, _OUTPUT, name_of(one), verdict, seconds, (message, output)))

@@ -10,6 +10,7 @@ import msgspec
 from osloom.base.digest import Digest
 from osloom.base.errors import UsageError
 from osloom.base.foreground import has_terminal
+from osloom.compose.application.entrypoint import is_program
 from osloom.engine.identity import COUNT, find_identity
 from osloom.model.tree import Tree
 from osloom.model.user import Identity, find_user
@@ -115,11 +116,33 @@ def run_http_check(
 
 
 def shell_words(store: Store, container: Container, text: str) -> list[str]:
-    """Shell text as a command; as a program and its arguments when the image has no shell."""
+    """Shell text as a command; as a program and its arguments when the image has no shell.
+
+    Raises UsageError for text that only a shell could run.
+    """
     tree = store.load_tree(container.tree)
     if tree.resolve("bin/sh") in tree:
         return ["/bin/sh", "-e", "-c", text]
-    return shlex.split(text)
+    try:
+        program, *arguments = shlex.split(text)
+    except ValueError as error:
+        raise _without_shell(text) from error
+    settings = container.settings
+    if "/" in program:
+        places = [os.path.join(settings.working_dir or "", program)]  # noqa: PTH118  (not a path of this machine)
+    else:
+        path = settings.environment.get("PATH", _PATH)
+        places = [f"{directory}/{program}" for directory in path.split(":")]
+    if not any(is_program(tree, place.lstrip("/")) for place in places):
+        raise _without_shell(program)
+    return [program, *arguments]
+
+
+def _without_shell(what: str) -> UsageError:
+    return UsageError(
+        f"cannot run `{what}`: the image has no shell, and no such program",
+        hint="a `file` test looks at what is in the image and runs nothing",
+    )
 
 
 def debug_environment(store: Store, container: Container) -> dict[str, str]:

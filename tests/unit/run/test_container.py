@@ -5,10 +5,13 @@ from pathlib import Path
 import pytest
 
 from osloom.base.errors import UsageError
+from osloom.model.tree import Node, with_parents
 from osloom.run.bundle import Mount
-from osloom.run.container import parse_volume
+from osloom.run.container import Container, parse_volume, shell_words
 from osloom.run.machine import Forward
 from osloom.run.network import names, parse_forward
+from osloom.run.settings import Settings
+from osloom.store.store import Store
 
 
 @pytest.mark.parametrize(
@@ -52,6 +55,46 @@ def test_a_volume_that_is_not_there_is_not_made(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         parse_volume(f"{tmp_path}/data:/srv")
     assert caught.value.message == f"cannot mount {tmp_path}/data: there is nothing"
+
+
+def container(store: Store, *programs: str) -> Container:
+    nodes = {path: Node("file", 0o755, digest=store.blobs.add(b"")) for path in programs}
+    nodes["etc/passwd"] = Node("file", 0o644, digest=store.blobs.add(b""))
+    tree = store.add_tree(with_parents(nodes, mtime=0))
+    settings = Settings(env=("PATH=/opt/bin:/usr/bin",), working_dir="/srv")
+    return Container(name="app", tree=tree, programs=tree, settings=settings)
+
+
+def test_without_a_shell_the_text_is_a_program_and_its_arguments(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    own = container(store, "opt/bin/app", "srv/bin/tool")
+    assert shell_words(store, own, "app 'two words'") == ["app", "two words"]
+    assert shell_words(store, own, "/opt/bin/app") == ["/opt/bin/app"]
+    assert shell_words(store, own, "bin/tool") == ["bin/tool"]
+    text = "test -e /x && echo 'it'"
+    shell = container(store, "bin/sh")
+    assert shell_words(store, shell, text) == ["/bin/sh", "-e", "-c", text]
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("test -e /x", "test"),
+        ("./app", "./app"),
+        ("/etc/passwd", "/etc/passwd"),
+        ("app it's", "app it's"),
+        (" ", " "),
+    ],
+)
+def test_what_only_a_shell_could_run_is_refused_without_one(
+    tmp_path: Path, text: str, what: str
+) -> None:
+    store = Store(tmp_path)
+    with pytest.raises(UsageError) as caught:
+        shell_words(store, container(store, "opt/bin/app"), text)
+    assert caught.value.message == (
+        f"cannot run `{what}`: the image has no shell, and no such program"
+    )
 
 
 def test_a_network_without_a_way_out_has_no_name_server() -> None:
