@@ -64,17 +64,14 @@ def write_btrfs(job: Job, tree: Tree, place: Place, identity: uuid.UUID) -> None
 
 
 def _compressor(setting: str | None) -> Compress | None:
+    """`setting` is `zstd`, `zstd,9` or `zstd,level=9` (definition.compression)."""
     if not setting:
         return None
     import zstandard
 
-    method, _, level = setting.partition(",")
-    if method != "zstd" or (level or "3") not in map(str, range(1, 16)):
-        raise BuildError(
-            f"cannot compress btrfs with `{setting}`",
-            hint="set `compression` to `zstd`, or to `zstd,LEVEL` with a level up to 15",
-        )
-    return zstandard.ZstdCompressor(level=int(level or "3")).compress
+    _, *levels = setting.split(",")
+    level = int(levels[-1].removeprefix("level=")) if levels else 3
+    return zstandard.ZstdCompressor(level=level).compress
 
 
 def _too_small(size: int) -> BuildError:

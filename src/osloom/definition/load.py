@@ -12,6 +12,7 @@ import msgspec
 from osloom.base.errors import DefinitionError, Where
 from osloom.definition.appliances import check_inherited
 from osloom.definition.check import Mistake, check
+from osloom.definition.compression import check_compression
 from osloom.definition.extensions import check_extensions
 from osloom.definition.inherit import check_bases, check_parents, complete
 from osloom.definition.meaning import check_meaning, check_paths
@@ -71,6 +72,7 @@ def parse(text: str, *, file: str, directory: Path | None = None) -> Definition:
     _raise(_placed(check_bases(images), raw), text, file)
     whole = msgspec.convert({**expanded, "image": complete(images)}, Definition)
     mistakes = [*check_inherited(whole), *check_nix(whole), *check_extensions(whole)]
+    mistakes += check_compression(whole)
     _raise(_placed(mistakes, raw), text, file)
     return whole
 

@@ -20,8 +20,8 @@ A definition is a TOML file, found in the current directory or above it.
 `osloom init` writes one to start from, with the JSON schema beside it for editors.
 A key that is not on this page is an error, with the place and the nearest name that is.
 
-Paths of files start beside the definition and stay below its directory.
-Nothing is taken from elsewhere on the host.
+Paths start beside the definition, and those of files stay below its directory: nothing is taken from elsewhere on the host.
+Keys and image layouts may lie elsewhere: keys decide what may come in, and of a layout the digest is locked.
 Of a directory all is taken, with what git ignores, but for `.git`, `__pycache__` and `.DS_Store` at any depth.
 
 ## Inheritance

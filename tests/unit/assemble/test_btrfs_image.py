@@ -71,10 +71,3 @@ def test_too_little_room_is_an_error_that_says_what_to_do(tmp_path: Path, size: 
         write(tmp_path, None, size=size)
     assert str(caught.value) == f"cannot fit the root file system into {size // MIB} MiB"
     assert caught.value.hint == "raise `size` in the table `disk`, or leave it out"
-
-
-@pytest.mark.parametrize("setting", ["lz4", "zstd,16", "zstd,0", "zstd,x"])
-def test_only_zstd_compresses(tmp_path: Path, setting: str) -> None:
-    with pytest.raises(BuildError) as caught:
-        write(tmp_path, None, compression=setting)
-    assert str(caught.value) == f"cannot compress btrfs with `{setting}`"
