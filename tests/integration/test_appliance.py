@@ -1,11 +1,17 @@
 """An appliance of the template, as a device: updates, versions that do not work, resets."""
 
+import os
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from integration.conftest import Workshop
+from support.cli import environment
 from support.programs import Programs
+from support.terminal import Terminal
 
 SHORT = ("update", "health", "forged")
 LONG = (
@@ -27,6 +33,33 @@ LONG = (
     "many",
 )
 
+LITTLE_ROOM = """
+import sys, threading, time
+from pathlib import Path
+from osloom.cli.main import main
+from osloom.engine import identity, mounts
+identity.enter("single")
+identity.unshare(identity.CLONE_NEWNS)
+mounts.make_private()
+place, more, remount = sys.argv.pop(), Path(sys.argv.pop()), 0x20
+mounts.mount("tmpfs", place, "tmpfs", 0, "size=160m")
+
+def make_room():
+    while not more.exists():
+        time.sleep(1)
+    mounts.mount("tmpfs", place, "tmpfs", remount, "size=600m")
+
+threading.Thread(target=make_room, daemon=True).start()
+sys.exit(main())
+"""
+"""osloom, with little room for what machines write until the file `more` is there."""
+FILL = "head -c 200M /dev/urandom >/var/fill; sync"
+
+
+def with_little_room(appliance: Workshop, more: Path, *words: str) -> list[str]:
+    work = appliance.store / "work"
+    return [sys.executable, "-c", LITTLE_ROOM, *words, os.fspath(more), os.fspath(work)]
+
 
 @pytest.fixture(scope="module")
 def appliance(tmp_path_factory: pytest.TempPathFactory, store: Path) -> Workshop:
@@ -46,6 +79,46 @@ def test_only_root_writes_to_the_top_of_the_root(appliance: Workshop, tmp_path: 
     (root,) = (tmp_path / "channel/gateway").glob("*.root")
     said = programs("usr/bin/dump.erofs", "--path=/", root)
     assert "Uid: 0   Gid: 0  Access: 0755/rwxr-xr-x" in said
+
+
+def test_nobody_waits_for_a_machine_that_this_host_has_no_room_for(
+    appliance: Workshop, tmp_path: Path
+) -> None:
+    definition = appliance.directory / "osloom.toml"
+    text = definition.read_text()
+    try:
+        definition.write_text(f'{text}[[image.gateway.test]]\nrun = "{FILL}"\n')
+        done = subprocess.run(
+            with_little_room(appliance, tmp_path / "never", "test"),
+            cwd=appliance.directory,
+            env=environment(OSLOOM_STORE=str(appliance.store)),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    finally:
+        definition.write_text(text)
+    assert done.returncode == 1
+    said = "cannot go on: the machine stands still: there is no room for what it writes"
+    assert said in done.stderr + done.stdout
+
+
+@pytest.mark.long
+def test_a_machine_in_the_terminal_goes_on_when_there_is_room(
+    appliance: Workshop, tmp_path: Path
+) -> None:
+    terminal = Terminal(appliance.directory, appliance.store)
+    try:
+        words = with_little_room(appliance, tmp_path / "more", "run", "gateway")
+        terminal.type(f"exec {shlex.join(words)}\r")
+        terminal.wait_for("# ", timeout=300)
+        terminal.type(f"{FILL}; echo do''ne\r")
+        terminal.wait_for("stands still", timeout=120)
+        (tmp_path / "more").touch()
+        terminal.wait_for("done", timeout=120)
+        terminal.type("\x01x")
+    finally:
+        terminal.close()
 
 
 def test_a_device_updates_itself_and_returns_from_what_does_not_work(appliance: Workshop) -> None:

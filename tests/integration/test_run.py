@@ -1,17 +1,11 @@
 """Containers that a person runs: streams, status, signals, terminal, user."""
 
-import fcntl
 import http.client
-import os
-import pty
-import select
 import shlex
 import signal
 import socket
-import struct
 import subprocess
 import sys
-import termios
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +15,7 @@ import pytest
 from integration.conftest import Workshop
 from osloom.run import network
 from support.cli import environment
+from support.terminal import Terminal
 
 DEFINITION = """
 [image.small]
@@ -311,49 +306,19 @@ def test_a_port_needs_a_network(small: Workshop) -> None:
     assert done.stderr.splitlines()[0] == "error: cannot map ports with `--network none`"
 
 
-class Terminal:
-    """A terminal with an interactive shell in it."""
-
-    def __init__(self, small: Workshop) -> None:
-        self._said = ""
-        self._process, self._own = pty.fork()
-        if self._process == 0:
-            os.chdir(small.directory)
-            given = environment(OSLOOM_STORE=str(small.store), TERM="vt100", PS1="shell> ")
-            os.execve("/bin/sh", ["sh", "-i"], given)
-
-    def type(self, text: str) -> None:
-        os.write(self._own, text.encode())
-
-    def run(self, script: str) -> None:
-        self.type(shlex.join(words(script)) + "\r")
-
-    def wait_for(self, text: str) -> None:
-        """Until it says `text` after what was waited for before."""
-        deadline = time.monotonic() + 60
-        while text not in self._said:
-            ready, _, _ = select.select([self._own], [], [], deadline - time.monotonic())
-            assert ready, self._said
-            self._said += os.read(self._own, 4096).decode()
-        self._said = self._said.partition(text)[2]
-
-    def resize(self, *, rows: int, columns: int) -> None:
-        fcntl.ioctl(self._own, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-
-    def close(self) -> None:
-        os.close(self._own)
-        os.waitpid(self._process, 0)
+def run_in(terminal: Terminal, script: str) -> None:
+    terminal.type(shlex.join(words(script)) + "\r")
 
 
 @pytest.fixture
 def terminal(small: Workshop) -> Iterator[Terminal]:
-    terminal = Terminal(small)
+    terminal = Terminal(small.directory, small.store)
     yield terminal
     terminal.close()
 
 
 def test_it_has_the_terminal_and_what_is_typed(terminal: Terminal) -> None:
-    terminal.run('test -t 0 && test -t 1 && read line && echo "<$line $TERM>"; exit 4')
+    run_in(terminal, 'test -t 0 && test -t 1 && read line && echo "<$line $TERM>"; exit 4')
     terminal.type("typed\r")
     terminal.wait_for("<typed vt100>")
     terminal.wait_for("shell> ")
@@ -362,12 +327,12 @@ def test_it_has_the_terminal_and_what_is_typed(terminal: Terminal) -> None:
 
 
 def test_it_cannot_type_on_the_terminal(terminal: Terminal) -> None:
-    terminal.run("perl -e '$x = q(x); ioctl(STDIN, 0x5412, $x) or print qq(<@{[$! + 0]}>)'")
+    run_in(terminal, "perl -e '$x = q(x); ioctl(STDIN, 0x5412, $x) or print qq(<@{[$! + 0]}>)'")
     terminal.wait_for("<1>")
 
 
 def test_ctrl_c_is_for_the_program(terminal: Terminal) -> None:
-    terminal.run('trap "echo cau""ght; exit 9" INT; echo rea"dy"; while :; do sleep 0.1; done')
+    run_in(terminal, 'trap "echo cau""ght; exit 9" INT; echo rea"dy"; while :; do sleep 0.1; done')
     terminal.wait_for("ready")
     terminal.type("\x03")
     terminal.wait_for("caught")
@@ -377,7 +342,7 @@ def test_ctrl_c_is_for_the_program(terminal: Terminal) -> None:
 
 
 def test_ctrl_z_stops_nothing_that_no_one_could_continue(terminal: Terminal) -> None:
-    terminal.run('echo rea"dy"; read line; echo "<$line>"')
+    run_in(terminal, 'echo rea"dy"; read line; echo "<$line>"')
     terminal.wait_for("ready")
     terminal.type("\x1a")
     terminal.type("typed\r")
@@ -386,7 +351,7 @@ def test_ctrl_z_stops_nothing_that_no_one_could_continue(terminal: Terminal) -> 
 
 def test_it_knows_the_size_of_the_terminal_and_hears_of_another(terminal: Terminal) -> None:
     terminal.resize(rows=22, columns=66)
-    terminal.run('stty size; trap "stty size" WINCH; echo rea"dy"; while :; do sleep 0.1; done')
+    run_in(terminal, 'stty size; trap "stty size" WINCH; echo rea"dy"; while :; do sleep 0.1; done')
     terminal.wait_for("22 66")
     terminal.wait_for("ready")
     terminal.resize(rows=33, columns=77)

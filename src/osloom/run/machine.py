@@ -122,7 +122,7 @@ def can_use_kvm(architecture: str) -> bool:
 def arguments(machine: Machine) -> list[str]:
     """The command, for the working directory `/mnt/work` and the drives at `/mnt/driveN`.
 
-    The base of a drive is at `/mnt/baseN`. Raises UsageError for a credential that cannot be given.
+    Its socket `qmp` is for `run.monitor`. The base of a drive is at `/mnt/baseN`. Raises UsageError for a credential that cannot be given.
     """
     accelerator = "kvm" if machine.kvm else "tcg,thread=multi,tb-size=512"
     board = _BOARD[machine.architecture]
@@ -185,7 +185,7 @@ def _devices(machine: Machine) -> list[str]:
 
 
 def _console(machine: Machine) -> list[str]:
-    words = ["-display", "none"]
+    words = ["-display", "none", "-qmp", "unix:/mnt/work/qmp,server=on,wait=off"]
     words += [] if machine.reboots else ["-no-reboot"]
     if machine.console_log:
         # What is there already is of the runs of this machine before.

@@ -6,15 +6,23 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from osloom.base.errors import BuildError
 from osloom.engine.tools import Tools
 from osloom.run.background import Background, in_background
 from osloom.run.machine import Machine, arguments, can_use_kvm, firmware
+from osloom.run.monitor import Monitor
 from osloom.run.tpm import tpm
 
 _KVM = Path("/dev/kvm")
+_SOCKET = "qmp"
+_LOOKS = 5
+"""Seconds between two looks at whether a machine stands still."""
+_STILL = "the machine stands still: there is no room for what it writes"
 
 
 def probe_kvm(tools: Tools, work: Path, architecture: str) -> str:
@@ -75,7 +83,7 @@ def run_machine(machine: Machine, tools: Tools, work: Path) -> int:
     # Ctrl-C belongs to the machine: the terminal is raw, and Ctrl-A X leaves.
     previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        with _beside(machine, tools, work):
+        with _beside(machine, tools, work), _kept_going(work):
             return subprocess.call(argv, stdin=sys.stdin, stdout=sys.stdout, stderr=sys.stderr)
     finally:
         signal.signal(signal.SIGINT, previous)
@@ -86,9 +94,20 @@ class Running:
 
     def __init__(self, process: Background, work: Path) -> None:
         self._process = process
+        self._monitor = Monitor(work / _SOCKET)
+        self._looked = time.monotonic()
         self.work = work
 
     def is_alive(self) -> bool:
+        """Raises BuildError when the machine stands still: nobody is there to make room."""
+        if time.monotonic() - self._looked > _LOOKS:
+            self._looked = time.monotonic()
+            if self._monitor.stands_still():
+                raise BuildError(
+                    f"cannot go on: {_STILL}",
+                    hint=f"free some space on the disk with {self.work}; what a machine writes to a "
+                    "disk that it does not keep is in memory",
+                )
         return self._process.is_alive()
 
     def kill(self) -> None:
@@ -115,6 +134,33 @@ def started(machine: Machine, tools: Tools, work: Path) -> Iterator[Running]:
     argv = command_line(machine, tools, work)
     with _beside(machine, tools, work), in_background(argv, work / "qemu.log") as process:
         yield Running(process, work)
+
+
+@contextlib.contextmanager
+def _kept_going(work: Path) -> Iterator[None]:
+    """Say when a machine stands still, and have it go on as soon as it can."""
+    monitor, ended = Monitor(work / _SOCKET), threading.Event()
+
+    def watch() -> None:
+        said = False
+        while not ended.wait(_LOOKS):
+            if not monitor.stands_still():
+                said = False
+                continue
+            if not said:
+                # The terminal is raw.
+                sys.stderr.write(f"\r\n{_STILL}; make some, and it goes on (Ctrl-A X: leave)\r\n")
+                sys.stderr.flush()
+                said = True
+            monitor.go_on()
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        watcher.join()
 
 
 def _beside(machine: Machine, tools: Tools, work: Path) -> contextlib.AbstractContextManager[None]:
