@@ -16,6 +16,8 @@ from osloom.model.tree import Node, Tree
 from osloom.model.user import find_user
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_ESSENTIAL = {"sh": "dash", "bash": "bash", "env": "coreutils", "perl": "perl-base"}
+"""The packages of programs that scripts are for; they are essential, Debian Policy 3.8."""
 
 
 def effective(settings: Oci, derived: Derived) -> Oci:
@@ -135,7 +137,8 @@ def _program(program: str, settings: Oci, tree: Tree) -> Node:
     found = [node for place in places if (node := _file(tree, place)) is not None]
     if not found:
         raise BuildError(
-            f"cannot find the entrypoint `{program}` in the image", hint=_near(program, tree)
+            f"cannot find the entrypoint `{program}` in the image",
+            hint=_package_of(program) or _near(program, tree),
         )
     if not found[0].mode & 0o111:
         raise BuildError(
@@ -150,6 +153,12 @@ def _file(tree: Tree, place: str) -> Node | None:
     if node is not None and node.kind == "hardlink":
         node = tree.get(node.target)
     return node if node is not None and node.kind == "file" else None
+
+
+def _package_of(program: str) -> str | None:
+    """What brings a program that every system has, and so no package says that it needs."""
+    name = _ESSENTIAL.get(program.rpartition("/")[2])
+    return f"add the package `{name}`" if name else None
 
 
 def _near(program: str, tree: Tree) -> str | None:
@@ -173,5 +182,5 @@ def _check_interpreter(program: str, start: bytes, tree: Tree) -> None:
         raise BuildError(
             f"cannot run the entrypoint `{program}`: it is a script for `{interpreter}`, "
             "which the image does not have",
-            hint="add the package that has it (`dash` for /bin/sh), or name another program",
+            hint=_package_of(interpreter) or "add the package that has it, or name another program",
         )

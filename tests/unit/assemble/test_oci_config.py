@@ -81,7 +81,12 @@ def test_a_configuration_that_the_image_can_hold_is_fine(settings: Oci) -> None:
                 "cannot run the entrypoint `/opt/app/broken`: it is a script for `/bin/sh`, "
                 "which the image does not have"
             ),
-            "add the package that has it (`dash` for /bin/sh), or name another program",
+            "add the package `dash`",
+        ),
+        (
+            Oci(entrypoint=("/bin/sh", "-c", "true")),
+            "cannot find the entrypoint `/bin/sh` in the image",
+            "add the package `dash`",
         ),
         (
             Oci(user="ww"),

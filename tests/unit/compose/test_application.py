@@ -134,7 +134,8 @@ def adapted(
         path: Node("file", 0o644, size=len(text), digest=store.blobs.add(text.encode()))
         for path, text in (files or {}).items()
     }
-    main = store.add_tree(with_parents({"usr/bin/app": PROGRAM, **written}, mtime=0))
+    program = msgspec.structs.replace(PROGRAM, digest=store.blobs.add(b"\x7fELF"))
+    main = store.add_tree(with_parents({"usr/bin/app": program, **written}, mtime=0))
     controls = store.add_tree(
         Tree({"control": Node("file", 0o644, size=len(control), digest=store.blobs.add(control))})
     )
@@ -213,6 +214,36 @@ def test_a_service_says_how_its_program_runs(store: Store) -> None:
     assert "plain:x:77:appuser" in text(store, image, "etc/group")
     assert "appuser:!*:1:" in text(store, image, "etc/shadow")
     assert "run/gone" not in image
+
+
+def test_what_is_copied_is_there_and_what_each_machine_makes_is_said(store: Store) -> None:
+    files = {
+        "usr/lib/tmpfiles.d/app.conf": "C /etc/app 0700 www-data - - /usr/share/app\n"
+        "C /etc/there - - - - /usr/share/app/a\nC /etc/none - - - - /usr/share/none\n"
+        "C /etc/secret - - - - /proc/sys/kernel/random/uuid\n"
+        "C /etc/own - - - - /proc/sys/kernel/random/uuid\n",
+        "usr/share/app/a": "copied",
+        "etc/there": "there",
+    }
+    settings = Settings(epoch=0, main="app", paths=("/etc/own",), named=("www-data",))
+    image, derived = adapted(store, settings, files)
+    said = "/etc/secret would be made on each machine, of /proc/sys/kernel/random/uuid: mount one "
+    assert derived.notes == (said + "into the container",)
+    top, below = image["etc/app"], image["etc/app/a"]
+    assert (top.kind, top.mode, top.uid) == ("dir", 0o700, 33)
+    assert (below.mode, below.uid, text(store, image, "etc/app/a")) == (0o644, 33, "copied")
+    assert text(store, image, "etc/there") == "there"
+    assert not {"etc/none", "etc/secret", "etc/own"} & set(image)
+
+
+def test_what_a_script_would_run_in_vain_is_said(store: Store) -> None:
+    unit = "[Service]\nUser=app\nExecStart=/bin/sh -c 'mkdir /run/app; exec app'\n"
+    files = {"usr/lib/systemd/system/app.service": unit}
+    said = "the entrypoint is shell text that may run `mkdir`, not in the image: add `coreutils`"
+    settings = Settings(epoch=0, main="app", service="app")
+    assert said in adapted(store, settings, files)[1].notes
+    own = msgspec.structs.replace(settings, entrypoint=False)
+    assert said not in adapted(store, own, files)[1].notes
 
 
 def test_the_user_of_the_unit_is_made_when_nobody_declares_it(store: Store) -> None:

@@ -28,9 +28,15 @@ def service(
     name: str = "web",
     sockets: Mapping[str, str] | None = None,
     files: Mapping[str, str] | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> Service:
     return carry_over(
-        text, name=name, drop_ins=drop_ins, sockets=sockets or {}, read=(files or {}).get
+        text,
+        name=name,
+        drop_ins=drop_ins,
+        sockets=sockets or {},
+        environment=environment or {},
+        read=(files or {}).get,
     )
 
 
@@ -257,6 +263,14 @@ def test_a_prefix_can_set_the_user_aside(prefix: str, user: str | None) -> None:
 def test_what_ends_the_service(stop: str, signal: str | None) -> None:
     found = service(f"[Service]\nUser=a\nExecStart=/bin/a\nExecStop={stop}\nKillSignal=SIGTERM\n")
     assert (found.stop_signal, found.notes) == (signal, (NO_PORT,))
+
+
+def test_a_variable_that_only_a_machine_knows_is_not_set() -> None:
+    unit = "[Service]\nUser=a\nExecStart=/usr/bin/a\nEnvironment=A=%H B=%%H C=x-%m 'D=%p e'\n"
+    found = service(unit, name="a", environment={"C": "own"})
+    assert found.environment == {"B": "%H", "C": "own", "D": "a e"}
+    said = "`%H` in `A=%H` is only known where the service runs: say what depends on it yourself"
+    assert [one for one in found.notes if "only known" in one] == [said]
 
 
 def test_what_is_not_there_is_said() -> None:

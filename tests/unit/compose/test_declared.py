@@ -50,6 +50,7 @@ r! /forcefsck
 d! /boot-only
 x /tmp/sshauth.*
 C /etc/secret 600 - - - /proc/sys/kernel/random/uuid
+C /etc/issue
 Z /run/log/journal/%m ~2750 root systemd-journal - -
 d relative
 """
@@ -70,4 +71,8 @@ d relative
             content="/usr/share/factory/etc/nsswitch.conf",
         ),
         declared(kind="dir", path="/srv/a b"),
+        declared(
+            kind="copy", path="/etc/secret", mode=0o600, content="/proc/sys/kernel/random/uuid"
+        ),
+        declared(kind="copy", path="/etc/issue", content="/usr/share/factory/etc/issue"),
     )  # fmt: skip

@@ -101,6 +101,22 @@ useradd -r -u 70 -g web -d /srv -s /bin/sh other
     )
 
 
+def test_adduser_makes_homes() -> None:
+    text = """
+adduser --system --group --home /var/lib/web/ web
+adduser --system --home /srv/other other
+adduser --system plain
+adduser --system --home /srv/no --no-create-home no
+useradd -r -d /srv/none none
+useradd --system --create-home -d /srv/own own
+"""
+    assert of(text).changes == (
+        Change(kind="home", path="/var/lib/web", user="web", group="web", mode=0o755),
+        Change(kind="home", path="/srv/other", user="other", group="nogroup", mode=0o755),
+        Change(kind="home", path="/srv/own", user="own", group="own", mode=0o700),
+    )
+
+
 def test_changes_of_files() -> None:
     text = """
 L=/var/log/web
@@ -147,12 +163,16 @@ def test_changes_are_made() -> None:
         Change(kind="copy", path="/etc/web/a", source="/srv/a"),
         Change(kind="copy", path="/srv/a", source="/run"),
         Change(kind="symlink", path="/var/run", source="/elsewhere"),
+        Change(kind="home", path="/srv", user="web", mode=0o700),
+        Change(kind="home", path="/home/web", user="web", mode=0o700),
     ]
     changed = apply_changes(tree, changes, uid={"web": 70}.__getitem__, gid=int)
     assert changed.dump() == {
         "/etc": "dir 0755",
         "/etc/web": "dir 0755",
         "/etc/web/a": "file 0644 0:33 ca978112",
+        "/home": "dir 0755",
+        "/home/web": "dir 0700 70:0",
         "/run": "dir 0755",
         "/run/web": "dir 0750 70:0",
         "/srv": "dir 0755 0:33",

@@ -36,6 +36,8 @@ def words(text: str) -> list[str]:
         ("a $(b \"c)\" `d`) # e\n", ["a $(b \"c)\" `d`)"]),
         ("a ${X:-b} ${Y:+c}", ["a b "]),
         ('[ -z "$(getent group x)" ] && a', ["a"]),
+        ("if ! O=$(getent group x 2>&1); then a; fi; if O=`there`; then b; fi", ["a", "b"]),
+        ("if O='`getent`'; then a; fi; if O=$((1)); then b; fi", ["a", "b"]),
         ("false && a; true || b; ! false && c", ["c"]),
         ("exit 0\na", []),
     ],
@@ -54,6 +56,11 @@ def test_what_is_not_decided_is_reached_and_said() -> None:
         Reached(("exit", "1"), (), sure=False),
         Reached(("f",)),
     ]
+
+
+def test_an_assignment_ends_as_the_command_in_it() -> None:
+    found = walk("if A=$(c); then a; else b; fi")
+    assert found == [Reached(("a",), (), sure=False), Reached(("b",), (), sure=False)]
 
 
 @pytest.mark.parametrize("text", ["if a; then", "a 'b", "case x in", ") a", "a $(b", "{ " * 99])

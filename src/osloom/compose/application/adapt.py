@@ -23,6 +23,7 @@ from osloom.compose.application.declared import (
     make_directory,
 )
 from osloom.compose.application.entrypoint import find_entrypoint, programs
+from osloom.compose.application.shell_programs import missing_programs
 from osloom.compose.application.trim import trimmed
 from osloom.compose.control import Control
 from osloom.compose.customise import Root, put_file, read_accounts, write_accounts
@@ -71,8 +72,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Those that it names for files and users."""
     ports: bool = False
     """Whether the definition says on which the program listens."""
+    paths: tuple[str, ...] = ()
+    """Of the definition's files."""
     files: dict[str, File] = {}
-    """Of the definition, which a service is read with."""
+    """They themselves, which a service is read with."""
     sources: dict[str, str] = {}
     """For each of them with a source, the digest of its tree."""
     env: dict[str, str] = {}
@@ -80,7 +83,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     home: str | None = None
 
 
-@action(version=3, light=True)
+@action(version=4, light=True)
 def adapt(job: Job) -> Mapping[str, Digest]:
     """The merged packages `tree` as an application's; and `derived`, a Derived as JSON.
 
@@ -117,9 +120,14 @@ def adapt(job: Job) -> Mapping[str, Digest]:
             environment=settings.env,
         )
         derived = _with_service(derived, service, root, accounts, settings)
+    if settings.entrypoint and not settings.configured:
+        whole = _with_files(root, settings)
+        more = missing_programs(derived.entrypoint, whole.nodes, whole.read)
+        derived = msgspec.structs.replace(derived, notes=(*derived.notes, *more))
     if not settings.configured:
         _add_users(accounts, settings)
-        make_declared_paths(root, accounts)
+        more = make_declared_paths(root, accounts, answered=settings.paths)
+        derived = msgspec.structs.replace(derived, notes=(*derived.notes, *more))
         if not derived.user:
             derived = msgspec.structs.replace(derived, user=f"{NONROOT_ID}:{NONROOT_ID}")
     write_accounts(root, accounts)

@@ -4,7 +4,7 @@ sysusers.d(5) and tmpfiles.d(5), and the accounts that every Debian system has w
 numbers (base-passwd), of which an application has those that are asked for.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -54,6 +54,7 @@ GROUPS = {
     "nogroup": 65534,
 }
 _NOLOGIN = "/usr/sbin/nologin"
+_OF_MACHINES = ("/proc/", "/sys/", "/dev/", "/run/")
 
 
 def add_declared_accounts(root: Root, accounts: Accounts) -> None:
@@ -125,14 +126,30 @@ def _has(rows: Iterable[list[str]], name: str) -> bool:
     return any(row[0] == name for row in rows)
 
 
-def make_declared_paths(root: Root, accounts: Accounts) -> None:
-    """What the packages' tmpfiles.d files make, where its owner is known."""
+def make_declared_paths(
+    root: Root, accounts: Accounts, *, answered: Collection[str] = ()
+) -> tuple[str, ...]:
+    """What the packages' tmpfiles.d files make, where its owner is known.
+
+    Gives a sentence for each file that is another one on every machine; `answered` are paths that
+    the definition makes.
+    """
     from osloom.compose.application.tmpfiles import tmpfiles
 
+    notes = []
     for text in _texts(root, "usr/lib/tmpfiles.d/"):
         for one in tmpfiles(text):
-            if _is_known(accounts.passwd, one.user) and _is_known(accounts.group, one.group):
-                _make(root, accounts, one)
+            if not (_is_known(accounts.passwd, one.user) and _is_known(accounts.group, one.group)):
+                continue
+            if one.kind == "copy" and one.content.startswith(_OF_MACHINES):
+                if root.place(one.path) not in root.nodes and one.path not in answered:
+                    notes.append(
+                        f"{one.path} would be made on each machine, of {one.content}: mount one "
+                        "into the container"
+                    )
+                continue
+            _make(root, accounts, one)
+    return tuple(notes)
 
 
 def _is_known(rows: Iterable[list[str]], name: str) -> bool:
@@ -144,6 +161,8 @@ def _make(root: Root, accounts: Accounts, one: "Path") -> None:
     there = root.nodes.get(root.place(one.path))
     if one.kind == "dir":
         make_directory(root, one.path, one.mode or 0o755, (uid, gid))
+    elif one.kind == "copy":
+        _copy(root, one, (uid, gid))
     elif there is None or one.replace:
         if one.kind == "symlink":
             root.put(one.path.lstrip("/"), Node("symlink", 0o777, target=one.content))
@@ -153,6 +172,19 @@ def _make(root: Root, accounts: Accounts, one: "Path") -> None:
             root.put(
                 one.path.lstrip("/"), msgspec.structs.replace(node, digest=root.blobs.add(data))
             )
+
+
+def _copy(root: Root, one: "Path", owner: tuple[int, int]) -> None:
+    """A copy of what the image has, with all below it; nothing that is there gives way."""
+    source, target = root.place(one.content), root.place(one.path)
+    for path, node in sorted(root.nodes.items()):
+        if path != source and not path.startswith(f"{source}/"):
+            continue
+        place = f"{target}{path.removeprefix(source)}"
+        if place in root.nodes or node.kind == "hardlink":
+            continue
+        mode = one.mode if path == source and one.mode is not None else node.mode
+        root.put(place, msgspec.structs.replace(node, mode=mode, uid=owner[0], gid=owner[1]))
 
 
 def make_directory(root: Root, path: str, mode: int, owner: tuple[int, int]) -> None:

@@ -35,6 +35,7 @@ def plan_application(
         own=tuple(sorted({*image.users, *image.groups})),
         named=tuple(sorted(_named(image))),
         ports=bool(image.oci.ports),
+        paths=tuple(image.files),
         # What only a service is read with makes no other application.
         files=files_of(image) if image.service else {},
         sources=dict(sources) if image.service else {},

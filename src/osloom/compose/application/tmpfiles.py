@@ -14,7 +14,7 @@ class Declared(msgspec.Struct, frozen=True, kw_only=True):
     """One line of tmpfiles.d(5) that makes something at its path."""
 
     kind: str
-    """`dir`, `file` or `symlink`."""
+    """`dir`, `file`, `symlink` or `copy`."""
     path: str
     """With a leading slash and without one at the end."""
     mode: int | None = None
@@ -25,14 +25,15 @@ class Declared(msgspec.Struct, frozen=True, kw_only=True):
     replace: bool = False
     """`f+`, `L+`: what is there already gives way; else it stays (a directory gets mode and owner)."""
     content: str = ""
-    """Of a file; or where the link points. Of `L` without one: `/usr/share/factory` and the path."""
+    """Of a file; or where the link points; or what is copied. Of `L` and `C` without one:
+    `/usr/share/factory` and the path."""
 
 
 def tmpfiles(text: str) -> tuple[Declared, ...]:
-    """The lines d, D, v, q, Q, f and L of a file below /usr/lib/tmpfiles.d.
+    """The lines d, D, v, q, Q, f, L and C of a file below /usr/lib/tmpfiles.d.
 
-    Left out: what only holds at boot (`!`), what cleans, copies, or sets attributes, and paths or
-    contents with specifiers that only a machine has.
+    Left out: what only holds at boot (`!`), what cleans or sets attributes, and paths or contents
+    with specifiers that only a machine has.
     """
     declared = []
     for line in text.splitlines():
@@ -70,7 +71,8 @@ def _declared(line: str) -> Declared | None:
         return Declared(kind="dir", mode=permission, **owned)  # type: ignore[arg-type]
     if letter == "f":
         return Declared(kind="file", mode=permission, content=unescape_c(content), **owned)  # type: ignore[arg-type]
-    if letter == "L" and "?" not in flags:
+    if letter in ("L", "C") and "?" not in flags:
         target = content or f"/usr/share/factory{path}"
-        return Declared(kind="symlink", content=target, **owned)  # type: ignore[arg-type]
+        kind = "symlink" if letter == "L" else "copy"
+        return Declared(kind=kind, mode=permission, content=target, **owned)  # type: ignore[arg-type]
     return None

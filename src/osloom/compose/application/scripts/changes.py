@@ -13,8 +13,8 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     """One change of files that a script makes in any image."""
 
     kind: str
-    """`dir`, `file` (an empty one), `symlink`, `copy`, or `owner` (owner and mode of what is
-    there)."""
+    """`dir`, `file` (an empty one), `symlink`, `copy`, `owner` (owner and mode of what is there),
+    or `home` (a directory that stays as it is when it is there)."""
     path: str
     """With its leading slash and none at its end."""
     user: str | None = None
@@ -186,6 +186,8 @@ def apply_changes(
             below = f"{path}/"
             for one in [one for one in nodes if change.recursive and one.startswith(below)]:
                 nodes[one] = _owned(nodes[one], change, uid, gid)
+        elif change.kind == "home" and path in nodes:
+            continue
         elif path not in nodes:
             made = _made(nodes, change)
             if made is not None:
@@ -199,7 +201,7 @@ def apply_changes(
 
 def _made(nodes: dict[str, Node], change: Change) -> Node | None:
     match change.kind:
-        case "dir":
+        case "dir" | "home":
             return Node("dir", 0o755)
         case "symlink":
             return Node("symlink", 0o777, target=change.source)

@@ -59,6 +59,7 @@ def _declares(program: str, words: tuple[str, ...], found: Understood) -> bool:
     if program in ("adduser", "useradd", "addgroup", "groupadd", "usermod"):
         declared = _account(program, words[1:])
         found.users += tuple(one for one in declared if one not in found.users)
+        found.changes += [change for one in declared if (change := _home(program, words, one))]
         return bool(declared)
     return False
 
@@ -142,6 +143,24 @@ def _account(program: str, words: Sequence[str]) -> tuple[Declared, ...]:
             )
         case _:
             return ()
+
+
+def _home(program: str, words: Sequence[str], account: Declared) -> Change | None:
+    """The directory that adduser(8) makes for a user, and useradd(8) where it is told to."""
+    options, _ = _options(words[1:])
+    wanted = program == "adduser" or bool({"m", "create-home"} & options.keys())
+    if account.kind != "user" or not wanted or "no-create-home" in options:
+        return None
+    if account.home in ("", "/nonexistent"):
+        return None
+    return Change(
+        kind="home",
+        path=account.home.rstrip("/") or "/",
+        user=account.name,
+        group=account.group or account.name,
+        # SYS_DIR_MODE of adduser.conf(5), HOME_MODE of login.defs(5)
+        mode=0o755 if program == "adduser" else 0o700,
+    )
 
 
 def _only_group(options: dict[str, str]) -> bool:

@@ -162,7 +162,7 @@ class Walk:
         words = self._words(rest)
         if not words:
             self._note((), command.redirects)
-            return True
+            return self._assigned(command.words)
         match words[0]:
             case "local" | "export" | "readonly":
                 for word in rest[1:]:
@@ -184,6 +184,12 @@ class Walk:
                 pass
         self._note(words, command.redirects)
         return self._judge(words)
+
+    def _assigned(self, words: Sequence[str]) -> bool | None:
+        """How assignments end: as the last command whose output is in one, and well without any."""
+        quoted = [re.sub(r"'[^']*'", "", word) for word in words]
+        asked = [found for word in quoted for found in _SUBSTITUTION.findall(word)]
+        return self._judge(tuple("".join(asked[-1]).split())) if asked else True
 
     def _call(self, name: str, arguments: Sequence[str]) -> bool | None:
         before, self._arguments = self._arguments, [name, *arguments]
@@ -300,6 +306,7 @@ _MAX_TURNS = 60
 _MAX_DEPTH = 10
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
 _PATTERN = re.compile(r"[$`*?\[]")
+_SUBSTITUTION = re.compile(r"\$\((?!\()([^)]*)\)|`([^`]*)`")
 _PLAIN_VARIABLE = re.compile(r"\$(\w+|\{\w+\})")
 _VARIABLE = (
     r"\$(?P<name>\w+)|\$\{(?P<braced>\w+)(?::?-(?P<default>[^{}]*)|(?P<present>:?\+[^{}]*))?\}"

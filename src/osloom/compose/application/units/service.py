@@ -97,8 +97,8 @@ def carry_over(
 
     `unit`, `drop_ins` and `sockets` (by name; those of other services do no harm) are texts. `read`
     gives the text of a file of the image by its path with a leading slash, None when there is none.
-    `environment` goes before that of the unit; `answered` are settings that the definition has, `user` or `ports`: nobody need be asked for them.
-    Raises BuildError when the unit starts no program.
+    `environment` goes before that of the unit; `answered` are settings that the definition has,
+    `user` or `ports`: nobody need be asked for them. Raises BuildError when the unit starts no program.
     """
     whole = parse_unit(unit, *drop_ins)
     return _Carrying(whole, unit_name(name), sockets, answered, environment, read).service()
@@ -177,13 +177,13 @@ class _Carrying:
         ) or socket in self._words("Sockets")
 
     def _expand(self, text: str) -> str:
-        def unknown(specifier: str) -> None:
-            self.notes.append(
-                f"`{specifier}` in `{text}` is only known where the service runs: "
-                "say what depends on it yourself"
-            )
+        return self.specifiers.expand(text, lambda specifier: self._not_known(specifier, text))
 
-        return self.specifiers.expand(text, unknown)
+    def _not_known(self, specifier: str, text: str) -> None:
+        self.notes.append(
+            f"`{specifier}` in `{text}` is only known where the service runs: "
+            "say what depends on it yourself"
+        )
 
     def _value(self, key: str) -> str | None:
         value = self.unit.value("Service", key)
@@ -214,9 +214,15 @@ class _Carrying:
         return tuple(directories)
 
     def _environment(self, directories: Sequence[Directory]) -> Environment:
-        variables = assignments(
-            [self._expand(value) for value in self.unit.values("Service", "Environment")]
-        )
+        variables = {}
+        for name, written in assignments(self.unit.values("Service", "Environment")).items():
+            unknown: list[str] = []
+            known = self.specifiers.expand(written, unknown.append)
+            if not unknown:
+                variables[name] = known
+            elif name not in self.environment:
+                # Not set it has the program's own default.
+                self._not_known(unknown[0], f"{name}={written}")
         # systemd tells the service where its directories are.
         for key, (kind, _) in _DIRECTORIES.items():
             paths = [one.path for one in directories if one.kind == kind]
