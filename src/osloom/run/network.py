@@ -26,6 +26,7 @@ CLONE_NEWNET = 0x40000000
 _SIOCSIFFLAGS = 0x8914
 _IFF_UP, _IFF_RUNNING = 0x1, 0x40
 _TUN = "/dev/net/tun"
+_UNPRIVILEGED = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
 
 _NAME_SERVER = "169.254.1.1"
 """An address of no network, RFC 3927, at which pasta takes the questions for the host's servers."""
@@ -82,7 +83,9 @@ def parse_forward(text: str) -> Forward:
 
 
 def is_free(forward: Forward) -> bool:
-    """Whether this user can listen on the host's end now."""
+    """Whether pasta can listen on the host's end now: it gives up what root may before it does."""
+    if forward.host < int(_UNPRIVILEGED.read_text()):
+        return False
     with socket.socket() as one:
         one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -100,7 +103,7 @@ def prepare() -> None:
     with socket.socket() as one:
         flags = struct.pack("16sh14x", b"lo", _IFF_UP | _IFF_RUNNING)
         fcntl.ioctl(one, _SIOCSIFFLAGS, flags)
-    Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").write_text("0")
+    _UNPRIVILEGED.write_text("0")
 
 
 def enter_network(process: int) -> None:

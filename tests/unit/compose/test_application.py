@@ -127,7 +127,11 @@ def test_the_bundle_holds_the_certificates_of_packages_and_of_the_definition() -
 
 
 def adapted(
-    store: Store, settings: Settings, files: Mapping[str, str] | None = None
+    store: Store,
+    settings: Settings,
+    files: Mapping[str, str] | None = None,
+    *,
+    postinst: str = "",
 ) -> tuple[Tree, Derived]:
     control = b"Package: app\nVersion: 1\nDescription: serves things\n and more\n"
     written = {
@@ -136,8 +140,14 @@ def adapted(
     }
     program = msgspec.structs.replace(PROGRAM, digest=store.blobs.add(b"\x7fELF"))
     main = store.add_tree(with_parents({"usr/bin/app": program, **written}, mtime=0))
+    texts = {"control": control, "postinst": postinst.encode()}
     controls = store.add_tree(
-        Tree({"control": Node("file", 0o644, size=len(control), digest=store.blobs.add(control))})
+        Tree(
+            {
+                name: Node("file", 0o644, size=len(data), digest=store.blobs.add(data))
+                for name, data in texts.items()
+            }
+        )
     )
     job = Job(
         store=store,
@@ -214,6 +224,8 @@ def test_a_service_says_how_its_program_runs(store: Store) -> None:
     assert "plain:x:77:appuser" in text(store, image, "etc/group")
     assert "appuser:!*:1:" in text(store, image, "etc/shadow")
     assert "run/gone" not in image
+    # Every Debian system has them, and settings of programs name them.
+    assert "adm:x:4:" in text(store, image, "etc/group")
 
 
 def test_what_is_copied_is_there_and_what_each_machine_makes_is_said(store: Store) -> None:
@@ -234,6 +246,16 @@ def test_what_is_copied_is_there_and_what_each_machine_makes_is_said(store: Stor
     assert (below.mode, below.uid, text(store, image, "etc/app/a")) == (0o644, 33, "copied")
     assert text(store, image, "etc/there") == "there"
     assert not {"etc/none", "etc/secret", "etc/own"} & set(image)
+
+
+def test_the_home_of_a_script_is_that_of_the_user_whom_sysusers_makes(store: Store) -> None:
+    sysusers = {"usr/lib/sysusers.d/app.conf": "u app - - -\nu own - - /srv/own\n"}
+    postinst = "#!/bin/sh\nadduser --system --home /srv/app app\nadduser --system --home /x own\n"
+    image, _ = adapted(store, Settings(epoch=0, main="app"), sysusers, postinst=postinst)
+    homes = {
+        row.split(":")[0]: row.split(":")[5] for row in text(store, image, "etc/passwd").split()
+    }
+    assert (homes["app"], homes["own"]) == ("/srv/app", "/srv/own")
 
 
 def test_what_a_script_would_run_in_vain_is_said(store: Store) -> None:

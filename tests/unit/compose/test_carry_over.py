@@ -234,6 +234,7 @@ def test_a_drop_in_replaces_the_command_and_a_dynamic_user_is_named_as_the_servi
         ("Type=oneshot\nExecStart=/bin/a\nExecStart=-/bin/b 'c d'\nExecStart=/bin/e", ("/bin/sh", "-c", "/bin/a && { /bin/b 'c d' || true; } && /bin/e")),
         ("Type=oneshot\nExecStart=/bin/a ; /bin/b", ("/bin/sh", "-c", "/bin/a && /bin/b")),
         ("Type=forking\nExecStart=/usr/sbin/apachectl start", ("/bin/sh", "-c", ': "${APACHE_CONFDIR:=/etc/apache2}"; . "$APACHE_CONFDIR/envvars"; mkdir -p /run/lock "$APACHE_RUN_DIR/socks" "$APACHE_LOCK_DIR"; chown "$APACHE_RUN_USER" "$APACHE_RUN_DIR/socks" "$APACHE_LOCK_DIR"; exec /usr/sbin/apache2 -d "$APACHE_CONFDIR" -D FOREGROUND')),
+        ("Type=forking\nExecStart=/usr/sbin/ngircd -f /x", ("/usr/sbin/ngircd", "-f", "/x", "-n")),
         ("Type=forking\nExecStart=-/usr/bin/pg_ctlcluster --skip-systemctl-redirect %i start", ("/usr/bin/pg_ctlcluster", "--foreground", "17-main", "start")),
     ],
 )  # fmt: skip

@@ -1,5 +1,6 @@
 """What the command line says of a container."""
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from osloom.model.tree import Node, with_parents
 from osloom.run.bundle import Mount
 from osloom.run.container import Container, parse_volume, shell_words
 from osloom.run.machine import Forward
-from osloom.run.network import names, parse_forward
+from osloom.run.network import is_free, names, parse_forward
 from osloom.run.settings import Settings
 from osloom.store.store import Store
 
@@ -34,6 +35,15 @@ def test_what_is_no_port_says_how_to_write_one(text: str) -> None:
         parse_forward(text)
     assert caught.value.message == f"cannot read the port `{text}`"
     assert caught.value.hint == "write it as 8080:80"
+
+
+def test_ports_that_only_root_has_are_not_free_for_pasta() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        assert not is_free(Forward(host=port, guest=80))
+    assert is_free(Forward(host=port, guest=80))
+    assert not is_free(Forward(host=1, guest=80))
 
 
 def test_a_volume_starts_where_the_caller_is(

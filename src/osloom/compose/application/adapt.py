@@ -83,7 +83,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     home: str | None = None
 
 
-@action(version=4, light=True)
+@action(version=5, light=True)
 def adapt(job: Job) -> Mapping[str, Digest]:
     """The merged packages `tree` as an application's; and `derived`, a Derived as JSON.
 
@@ -212,6 +212,8 @@ def _with_service(
         # Its own settings name who it becomes: `www-data`, more often than not.
         for name in USERS:
             add_user(accounts, name, epoch=settings.epoch)
+        for name in GROUPS:
+            add_group(accounts, name)
         for place, target in _LINKS.items():
             # base-files ships them as empty directories.
             if not any(path.startswith(f"{place}/") for path in root.nodes):

@@ -9,6 +9,7 @@ from osloom.compose.application.scripts.changes import Change, apply_changes
 from osloom.compose.application.scripts.commands import Alternative
 from osloom.compose.application.scripts.effects import Effects, effects
 from osloom.compose.application.scripts.triggers import file_triggers
+from osloom.compose.application.sysusers import Declared
 from osloom.compose.control import Control
 from osloom.compose.customise import Root
 from osloom.model.tree import Node, Tree
@@ -32,6 +33,7 @@ def do_without(root: Root, accounts: Accounts, found: Mapping[str, Effects]) -> 
     for one in found.values():
         for declared in one.users:
             add_account(accounts, declared, epoch=root.epoch)
+            _come_home(accounts, declared)
     root.blobs.add(b"")
     _link(root, [choice for one in found.values() for choice in one.alternatives])
     changes = [
@@ -41,6 +43,13 @@ def do_without(root: Root, accounts: Accounts, found: Mapping[str, Effects]) -> 
         if _is_known(change, accounts, root.epoch)
     ]
     root.nodes = dict(apply_changes(Tree(root.nodes), changes, uid=accounts.uid, gid=accounts.gid))
+
+
+def _come_home(accounts: Accounts, declared: Declared) -> None:
+    """Scripts make users before systemd-sysusers does: of those that it made, the home is theirs."""
+    for row in accounts.passwd:
+        if declared.kind == "user" and row[0] == declared.name and row[5] == "/":
+            row[5] = declared.home
 
 
 def _is_known(change: Change, accounts: Accounts, epoch: int) -> bool:

@@ -128,6 +128,10 @@ _APACHE = (
 """In place of apachectl, which would not hand on the signals that a container gets."""
 
 
+_STAY = {"chronyd": "-d", "ngircd": "-n", "opendkim": "-f"}
+"""What tells a program to stay."""
+
+
 def foreground(words: tuple[str, ...]) -> Start | None:
     """What keeps a program in the foreground that otherwise leaves; None where it is not known.
 
@@ -137,8 +141,8 @@ def foreground(words: tuple[str, ...]) -> Start | None:
         case "nginx", (*_, "-g", settings):
             off = re.sub(r"\bdaemon on;|$", "daemon off;", settings, count=1)
             return Start(words=(*words[:-1], off))
-        case "chronyd", _:
-            return Start(words=(*words, "-d"))
+        case program, _ if program in _STAY:
+            return Start(words=(*words, _STAY[program]))
         case "pg_ctlcluster", arguments:
             kept = tuple(one for one in arguments if one != "--skip-systemctl-redirect")
             return Start(words=(words[0], "--foreground", *kept))
