@@ -78,6 +78,14 @@ file = "/run/own"
 file = "/run/adduser"
 absent = true
 
+[image.database]                  # its script makes a user with a home, where it keeps its data
+packages = ["etcd-server"]
+service = "etcd"
+outputs = ["oci"]
+[[image.database.test]]
+http = "http://localhost:2379/health"
+contains = "true"
+
 [image.own]
 packages = ["busybox-static"]
 service = "own"
@@ -229,11 +237,11 @@ def test_a_service_serves_as_its_unit_says_it_starts(workshop: Workshop) -> None
 
 @pytest.mark.usefixtures("notes")
 def test_what_a_service_and_the_definition_put_below_run_is_there(workshop: Workshop) -> None:
-    done = workshop("test", "--json", "store", "configured")
+    done = workshop("test", "--json", "store", "configured", "database")
     assert {
         (one["name"], one["verdict"]) for one in done.json if one["verdict"] != "passed"
     } == set()
-    assert len(done.json) > 7
+    assert len(done.json) > 8
 
 
 @pytest.mark.usefixtures("notes")
@@ -248,6 +256,7 @@ def test_what_could_not_be_carried_over_is_said(notes: str) -> None:
     assert not any("names no user" in one for one in said["store"])
     assert not any("states no port" in one for one in said["web"])
     assert said["api"] == []
+    assert [one for one in said["database"] if "`%H` in `ETCD_NAME=%H`" in one]
     assert said["failing-debug"] == []
 
 
