@@ -27,7 +27,6 @@ from osloom.compose.nix.plan import NixPackages
 from osloom.compose.plan import (
     ImagePlan,
     Programs,
-    main_package,
     plan_files,
     plan_image,
     plan_tools,
@@ -134,6 +133,7 @@ def _request(
         epoch=session.epoch(locked),
         programs=_programs(session, image, base),
         sources=_sources(session.project.directory, image, session.store),
+        main=_main_package(session, image, packages, locked),
         base=_plan_base(below) if below else None,
         nix=_nix_packages(session, image, locked) if image.nix.is_used else None,
         system=_plan_system(session, name, image, locked) if image.nixos else None,
@@ -292,11 +292,22 @@ def _version(session: Session, image: Image, planned: ImagePlan, locked: str) ->
     own = session.project.definition.project.version
     if not image.is_application or own != "0":
         return own
-    main = main_package(image, [one.package for one in planned.packages])
+    packages = [one.package for one in planned.packages]
+    main = _main_package(session, image, packages, locked)
     if main is None and image.nix.packages:
         first = session.lock.images[locked].installables[image.nix.packages[0]]
         return parse_package_name(first[0]).version or own
     return main.version if main is not None else own
+
+
+def _main_package(
+    session: Session, image: Image, packages: Sequence[Package], locked: str
+) -> Package | None:
+    """The package that an image is named for: the first that its definition asks for."""
+    first = session.lock.images[locked].requested[:1] if image.packages else ()
+    # As locks from before have it.
+    names = [text.partition("=")[0].partition(":")[0] for text in first]
+    return next((one for one in packages if one.name in names), None)
 
 
 def _sources(directory: Path, image: Image, store: Store) -> dict[str, Digest]:

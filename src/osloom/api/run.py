@@ -119,6 +119,7 @@ def _container(session: Session, name: str, options: Options, work: Path) -> Sta
     made = built_container(session, name, session.project.image(name))
     words = made.settings.program(options.arguments, entrypoint=options.entrypoint)
     wishes = wishes_for(session, made, options.container, words)
+    container.check_program(session.store, made, wishes)
     return partial(container.start, session.store, made, wishes, work)
 
 

@@ -139,6 +139,7 @@ def plan_image(  # noqa: PLR0913  (what an image is made of)
     epoch: int,
     programs: Programs,
     sources: Mapping[str, Digest],
+    main: Package | None = None,
     base: Output | None = None,
     nix: NixPackages | None = None,
     system: Step | None = None,
@@ -146,8 +147,8 @@ def plan_image(  # noqa: PLR0913  (what an image is made of)
 ) -> ImagePlan:
     """Merge, configure, customise, run scripts, finish, add packages of Nix: the image tree.
 
-    `sources` has the tree of each of the image's files that has a source; `base` is the tree of
-    the base image. `system` makes a NixOS system (`compose.nix.system`), to which only files are added.
+    `sources` has the tree of each of the image's files that has a source; `main` is the package
+    that an application is named for; `base` is the tree of the base image. `system` makes a NixOS system (`compose.nix.system`), to which only files are added.
     `extended` is the tree of the image that an extension extends.
     """
     if system is not None:
@@ -193,7 +194,7 @@ def plan_image(  # noqa: PLR0913  (what an image is made of)
     else:
         tree = plan_merge(name, unpacked, dpkg=False)
     if image.is_application or (image.service and "oci" in image.outputs):
-        adapted = _adapted(name, image, tree, unpacked, epoch=epoch, sources=sources)
+        adapted = _adapted(name, image, tree, unpacked, main=main, epoch=epoch, sources=sources)
         tree, derived = adapted.output(), adapted.output("derived")
     changed = customised(tree)
     tree = changed.output()
@@ -274,10 +275,10 @@ def _adapted(
     tree: Output,
     packages: Sequence[Unpacked],
     *,
+    main: Package | None,
     epoch: int,
     sources: Mapping[str, Digest],
 ) -> Step:
-    main = main_package(image, [one.package for one in packages])
     own = [one for one in packages if one.package == main]
     return plan_application(
         name,
@@ -291,12 +292,6 @@ def _adapted(
         epoch=epoch,
         sources=sources,
     )
-
-
-def main_package(image: Image, packages: Sequence[Package]) -> Package | None:
-    """The package that an image is named for: the first that its definition asks for."""
-    names = [text.partition("=")[0].partition(":")[0] for text in image.packages[:1]]
-    return next((one for one in packages if one.name in names), None)
 
 
 def _foretold(

@@ -104,7 +104,8 @@ class LockedImage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     request: Digest
     """Of what the definition asked for; when it differs the lock is stale."""
     requested: tuple[str, ...]
-    """The names that the definition lists, after inheritance."""
+    """The packages that the definition lists, after inheritance, in its order; of a virtual one
+    that which was chosen for it."""
     suite: str
     architecture: str
     epoch: int | None = None

@@ -1,6 +1,7 @@
 """Containers of an image: what a person starts, and what tests start."""
 
 import os
+import posixpath
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from osloom.base.digest import Digest
-from osloom.base.errors import UsageError
+from osloom.base.errors import UsageError, nearest
 from osloom.base.foreground import has_terminal
 from osloom.compose.application.entrypoint import is_program
 from osloom.engine.identity import COUNT, find_identity
@@ -26,6 +27,8 @@ from osloom.store.store import Store
 DEBUG = "/.osloom"
 """Where the debug tools are in a container (`compose.relocate`)."""
 
+_SHOWN = 5
+"""Programs, at most, that a hint names."""
 _ROOT = Identity(uid=0, gid=0, home="/root")
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _CERTIFICATES = "etc/ssl/certs/ca-certificates.crt"
@@ -127,13 +130,7 @@ def shell_words(store: Store, container: Container, text: str) -> list[str]:
         program, *arguments = shlex.split(text)
     except ValueError as error:
         raise _without_shell(text) from error
-    settings = container.settings
-    if "/" in program:
-        places = [os.path.join(settings.working_dir or "", program)]  # noqa: PTH118  (not a path of this machine)
-    else:
-        path = settings.environment.get("PATH", _PATH)
-        places = [f"{directory}/{program}" for directory in path.split(":")]
-    if not any(is_program(tree, place.lstrip("/")) for place in places):
+    if not _is_there(program, tree, container.settings, container.settings.environment):
         raise _without_shell(program)
     return [program, *arguments]
 
@@ -143,6 +140,44 @@ def _without_shell(what: str) -> UsageError:
         f"cannot run `{what}`: the image has no shell, and no such program",
         hint="a `file` test looks at what is in the image and runs nothing",
     )
+
+
+class MissingError(UsageError):
+    """A program that the image does not have."""
+
+    exit_code = 127
+    """As a shell has it, POSIX.1-2024, XCU 2.8.2."""
+
+
+def check_program(store: Store, container: Container, wishes: Wishes) -> None:
+    """Raises MissingError where the program that it shall run is not there."""
+    program, *_ = wishes.words
+    tree = store.load_tree(container.tree)
+    environment = {**container.settings.environment, **wishes.environment}
+    # What is mounted is the host's.
+    if wishes.mounts or _is_there(program, tree, container.settings, environment):
+        return
+    places = environment.get("PATH", _PATH).split(":")
+    names = [
+        path.rpartition("/")[2]
+        for path in tree
+        if f"/{path.rpartition('/')[0]}" in places and is_program(tree, path)
+    ]
+    close = nearest(program.rpartition("/")[2], names)
+    hint = f"did you mean `{close[0]}`?" if close else None
+    if not container.settings.entrypoint and names:
+        some = ", ".join(f"`{one}`" for one in sorted(names)[:_SHOWN])
+        hint = hint or f"it has no entrypoint: name a program, as {some}"
+    raise MissingError(f"cannot run `{program}`: the image has no such program", hint=hint)
+
+
+def _is_there(program: str, tree: Tree, settings: Settings, environment: Mapping[str, str]) -> bool:
+    if "/" in program:
+        places = [posixpath.join(settings.working_dir or "", program)]
+    else:
+        path = environment.get("PATH", _PATH)
+        places = [f"{directory}/{program}" for directory in path.split(":")]
+    return any(is_program(tree, place.lstrip("/")) for place in places)
 
 
 def debug_environment(store: Store, container: Container) -> dict[str, str]:

@@ -74,6 +74,12 @@ def test_what_a_package_needs_is_locked_with_it(tmp_path: Path) -> None:
     assert lock.epoch == int(repository.date.timestamp())
 
 
+def test_what_was_chosen_for_a_virtual_package_is_what_was_asked_for(tmp_path: Path) -> None:
+    provider = Deb("app-real", fields={"Provides": "app"})
+    lock = lock_of(tmp_path, Repository([provider, Deb("lib")]), "app", "lib=1")
+    assert lock.images["app"].requested == ("app-real", "lib")
+
+
 def test_a_forged_release_is_refused(tmp_path: Path) -> None:
     repository = Repository([Deb("app")])
     honest = repository.files()["dists/stable/InRelease"]

@@ -8,7 +8,7 @@ import pytest
 from osloom.base.errors import UsageError
 from osloom.model.tree import Node, with_parents
 from osloom.run.bundle import Mount
-from osloom.run.container import Container, parse_volume, shell_words
+from osloom.run.container import Container, Wishes, check_program, parse_volume, shell_words
 from osloom.run.machine import Forward
 from osloom.run.network import is_free, names, parse_forward
 from osloom.run.settings import Settings
@@ -105,6 +105,35 @@ def test_what_only_a_shell_could_run_is_refused_without_one(
     assert caught.value.message == (
         f"cannot run `{what}`: the image has no shell, and no such program"
     )
+
+
+@pytest.mark.parametrize(
+    ("words", "said", "hint"),
+    [
+        (("ap",), "ap", "did you mean `app`?"),
+        (("--version",), "--version", "it has no entrypoint: name a program, as `app`"),
+        (("/usr/bin/app",), "/usr/bin/app", "did you mean `app`?"),
+    ],
+)
+def test_a_program_that_the_image_does_not_have(
+    tmp_path: Path, words: tuple[str, ...], said: str, hint: str
+) -> None:
+    store = Store(tmp_path)
+    own = container(store, "opt/bin/app", "srv/bin/tool")
+    with pytest.raises(UsageError) as caught:
+        check_program(store, own, Wishes(words=words))
+    assert caught.value.message == f"cannot run `{said}`: the image has no such program"
+    assert (caught.value.hint, caught.value.exit_code) == (hint, 127)
+
+
+def test_a_program_that_the_image_or_this_host_has(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    own = container(store, "opt/bin/app", "srv/bin/tool")
+    for words in (("app", "-x"), ("bin/tool",), ("/opt/bin/app",)):
+        check_program(store, own, Wishes(words=words))
+    mounted = Mount(source="/x", destination="/x")
+    check_program(store, own, Wishes(words=("/x/y",), mounts=(mounted,)))
+    check_program(store, own, Wishes(words=("tool",), environment={"PATH": "/srv/bin"}))
 
 
 def test_a_network_without_a_way_out_has_no_name_server() -> None:

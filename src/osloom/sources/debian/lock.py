@@ -54,7 +54,7 @@ def make_lock(
             packages[one.id] = _joined(packages.get(one.id), one)
         images[name] = LockedImage(
             request=request.digest,
-            requested=request.names,
+            requested=solution.requested,
             suite=request.suite,
             architecture=request.architecture,
             packages=tuple(sorted(one.id for one in own)),

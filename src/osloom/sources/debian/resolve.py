@@ -21,6 +21,9 @@ class Solution(msgspec.Struct, frozen=True, kw_only=True):
 
     chosen: tuple[Choice, ...]
     """Sorted by name."""
+    requested: tuple[str, ...]
+    """The names of those that were asked for, in that order; of a virtual package the one that was
+    chosen for it."""
     depends: dict[str, tuple[str, ...]]
     """For each package, the chosen ones it needs."""
 
@@ -91,7 +94,8 @@ def resolve(
     Raises LockError with the chain of reasons when there is no such set.
     """
     wanted = [*(universe.essential if essential else ()), *names]
-    requested = [_requested(universe, name) for name in dict.fromkeys(wanted)]
+    choices = {name: _requested(universe, name) for name in wanted}
+    requested = list(choices.values())
     fixed = {choice.name for choice in requested}
     avoid: frozenset[str] = frozenset()
     limit = sys.getrecursionlimit()
@@ -116,7 +120,11 @@ def resolve(
     finally:
         sys.setrecursionlimit(limit)
     chosen = tuple(state.chosen[name] for name in sorted(state.chosen))
-    return Solution(chosen=chosen, depends={one.name: _needs(state, one) for one in chosen})
+    return Solution(
+        chosen=chosen,
+        requested=tuple(choices[name].name for name in dict.fromkeys(names)),
+        depends={one.name: _needs(state, one) for one in chosen},
+    )
 
 
 def _choose(state: _State, requested: Sequence[Choice]) -> None:
