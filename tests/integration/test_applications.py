@@ -330,6 +330,14 @@ def test_what_the_image_does_not_hold_is_named(
             "did you mean `redis`?",
         ),
         (
+            (
+                'packages = ["busybox-static"]\nservice = "own"\nfiles = { "/etc/systemd/system/own.'
+                'service" = { text = "[Service]\\nExecStart=/bin/sh -c \'mkdir /x; true\'\\n" } }'
+            ),
+            "cannot find the entrypoint `/bin/sh` in the image",
+            "add the package `dash`",
+        ),
+        (
             'packages = ["dash"]\nlocale = "C.UTF-8"',
             "cannot set the locale `C.UTF-8`: the image does not have it",
             "add the package `libc-bin`",
@@ -341,4 +349,7 @@ def test_what_its_packages_do_not_have_is_named(
 ) -> None:
     workshop = Workshop(tmp_path, store)
     (tmp_path / "osloom.toml").write_text(f'[image.a]\noutputs = ["oci"]\n{settings}\n')
-    assert f"error: {message}\nhint: {hint}\n" in workshop("build").stderr
+    said = workshop("build").stderr
+    assert f"error: {message}\nhint: {hint}\n" in said
+    # What else is amiss is told with it.
+    assert ("add `coreutils`" in said) == ("mkdir" in settings)

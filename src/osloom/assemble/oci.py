@@ -27,6 +27,7 @@ from osloom.assemble.oci_layout import CONFIG, MANIFEST, Layout, canonical_json
 from osloom.assemble.request import Product, Request
 from osloom.assemble.store_layers import plan_store_layers
 from osloom.base.digest import Digest
+from osloom.base.errors import BuildError
 from osloom.engine.step import Job, Output, Step, action
 from osloom.model.application import Derived
 from osloom.model.changeset import check_names
@@ -53,7 +54,12 @@ def write_layout(job: Job) -> Mapping[str, Digest]:
     settings = effective(base.inherited(settings), derived)
     settings = with_path(settings, more) if more else settings
     check_names(job.tree())
-    check_config(settings, job.tree(), blobs.read)
+    try:
+        check_config(settings, job.tree(), blobs.read)
+    except BuildError as error:
+        # What was noted of the packages may say what else to add.
+        noted = "\n".join(derived.notes)
+        raise BuildError(error.message, hint=error.hint, detail=noted) from error
     if parameters["debug"]:
         entrypoint = (f"/{STAY}", *settings.entrypoint)
         settings = msgspec.structs.replace(settings, entrypoint=entrypoint)
