@@ -108,6 +108,8 @@ adduser --system --home /srv/other other
 adduser --system plain
 adduser --system --home /srv/no --no-create-home no
 useradd -r -d /srv/none none
+adduser --system --home / top
+adduser --system --home there there
 useradd --system --create-home -d /srv/own own
 """
     assert of(text).changes == (
@@ -160,6 +162,8 @@ def test_changes_are_made() -> None:
         Change(kind="dir", path="/var/run/web", user="web", mode=0o750),
         Change(kind="owner", path="/srv", group="33", recursive=True),
         Change(kind="owner", path="/gone", user="web"),
+        Change(kind="owner", path="/", user="web"),
+        Change(kind="dir", path="/srv/..", user="web"),
         Change(kind="copy", path="/etc/web/a", source="/srv/a"),
         Change(kind="copy", path="/srv/a", source="/run"),
         Change(kind="symlink", path="/var/run", source="/elsewhere"),

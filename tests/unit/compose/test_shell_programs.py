@@ -26,6 +26,7 @@ NODES = {
         (("/bin/sh", "-c", "mkdir -p /run/x; exec there"), "`mkdir`, not in the image: add `coreutils`"),
         (("sh", "-ec", "exec env A=1 nohup there"), "`env`, `nohup`, not in the image: add `coreutils`"),
         (("/bin/sh", "-c", "its; mkdir x"), "`its`, `mkdir`, not in the image: add `coreutils`, what has the others"),
+        (("/bin/sh", "-c", "/bin/mkdir x"), "`/bin/mkdir`, not in the image: add `coreutils`"),
         (("/bin/sh", "-c", "its"), "`its`, not in the image: add what has them"),
         (("/bin/plain",), "`dirname`, `sed`, not in the image: add `coreutils`, `sed`"),
         (("plain", "start"), "`dirname`, `sed`, not in the image: add `coreutils`, `sed`"),

@@ -36,7 +36,8 @@ _PACKAGES: Mapping[str, str] = {
         "hostname": "dnsdomainname hostname",
         "bsdutils": "logger",
         "util-linux": "flock getopt mountpoint runuser setpriv su",
-        "procps": "pgrep pidof pkill ps sysctl",
+        "procps": "pgrep pkill ps sysctl",
+        "sysvinit-utils": "pidof",
         "debianutils": "run-parts which",
         "diffutils": "cmp diff",
         "perl-base": "perl",
@@ -71,8 +72,9 @@ def missing_programs(
     gone = [name for name in known if not _is_there(name, nodes)]
     if not gone:
         return ()
-    packages = sorted({f"`{_PACKAGES[name]}`" for name in gone if name in _PACKAGES})
-    others = [] if all(name in _PACKAGES for name in gone) else ["what has the others"]
+    owners = [_PACKAGES.get(name.rpartition("/")[2]) for name in gone]
+    packages = sorted({f"`{one}`" for one in owners if one is not None})
+    others = ["what has the others"] if None in owners else []
     shown = ", ".join(f"`{name}`" for name in gone)
     mend = ", ".join(packages + others) if packages else "what has them"
     return (f"the entrypoint is shell text that may run {shown}, not in the image: add {mend}",)

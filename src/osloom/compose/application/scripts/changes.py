@@ -181,6 +181,8 @@ def apply_changes(
     for change in changes:
         # The last part may be a link itself: it is what is made, or given away.
         above, _, name = change.path.strip("/").rpartition("/")
+        if name in ("", ".", ".."):
+            continue  # The root is nobody's to give away, and these are no names.
         path = f"{resolve_links(nodes, above)}/{name}".lstrip("/")
         if change.kind == "owner":
             below = f"{path}/"

@@ -151,11 +151,12 @@ def _home(program: str, words: Sequence[str], account: Declared) -> Change | Non
     wanted = program == "adduser" or bool({"m", "create-home"} & options.keys())
     if account.kind != "user" or not wanted or "no-create-home" in options:
         return None
-    if account.home in ("", "/nonexistent"):
+    home = account.home.rstrip("/")
+    if not home.startswith("/") or home == "/nonexistent":
         return None
     return Change(
         kind="home",
-        path=account.home.rstrip("/") or "/",
+        path=home,
         user=account.name,
         group=account.group or account.name,
         # SYS_DIR_MODE of adduser.conf(5), HOME_MODE of login.defs(5)
