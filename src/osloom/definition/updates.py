@@ -7,11 +7,9 @@ from urllib.parse import urlsplit
 from osloom.base.errors import nearest
 from osloom.definition.check import Mistake
 from osloom.definition.check import Path as KeyPath
-from osloom.model.calendar_event import DAYS, SHORTHANDS, is_calendar_event
 from osloom.model.definition import Image
 
 _MOMENTS = ("now", "never")
-_DAYS = [name.lower() for day in DAYS for name in (day, day[:3])]
 
 
 def check_update(image: Image, path: KeyPath) -> Iterator[Mistake]:
@@ -22,12 +20,18 @@ def check_update(image: Image, path: KeyPath) -> Iterator[Mistake]:
 
 
 def _check_reboot(moment: str, place: KeyPath) -> Iterator[Mistake]:
-    if moment in _MOMENTS or is_calendar_event(moment.strip()):
+    if moment in _MOMENTS:
+        return
+    # Few definitions have one, and its grammar takes time to load.
+    from osloom.model.calendar_event import DAYS, SHORTHANDS, is_calendar_event
+
+    if is_calendar_event(moment.strip()):
         return
     # systemd on the device would refuse the timer, and no version would ever be started.
     said = f"`reboot` cannot be `{moment}`: no device could tell when that is"
     first, _, behind = moment.lower().partition(" ")
-    close = nearest(first, [*_MOMENTS, *SHORTHANDS] if not behind else _DAYS)
+    days = [name.lower() for day in DAYS for name in (day, day[:3])]
+    close = nearest(first, days if behind else [*_MOMENTS, *SHORTHANDS])
     if close:
         meant = " ".join((close[0].capitalize() if behind else close[0], *behind.split()))
         if meant in _MOMENTS or is_calendar_event(meant):

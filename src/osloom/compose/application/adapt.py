@@ -23,7 +23,6 @@ from osloom.compose.application.declared import (
     make_directory,
 )
 from osloom.compose.application.entrypoint import find_entrypoint, programs
-from osloom.compose.application.shell_programs import missing_programs
 from osloom.compose.application.trim import trimmed
 from osloom.compose.control import Control
 from osloom.compose.customise import Root, put_file, read_accounts, write_accounts
@@ -120,11 +119,9 @@ def adapt(job: Job) -> Mapping[str, Digest]:
             environment=settings.env,
         )
         derived = _with_service(derived, service, root, accounts, settings)
-    if settings.entrypoint and not settings.configured:
-        whole = _with_files(root, settings)
-        more = missing_programs(derived.entrypoint, whole.nodes, whole.read)
-        derived = msgspec.structs.replace(derived, notes=(*derived.notes, *more))
     if not settings.configured:
+        if settings.entrypoint:
+            derived = _with_missing(derived, _with_files(root, settings))
         _add_users(accounts, settings)
         more = make_declared_paths(root, accounts, answered=settings.paths)
         derived = msgspec.structs.replace(derived, notes=(*derived.notes, *more))
@@ -161,6 +158,13 @@ def _with_program(derived: Derived, control: Control, shipped: Tree, tree: Tree)
     there = f"it has {', '.join(own[:8])}" if own else "it has none itself"
     note = f"no program of `{control.name}` is plainly the one to run ({there}): say `entrypoint`"
     return msgspec.structs.replace(derived, notes=(*derived.notes, note))
+
+
+def _with_missing(derived: Derived, whole: Root) -> Derived:
+    from osloom.compose.application.shell_programs import missing_programs
+
+    more = missing_programs(derived.entrypoint, whole.nodes, whole.read)
+    return msgspec.structs.replace(derived, notes=(*derived.notes, *more))
 
 
 def _with_files(root: Root, settings: Settings) -> Root:
