@@ -12,10 +12,10 @@ from osloom.base.digest import Digest
 from osloom.base.errors import BuildError, UsageError, nearest
 from osloom.model.application import Derived
 from osloom.model.definition import Oci
+from osloom.model.search_path import PATH, file_at, is_program, places
 from osloom.model.tree import Node, Tree
 from osloom.model.user import find_user
 
-PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _ESSENTIAL = {"sh": "dash", "bash": "bash", "env": "coreutils", "perl": "perl-base"}
 """The packages of programs that scripts are for; they are essential, Debian Policy 3.8."""
 
@@ -127,14 +127,12 @@ def check_config(settings: Oci, tree: Tree, read: Callable[[Digest], bytes]) -> 
 
 
 def _program(program: str, settings: Oci, tree: Tree) -> Node:
-    if program.startswith("/"):
-        places = [program]
-    elif "/" in program:
-        places = [f"{settings.working_directory or ''}/{program}"]
-    else:
-        path = settings.env.get("PATH", PATH)
-        places = [f"{directory}/{program}" for directory in path.split(":")]
-    found = [node for place in places if (node := _file(tree, place)) is not None]
+    tried = places(
+        program,
+        path=settings.env.get("PATH", PATH),
+        directory=settings.working_directory or "",
+    )
+    found = [node for place in tried if (node := file_at(tree, place)) is not None]
     if not found:
         raise BuildError(
             f"cannot find the entrypoint `{program}` in the image",
@@ -148,13 +146,6 @@ def _program(program: str, settings: Oci, tree: Tree) -> Node:
     return found[0]
 
 
-def _file(tree: Tree, place: str) -> Node | None:
-    node = tree.get(tree.resolve(place))
-    if node is not None and node.kind == "hardlink":
-        node = tree.get(node.target)
-    return node if node is not None and node.kind == "file" else None
-
-
 def _package_of(program: str) -> str | None:
     """What brings a program that every system has, and so no package says that it needs."""
     name = _ESSENTIAL.get(program.rpartition("/")[2])
@@ -163,7 +154,7 @@ def _package_of(program: str) -> str | None:
 
 def _near(program: str, tree: Tree) -> str | None:
     """The nearest path: of the same name elsewhere, or written nearly so."""
-    programs = [f"/{path}" for path in tree if (node := _file(tree, path)) and node.mode & 0o111]
+    programs = [f"/{path}" for path in tree if is_program(tree, path)]
     name = program.rpartition("/")[2]
     close = [path for path in programs if path.rpartition("/")[2] == name]
     close = close or nearest(program, programs)
@@ -178,7 +169,7 @@ def _check_interpreter(program: str, start: bytes, tree: Tree) -> None:
         return
     words = start[2:].partition(b"\n")[0].split()
     interpreter = words[0].decode(errors="replace") if words else ""
-    if _file(tree, interpreter) is None:
+    if file_at(tree, interpreter) is None:
         raise BuildError(
             f"cannot run the entrypoint `{program}`: it is a script for `{interpreter}`, "
             "which the image does not have",

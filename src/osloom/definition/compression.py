@@ -33,21 +33,21 @@ def check_compression(definition: Definition) -> Iterator[Mistake]:
     """Every mistake of a complete definition; what an image has only inherited is told once."""
     for name, image in definition.image.items():
         parent = definition.image.get(image.from_ or "")
-        known = set(_check_image(parent, ())) if parent is not None else set()
-        path = ("image", name)
+        known = set(_check_image(parent)) if parent is not None else set()
         yield from (
-            Mistake((*path, *one.path), one.message, one.hint)
-            for one in _check_image(image, ())
+            Mistake(("image", name, *one.path), one.message, one.hint)
+            for one in _check_image(image)
             if one not in known
         )
 
 
-def _check_image(image: Image, path: Path) -> Iterator[Mistake]:
+def _check_image(image: Image) -> Iterator[Mistake]:
+    """Their paths begin at the image."""
     if image.is_extension and image.extension.compression:
-        yield from _check(image.extension.compression, "erofs", (*path, "extension", "compression"))
+        yield from _check(image.extension.compression, "erofs", ("extension", "compression"))
     if "disk" not in image.outputs or not image.disk.compression:
         return
-    place = (*path, "disk", "compression")
+    place = ("disk", "compression")
     system = "erofs" if image.disk.is_appliance else image.disk.filesystem
     if system not in _KNOWN:
         hint = 'say `filesystem = "erofs"`, or leave it out'

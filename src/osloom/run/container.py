@@ -1,7 +1,6 @@
 """Containers of an image: what a person starts, and what tests start."""
 
 import os
-import posixpath
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,8 +10,8 @@ import msgspec
 from osloom.base.digest import Digest
 from osloom.base.errors import UsageError, nearest
 from osloom.base.foreground import has_terminal
-from osloom.compose.application.entrypoint import is_program
 from osloom.engine.identity import COUNT, find_identity
+from osloom.model.search_path import PATH, is_program, places
 from osloom.model.tree import Tree
 from osloom.model.user import Identity, find_user
 from osloom.run import network, runtime
@@ -30,7 +29,6 @@ DEBUG = "/.osloom"
 _SHOWN = 5
 """Programs, at most, that a hint names."""
 _ROOT = Identity(uid=0, gid=0, home="/root")
-_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _CERTIFICATES = "etc/ssl/certs/ca-certificates.crt"
 
 
@@ -157,11 +155,11 @@ def check_program(store: Store, container: Container, wishes: Wishes) -> None:
     # What is mounted is the host's.
     if wishes.mounts or _is_there(program, tree, container.settings, environment):
         return
-    places = environment.get("PATH", _PATH).split(":")
+    directories = environment.get("PATH", PATH).split(":")
     names = [
         path.rpartition("/")[2]
         for path in tree
-        if f"/{path.rpartition('/')[0]}" in places and is_program(tree, path)
+        if f"/{path.rpartition('/')[0]}" in directories and is_program(tree, path)
     ]
     close = nearest(program.rpartition("/")[2], names)
     hint = f"did you mean `{close[0]}`?" if close else None
@@ -172,19 +170,16 @@ def check_program(store: Store, container: Container, wishes: Wishes) -> None:
 
 
 def _is_there(program: str, tree: Tree, settings: Settings, environment: Mapping[str, str]) -> bool:
-    if "/" in program:
-        places = [posixpath.join(settings.working_dir or "", program)]
-    else:
-        path = environment.get("PATH", _PATH)
-        places = [f"{directory}/{program}" for directory in path.split(":")]
-    return any(is_program(tree, place.lstrip("/")) for place in places)
+    path = environment.get("PATH", PATH)
+    tried = places(program, path=path, directory=settings.working_dir or "")
+    return any(is_program(tree, place) for place in tried)
 
 
 def debug_environment(store: Store, container: Container) -> dict[str, str]:
     """What the debug tools need to be found and to find their own files; nothing of the image's
     own programs looks at it but at PATH, to which they are added at the end."""
     tree = store.load_tree(container.tree)
-    path = container.settings.environment.get("PATH", _PATH)
+    path = container.settings.environment.get("PATH", PATH)
     own = {
         "PATH": f"{path}:{DEBUG}/usr/sbin:{DEBUG}/usr/bin",
         "TERMINFO_DIRS": ":".join(
@@ -244,7 +239,7 @@ def _request(
     if wishes.debug is not None:
         source = store.checkout(wishes.debug)
         mounts.append(Mount(source=os.fspath(source), destination=DEBUG, read_only=True))
-    environment = {"PATH": _PATH, "HOME": wishes.user.home, **settings.environment}
+    environment = {"PATH": PATH, "HOME": wishes.user.home, **settings.environment}
     return Request(
         base=container.tree,
         programs=container.programs,

@@ -1,8 +1,9 @@
 """Which program of a package an application runs, when nobody says."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
-from osloom.model.tree import Node, Tree, resolve_links
+from osloom.model.search_path import is_program
+from osloom.model.tree import Tree
 
 DIRECTORIES = (
     "usr/local/bin",
@@ -33,14 +34,6 @@ def programs(shipped: Tree, tree: Tree) -> list[str]:
     """The absolute paths of the programs that a package ships, where the image has them."""
     places = (f"/{tree.resolve(path.rpartition('/')[0])}/{_last(path)}" for path in shipped)
     return sorted({place for place in places if _is_known(place) and is_program(tree, place[1:])})
-
-
-def is_program(nodes: Mapping[str, Node], path: str) -> bool:
-    """Whether `path` is, at the end of its links, a file that may be executed."""
-    node = nodes.get(resolve_links(nodes, path))
-    if node is not None and node.kind == "hardlink":
-        node = nodes.get(node.target)
-    return node is not None and node.kind == "file" and bool(node.mode & 0o111)
 
 
 def _names(name: str) -> Iterator[str]:

@@ -6,13 +6,12 @@ No package says that it needs what every system has, Debian Policy 3.8: an appli
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from osloom.compose.application.entrypoint import is_program
 from osloom.compose.application.scripts.syntax import ScriptError, parse_script
 from osloom.compose.application.scripts.walk import Walk, is_unknown
+from osloom.model.search_path import file_at, is_program, places
 from osloom.model.tree import Node, resolve_links
 
 _SHELLS = ("sh", "dash", "bash")
-_DIRECTORIES = ("usr/local/sbin", "usr/local/bin", "usr/sbin", "usr/bin", "sbin", "bin")
 _LARGEST = 1 << 20
 """Bytes of a script; larger programs are none."""
 _START = re.compile(r"#!\s*\S*/(?:env )?(?:ba|da)?sh\b")
@@ -92,10 +91,10 @@ def _script(
                 return text, arguments or ["sh"]
             case _:
                 return None
-    for place in _places(words[0]):
-        node = nodes.get(path := resolve_links(nodes, place))
-        if node is not None and node.kind == "file" and node.size <= _LARGEST:
-            text = read(path)
+    for place in places(words[0]):
+        node = file_at(nodes, place)
+        if node is not None and node.size <= _LARGEST:
+            text = read(resolve_links(nodes, place))
             return (text, words) if _START.match(text) else None
     return None
 
@@ -114,12 +113,7 @@ def _programs(words: Sequence[str]) -> Iterator[str]:
 
 
 def _is_there(name: str, nodes: Mapping[str, Node]) -> bool:
-    return any(is_program(nodes, place) for place in _places(name))
-
-
-def _places(name: str) -> list[str]:
-    """Where a program may be, without leading slashes."""
-    return [name.strip("/")] if "/" in name else [f"{place}/{name}" for place in _DIRECTORIES]
+    return any(is_program(nodes, place) for place in places(name))
 
 
 def _judged(words: tuple[str, ...], nodes: Mapping[str, Node]) -> bool | None:

@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from osloom.compose.application.certificates import BUNDLE
-from osloom.compose.application.entrypoint import is_program
 from osloom.compose.customise import Root
 from osloom.compose.nix.profile import PROFILE
 from osloom.model.application import Derived
 from osloom.model.closure import STORE
 from osloom.model.nix_package import parse_package_name
+from osloom.model.search_path import is_program
 from osloom.model.store_path import name_part
 from osloom.model.tree import Node, resolve_links
 
