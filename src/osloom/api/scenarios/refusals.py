@@ -4,7 +4,7 @@ import contextlib
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from osloom.api.scenarios.device import Device
@@ -36,7 +36,7 @@ def wrong_checksum(trial: Trial, device: Device) -> None:
     def change(channel: Path) -> None:
         path = _newest_root(channel, trial)
         content = bytearray(path.read_bytes())
-        content[_last_new_block(path, trial)] ^= 1
+        content[last_new_block(path, _roots_before(trial))] ^= 1
         _replace(path, bytes(content))
 
     _refused(trial, device, change)
@@ -47,7 +47,7 @@ def truncated(trial: Trial, device: Device) -> None:
 
     def cut(channel: Path) -> None:
         path = _newest_root(channel, trial)
-        _replace(path, path.read_bytes()[: _last_new_block(path, trial)])
+        _replace(path, path.read_bytes()[: last_new_block(path, _roots_before(trial))])
 
     _refused(trial, device, cut)
 
@@ -133,11 +133,16 @@ def _newest_root(channel: Path, trial: Trial) -> Path:
     return found
 
 
-def _last_new_block(root: Path, trial: Trial) -> int:
-    """Where the last block begins that no version before has: a device, whichever of them it runs,
-    fetches only what it lacks, and has to fetch this."""
-    before = (trial.saved(version) for version in range(1, trial.newest))
-    others = {one for channel in before for path in channel.glob("*.root") for one in _blocks(path)}
+def _roots_before(trial: Trial) -> list[Path]:
+    """Those of every version before the newest: the channel has not kept all of them."""
+    channels = [trial.saved(version) for version in range(1, trial.newest)]
+    return [path for channel in channels for path in channel.glob("*.root")]
+
+
+def last_new_block(root: Path, before: Iterable[Path]) -> int:
+    """Where the last block of `root` begins that none of the roots `before` has: a device, whichever
+    of them it runs, fetches only what it lacks, and has to fetch this."""
+    others = {one for path in before for one in _blocks(path)}
     return max(place for place, one in enumerate(_blocks(root)) if one not in others) * BLOCK
 
 
