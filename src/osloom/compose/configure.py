@@ -108,7 +108,7 @@ def _needs(
     return [by_name[name] for name in sorted(names) if name in by_name]
 
 
-@action(version=3, needs="userns")
+@action(version=4, needs="userns")
 def configure(job: Job) -> Mapping[str, Digest]:
     """The tree `tree`, with the unpacked packages of `controls` configured.
 

@@ -63,7 +63,7 @@ def script_name(script: Script, number: int) -> str:
     return f"script {script.name or number + 1}"
 
 
-@action(version=2, needs="userns")
+@action(version=3, needs="userns")
 def run_scripts(job: Job) -> Mapping[str, Digest]:
     """The tree `tree` after the run. Raises BuildError with what the failed part said."""
     work = msgspec.convert(job.parameters["work"], Work)

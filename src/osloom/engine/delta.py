@@ -26,15 +26,17 @@ class Delta(msgspec.Struct, frozen=True):
 def read_delta(upper: Path, base: Tree, blobs: Blobs, *, epoch: int) -> Delta:
     """What `upper` makes of `base`; every time in it is `epoch`."""
     changed: dict[str, Node] = {}
-    removed: list[str] = []
+    removed: dict[str, None] = {}
     inodes: dict[int, str] = {}
     for path, entry in walk(os.fspath(upper)):
         info = entry.stat(follow_symlinks=False)
         if stat.S_ISCHR(info.st_mode) and info.st_rdev == 0:
-            removed.append(path)
+            removed[path] = None
             continue
+        # Of a directory that was made anew: what is there again, though it was below it, too.
+        removed.pop(path, None)
         if stat.S_ISDIR(info.st_mode) and _is_opaque(entry.path):
-            removed.extend(name for name in base if name.startswith(f"{path}/"))
+            removed |= dict.fromkeys(name for name in base if name.startswith(f"{path}/"))
         node = node_of(entry, info, Found(blobs, epoch))
         if node is not None and node.kind == "file" and info.st_nlink > 1:
             first = inodes.setdefault(info.st_ino, path)

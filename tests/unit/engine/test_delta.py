@@ -1,8 +1,14 @@
 """What a run in the sandbox made of a tree."""
 
+import os
+from pathlib import Path
+
+import msgspec
+
 from osloom.base.digest import digest_bytes
-from osloom.engine.delta import Delta, apply_delta
+from osloom.engine.delta import Delta, apply_delta, read_delta
 from osloom.model.tree import Node, Tree
+from osloom.store.store import Store
 
 
 def file(text: str, mtime: int, mode: int = 0o755, gid: int = 0) -> Node:
@@ -16,3 +22,32 @@ def test_a_file_that_only_changed_hands_keeps_its_time() -> None:
     assert apply_delta(base, Delta(changed, ("gone",))) == Tree(
         {"agent": file("agent", 5, 0o2755, 42), "notes": file("new", 99)}
     )
+
+
+def test_what_is_put_back_into_a_directory_made_anew_stays(tmp_path: Path) -> None:
+    blobs = Store(tmp_path / "store").blobs
+    upper = tmp_path / "upper"
+    (upper / "d/sub").mkdir(parents=True)
+    (upper / "d").chmod(0o755)
+    (upper / "d/sub").chmod(0o755)
+    os.setxattr(upper / "d", "user.overlay.opaque", b"y")
+    for name in ("d/same", "d/sub/same"):
+        (upper / name).write_text("same")
+        (upper / name).chmod(0o755)
+    own = {"uid": os.getuid(), "gid": os.getgid()}
+    base = Tree(
+        {
+            path: msgspec.structs.replace(node, **own)
+            for path, node in {
+                "d": Node("dir", 0o755),
+                "d/gone": file("gone", 5),
+                "d/same": file("same", 5),
+                "d/sub": Node("dir", 0o755),
+                "d/sub/gone": file("gone", 5),
+                "d/sub/same": file("same", 5),
+            }.items()
+        }
+    )
+    delta = read_delta(upper, base, blobs, epoch=9)
+    assert not delta.changed
+    assert sorted(delta.removed) == ["d/gone", "d/sub/gone"]

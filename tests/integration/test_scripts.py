@@ -1,0 +1,58 @@
+"""What scripts leave of directories: all of it is in the image, and nothing else."""
+
+import tarfile
+from pathlib import Path
+
+from integration.conftest import Workshop
+
+_DEFINITION = """
+[image.box]
+packages = ["coreutils", "dash"]
+configure = "none"
+outputs = ["tar"]
+
+[image.box.files]
+"/opt/anew/same" = { text = "same\\n" }
+"/opt/anew/gone" = { text = "gone\\n" }
+"/opt/anew/below/same" = { text = "same\\n" }
+"/opt/anew/below/gone" = { text = "gone\\n" }
+"/opt/moved/below/same" = { text = "same\\n" }
+"/opt/file/gone" = { text = "gone\\n" }
+"/opt/link/gone" = { text = "gone\\n" }
+
+[[image.box.script]]
+run = '''
+cd /opt
+cp -a anew kept
+rm -r anew
+mkdir -p anew/below
+cp -a kept/same anew/
+cp -a kept/below/same anew/below/
+rm -r kept
+mv moved away && mv away moved
+rm -r file && echo file >file
+rm -r link && ln -s moved link
+'''
+"""
+
+
+def test_a_directory_that_is_made_anew_holds_what_was_put_there(
+    tmp_path: Path, store: Path
+) -> None:
+    (tmp_path / "osloom.toml").write_text(_DEFINITION)
+    Workshop(tmp_path, store)("build").check()
+    with tarfile.open(tmp_path / "dist/box/box.tar") as archive:
+        found = [one.name for one in archive if one.name.startswith("opt/")]
+        assert found == [
+            "opt/anew",
+            "opt/anew/below",
+            "opt/anew/below/same",
+            "opt/anew/same",
+            "opt/file",
+            "opt/link",
+            "opt/moved",
+            "opt/moved/below",
+            "opt/moved/below/same",
+        ]
+        assert archive.getmember("opt/file").isreg()
+        assert archive.getmember("opt/link").linkname == "moved"
