@@ -171,6 +171,7 @@ def release_files(
             path=path,
             digest=digest,
             size=path.stat().st_size,
+            is_new=session.is_new(wanted[ending]),
         )
         for ending, digest in zip(wanted, made, strict=True)
         for path in (session.store.blobs.path(digest),)

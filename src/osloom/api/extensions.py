@@ -19,6 +19,7 @@ def extension_files(
             path=path,
             digest=digest,
             size=path.stat().st_size,
+            is_new=session.is_new(one.product.output),
         )
         for one, digest in zip(planned, made, strict=True)
         for path in (session.store.blobs.path(digest),)

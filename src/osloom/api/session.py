@@ -108,6 +108,10 @@ class Session:
             )
         return self.builder.make(wanted)
 
+    def is_new(self, output: Output) -> bool:
+        """Whether what `make` has given was made now, and not by a run before this one."""
+        return not self.builder.outcome(output.step).reused
+
 
 def check_fresh(project: Project, lock: Lock) -> None:
     """Raises LockError when the definition asks for something else than what was locked."""

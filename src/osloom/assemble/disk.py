@@ -29,7 +29,7 @@ _GRAIN = 4096
 """To which partitions are aligned."""
 
 
-@action(version=3)
+@action(version=4)
 def make_disk(job: Job) -> Mapping[str, Digest]:
     """The tree `tree` and the UKI `uki` as a disk, raw or qcow2."""
     tree = job.tree()

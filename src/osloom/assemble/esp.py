@@ -4,25 +4,24 @@ https://uapi-group.org/specifications/specs/boot_loader_specification/
 """
 
 import os
-import shlex
-import shutil
 from pathlib import Path
 
 from osloom.assemble.place import Place
-from osloom.base.digest import derive_uuid
-from osloom.base.errors import BuildError
+from osloom.base.digest import Digest, derive_uuid
+from osloom.base.errors import BuildError, Error
+from osloom.base.files import copy_into
 from osloom.engine.step import Job
-from osloom.model.tree import Tree
+from osloom.model.fat_volume import Volume, lay_out
+from osloom.model.tree import Node, Tree
 
 LOADERS = {
     "amd64": ("systemd-bootx64.efi", "BOOTX64.EFI"),
     "arm64": ("systemd-bootaa64.efi", "BOOTAA64.EFI"),
 }
 """The loader's own name, and that of what firmware starts of itself."""
-_ENROLMENT = "/loader/keys/auto"
+_ENROLMENT = "loader/keys/auto"
 """Where systemd-boot finds keys for a firmware that has none, systemd-boot(7)."""
-_SMALL = 260 << 20
-"""Bytes up to which a FAT32 cluster is one sector."""
+_HINT = "raise `esp-size` in the table `disk`"
 _LOADER_CONF = "timeout 0\nconsole-mode keep\n"
 _MENU = "default {name}.efi\ntimeout 5\nconsole-mode keep\n"
 
@@ -45,59 +44,57 @@ def write_esp(job: Job, place: Place) -> None:
         raise BuildError(
             f"cannot fit {_counted(len(files))} ({size >> 20} MiB) into "
             f"an ESP of {place.size >> 20} MiB",
-            hint="raise `esp-size` in the table `disk`",
+            hint=_HINT,
         )
-    tools = job.tools()
-    source, fallback = LOADERS[parameters["architecture"]]
-    content = job.work / "esp"
-    content.mkdir()
-    # mcopy takes times from the files it copies.
-    unsigned = tools.root / "usr/lib/systemd/boot/efi" / source
-    loader = job.store.blobs.path(job.digest("loader")) if "loader" in job.inputs else unsigned
-    _lay(loader, content / "loader", parameters["epoch"])
-    keys = job.tree("enrolment") if "enrolment" in job.inputs else Tree()
-    for name, node in keys.items():
-        assert node.digest is not None
-        _lay(job.store.blobs.path(node.digest), content / name, parameters["epoch"])
-    for name, file in files.items():
-        _lay(file, content / name, parameters["epoch"])
     menu = _MENU.format(name=parameters["name"]) if others else _LOADER_CONF
-    (content / "loader.conf").write_text(menu)
-    os.utime(content / "loader.conf", (parameters["epoch"],) * 2)
-    identity = derive_uuid("filesystem", "esp", job.digest("uki")).hex[:8]
-    # Said, because mkfs.vfat would choose by the size of the whole disk.
-    sectors = 1 if place.size <= _SMALL else 8
-    image = f"/mnt/work/{place.path.name}"
-    lines = [shlex.join(["copy", one, f"/EFI/Linux/{one}"]) for one in files]
-    directories = ["/EFI", "/EFI/BOOT", "/EFI/systemd", "/EFI/Linux", "/loader"]
-    if keys:
-        directories += ["/loader/keys", _ENROLMENT]
-        lines += [shlex.join(["copy", one, f"{_ENROLMENT}/{one}"]) for one in keys]
-    copies = "\n        ".join(lines)
-    made = " ".join(f"::{one}" for one in directories)
-    script = f"""
-        set -e
-        mkfs.vfat --invariant -F 32 -s {sectors} -i {identity} -n ESP \\
-            --offset {place.offset // 512} {image} {place.size >> 10} >/dev/null
-        export MTOOLS_SKIP_CHECK=1
-        mmd -i {image}@@{place.offset} {made}
-        copy() {{ mcopy -m -i {image}@@{place.offset} "esp/$1" "::$2"; }}
-        copy loader /EFI/BOOT/{fallback}
-        copy loader /EFI/systemd/{source}
-        copy loader.conf /loader/loader.conf
-        {copies}
-    """
-    tools.run(
-        ["sh", "-c", script],
-        work=job.work,
-        environment={"SOURCE_DATE_EPOCH": str(parameters["epoch"])},
+    source, fallback = LOADERS[parameters["architecture"]]
+    loader = job.store.blobs.path(_loader(job, source))
+    keys = job.tree("enrolment") if "enrolment" in job.inputs else Tree()
+    contents: dict[str, Path | bytes] = {
+        f"EFI/BOOT/{fallback}": loader,
+        f"EFI/systemd/{source}": loader,
+        "loader/loader.conf": menu.encode(),
+        **{f"EFI/Linux/{name}": file for name, file in files.items()},
+        **{f"{_ENROLMENT}/{name}": _content(job, node) for name, node in keys.items()},
+    }
+    volume = Volume(
+        size=place.size,
+        label="ESP",
+        serial=int(derive_uuid("filesystem", "esp", job.digest("uki")).hex[:8], 16),
+        epoch=parameters["epoch"],
     )
+    try:
+        laid = lay_out(volume, {path: _size(content) for path, content in contents.items()})
+    except Error as error:
+        raise BuildError(error.message, hint=_HINT) from error
+    with place.path.open("r+b") as file:
+        for offset, data in laid.tables:
+            os.pwrite(file.fileno(), data, place.offset + offset)
+        for path, offset in laid.places.items():
+            content = contents[path]
+            if isinstance(content, Path):
+                copy_into(content, place.path, place.offset + offset)
+            else:
+                os.pwrite(file.fileno(), content, place.offset + offset)
+
+
+def _loader(job: Job, name: str) -> Digest:
+    """systemd-boot: one that is signed, or that of the tools image."""
+    if "loader" in job.inputs:
+        return job.digest("loader")
+    node = job.tree("tools")[f"usr/lib/systemd/boot/efi/{name}"]
+    assert node.digest is not None
+    return node.digest
+
+
+def _content(job: Job, node: Node) -> Path:
+    assert node.digest is not None
+    return job.store.blobs.path(node.digest)
+
+
+def _size(content: Path | bytes) -> int:
+    return len(content) if isinstance(content, bytes) else content.stat().st_size
 
 
 def _counted(ukis: int) -> str:
     return "the UKI" if ukis == 1 else f"{ukis} UKIs"
-
-
-def _lay(source: Path, target: Path, epoch: int) -> None:
-    shutil.copyfile(source, target)
-    os.utime(target, (epoch, epoch))

@@ -7,19 +7,19 @@ twice). So the disk has to be the one that the configuration names, which is che
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
 
 import msgspec
 
 from osloom.assemble import disk, oci, tar
 from osloom.assemble.request import Product, Request
-from osloom.assemble.uki import run_ukify
+from osloom.assemble.uki import stub_of
 from osloom.base.digest import Digest
 from osloom.base.errors import BuildError
 from osloom.engine.step import Job, Step, action
 from osloom.model.bootspec import FIRST, Bootspec, Entry, parse_bootspec
 from osloom.model.closure import STORE
 from osloom.model.tree import Node, Tree
+from osloom.model.uki import Parts, make_uki
 
 _DEVICES = re.compile(r"/dev/disk/by-|/dev/root$|[A-Z]+=")
 """Devices of fstab(5) that name something on a disk by what is written on it."""
@@ -55,7 +55,7 @@ def _file(tree: Tree, path: str) -> Digest:
     return node.digest
 
 
-@action(version=1)
+@action(version=2)
 def build_ukis(job: Job) -> Mapping[str, Digest]:
     """The UKI of the system `tree` as `file`, and those of its specialisations as a tree `others`.
 
@@ -64,50 +64,39 @@ def build_ukis(job: Job) -> Mapping[str, Digest]:
     blobs = job.store.blobs
     tree = job.tree()
     spec = read_bootspec(tree, blobs.read, job.parameters["architecture"])
+
+    def made(entry: Entry, title: str) -> Node:
+        uki = make_uki(parts_of(job, tree, entry, title, line=_line(job, entry)))
+        return Node("file", 0o644, size=len(uki), digest=blobs.add(uki))
+
     others = {
-        f"specialisation-{name}.efi": uki_of(
-            job, tree, one.entry, f"{one.entry.label} ({name})", line=_line(job, one.entry)
-        )
+        f"specialisation-{name}.efi": made(one.entry, f"{one.entry.label} ({name})")
         for name, one in spec.specialisations.items()
     }
-    nodes = {
-        name: Node("file", 0o644, size=blobs.path(digest).stat().st_size, digest=digest)
-        for name, digest in others.items()
-    }
     job.facts["specialisations"] = len(others)
-    return {
-        "file": uki_of(job, tree, spec.entry, spec.entry.label, line=_line(job, spec.entry)),
-        "others": job.store.add_tree(Tree(nodes)),
-    }
+    own = made(spec.entry, spec.entry.label).digest
+    assert own is not None
+    return {"file": own, "others": job.store.add_tree(Tree(others))}
 
 
 def _line(job: Job, entry: Entry) -> str:
     return " ".join([*entry.command_line, *job.parameters["command_line"]])
 
 
-def uki_of(
-    job: Job,
-    tree: Tree,
-    entry: Entry,
-    title: str,
-    *,
-    line: str | None = None,
-    release: Sequence[str] = (),
-    more: tuple[Mapping[str, Path], Sequence[str]] = ({}, ()),
-) -> Digest:
-    """The UKI of one entry, which a boot menu shows as `title`; `line` is its command line.
-
-    The lines `release` are added to os-release(5), and `more`, files by name and options, to what
-    ukify(1) is given.
-    """
+def parts_of(
+    job: Job, tree: Tree, entry: Entry, title: str, *, line: str | None, release: Sequence[str] = ()
+) -> Parts:
+    """The UKI of one entry, which a boot menu shows as `title`; `line` is its command line, and the
+    lines `release` are added to os-release(5)."""
     blobs = job.store.blobs
     text = blobs.read(_file(tree, f"{entry.toplevel}/etc/os-release"))
-    place = job.work / "release"
-    place.write_bytes(titled(text, title, release))
-    reads = {"vmlinuz": blobs.path(_file(tree, entry.kernel)), "release": place, **more[0]}
-    if entry.initrd is not None:
-        reads["initrd"] = blobs.path(_file(tree, entry.initrd))
-    return run_ukify(job, reads, more[1], line=line)
+    return Parts(
+        stub=stub_of(job),
+        kernel=blobs.read(_file(tree, entry.kernel)),
+        release=titled(text, title, release),
+        initrds=[] if entry.initrd is None else [blobs.read(_file(tree, entry.initrd))],
+        line=line,
+    )
 
 
 def titled(release: bytes, title: str, more: Sequence[str] = ()) -> bytes:

@@ -1,10 +1,9 @@
-"""Output `uki`: kernel, initrd and command line as one EFI program, ukify(1).
+"""Output `uki`: kernel, initrd and command line as one EFI program.
 
 https://uapi-group.org/specifications/specs/unified_kernel_image/
 """
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 from osloom.assemble.initrd import plan_initrd, plan_kernel
@@ -12,10 +11,11 @@ from osloom.assemble.request import Product, Request
 from osloom.base.digest import Digest, derive_uuid
 from osloom.engine.step import Action, Input, Job, Output, Step, action
 from osloom.model.appliance import LEAST_DISK, Appliance, least_disk_size
+from osloom.model.uki import Parts, make_uki
 
-STUBS = {"amd64": "linuxx64.efi.stub", "arm64": "linuxaa64.efi.stub"}
+_STUBS = {"amd64": "linuxx64.efi.stub", "arm64": "linuxaa64.efi.stub"}
 _CONSOLES = {"amd64": "ttyS0", "arm64": "ttyAMA0"}
-_BOOT = "/usr/lib/systemd/boot/efi"
+_BOOT = "usr/lib/systemd/boot/efi"
 
 
 def root_id(tree: Output) -> str:
@@ -41,7 +41,7 @@ def command_line(*, root: str, writable: bool, console: str, extra: list[str]) -
     return " ".join([*words, "console=tty0", f"console={console}", *extra])
 
 
-@action(version=4)
+@action(version=5)
 def build_uki(job: Job) -> Mapping[str, Digest]:
     """One EFI program from `vmlinuz`, `initrd`, `release` (os-release) and `version`."""
     line = command_line(
@@ -50,54 +50,35 @@ def build_uki(job: Job) -> Mapping[str, Digest]:
         console=_CONSOLES[job.parameters["architecture"]],
         extra=job.parameters["command_line"],
     )
-    return {"file": run_ukify(job, *_parts(job), line=line)}
+    return {"file": job.store.blobs.add(make_uki(_parts(job, line)))}
 
 
-@action(version=2)
+@action(version=3)
 def begin_uki(job: Job) -> Mapping[str, Digest]:
     """As `build_uki`, without a command line: so it is made while an appliance's root is, and stays
     when a word changes. `public` is the key that signs what it is measured to.
     """
-    return {"file": run_ukify(job, *_parts(job))}
+    return {"file": job.store.blobs.add(make_uki(_parts(job, None)))}
 
 
-def _parts(job: Job) -> tuple[dict[str, Path], list[str]]:
-    """Files for `run_ukify`, and options."""
-    blobs = job.store.blobs
-    reads = {name: blobs.path(job.digest(name)) for name in ("vmlinuz", "initrd", "release")}
-    options = [f"--uname={blobs.read(job.digest('version')).decode()}"]
-    if "public" in job.inputs:
-        reads["public"] = blobs.path(job.digest("public"))
-        options.append("--pcrpkey=/mnt/public")
-    return reads, options
-
-
-def run_ukify(
-    job: Job, reads: Mapping[str, Path], options: Sequence[str] = (), *, line: str | None = None
-) -> Digest:
-    """The EFI program with the files `vmlinuz`, `release` and, if there is one, `initrd`."""
-    said = [] if line is None else [f"--cmdline={line}"]
-    initrd = ["--initrd=/mnt/initrd"] if "initrd" in reads else []
-    job.tools().run(
-        [
-            "ukify",
-            "build",
-            "--linux=/mnt/vmlinuz",
-            *initrd,
-            "--os-release=@/mnt/release",
-            *said,
-            *options,
-            f"--stub={_BOOT}/{STUBS[job.parameters['architecture']]}",
-            "--output=/mnt/work/uki.efi",
-        ],
-        work=job.work,
-        reads=reads,
-        environment={
-            "SOURCE_DATE_EPOCH": str(job.parameters["epoch"]),
-            "PYTHONDONTWRITEBYTECODE": "1",
-        },
+def _parts(job: Job, line: str | None) -> Parts:
+    read = job.store.blobs.read
+    return Parts(
+        stub=stub_of(job),
+        kernel=read(job.digest("vmlinuz")),
+        release=read(job.digest("release")),
+        initrds=[read(job.digest("initrd"))],
+        line=line,
+        uname=read(job.digest("version")).decode(),
+        public=read(job.digest("public")) if "public" in job.inputs else None,
     )
-    return job.store.blobs.add_file(job.work / "uki.efi")
+
+
+def stub_of(job: Job) -> bytes:
+    """systemd-stub(7), of the tools image."""
+    node = job.tree("tools")[f"{_BOOT}/{_STUBS[job.parameters['architecture']]}"]
+    assert node.digest is not None
+    return job.store.blobs.read(node.digest)
 
 
 def plan_uki(request: Request) -> Output:

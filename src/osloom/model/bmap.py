@@ -4,7 +4,8 @@ Format 2.0, bmaptool(1); https://github.com/yoctoproject/bmaptool, bmaptool/Bmap
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
 
 import msgspec
 
@@ -23,11 +24,20 @@ class Range(msgspec.Struct, frozen=True, order=True):
     """The first byte behind them."""
 
 
-def make_bmap(disk: Blocks, ranges: Iterable[Range]) -> str:
-    """The map of a disk of which just `ranges` matter, in any order; whole blocks are mapped."""
+NOTHING_KNOWN: Mapping[Range, str] = MappingProxyType({})
+
+
+def make_bmap(
+    disk: Blocks, ranges: Iterable[Range], known: Mapping[Range, str] = NOTHING_KNOWN
+) -> str:
+    """The map of a disk of which just `ranges` matter, in any order; whole blocks are mapped.
+
+    `known` has the checksums, SHA-256 in hexadecimal digits, of bytes that need not be read again.
+    """
     mapped = tuple(_in_blocks(ranges, disk.size))
     lines = "".join(
-        f'        <Range chksum="{_digest(disk, one)}"> {_name(one)} </Range>\n' for one in mapped
+        f'        <Range chksum="{known.get(_in_bytes(one)) or _digest(disk, one)}"> {_name(one)} </Range>\n'
+        for one in mapped
     )
     text = f"""<?xml version="1.0" ?>
 <bmap version="2.0">
@@ -58,6 +68,10 @@ def _in_blocks(ranges: Iterable[Range], size: int) -> Iterator[Range]:
             current = Range(start, end)
     if current is not None:
         yield current
+
+
+def _in_bytes(blocks: Range) -> Range:
+    return Range(blocks.start * BLOCK, blocks.end * BLOCK)
 
 
 def _digest(disk: Blocks, blocks: Range) -> str:

@@ -147,7 +147,7 @@ class Fat:
 
 
 def _parse_directory(raw: bytes) -> Iterator[Entry]:
-    long: list[str] = []
+    long: list[bytes] = []
     for place in range(0, len(raw), 32):
         entry = raw[place : place + 32]
         if entry[0] == 0:
@@ -156,10 +156,11 @@ def _parse_directory(raw: bytes) -> Iterator[Entry]:
         if entry[0] == _DELETED:
             long = []
         elif attributes & 0x3F == _LONG:
-            text = (entry[1:11] + entry[14:26] + entry[28:32]).decode("utf-16-le", "replace")
-            long.append(text.partition("\0")[0].rstrip("\uffff"))
+            long.append(entry[1:11] + entry[14:26] + entry[28:32])
         else:
-            name = "".join(reversed(long)) or _short_name(short, entry[12])
+            # Joined before it is read: a character may lie half in one entry, half in the next.
+            name = b"".join(reversed(long)).decode("utf-16-le", "replace").partition("\0")[0]
+            name = name.rstrip("\uffff") or _short_name(short, entry[12])
             long = []
             if not attributes & _VOLUME and name not in (".", ".."):
                 yield Entry(

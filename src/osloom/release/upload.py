@@ -36,6 +36,7 @@ class Upload:
             **{file.name: file.size for file in release.files},
             release.manifest_name: len(manifest),
         }
+        self._new = {file.name for file in release.files if file.is_new}
         own: dict[str, Path | bytes] = {file.name: file.path for file in release.files}
         own[release.manifest_name] = manifest
         digests = release.sums()
@@ -69,7 +70,7 @@ class Upload:
         size, content = self._sizes[name], self._contents[name]
         self._report(Event(kind="started", id=event_id, title=title, group="release", total=size))
         try:
-            if isinstance(content, Path):
+            if isinstance(content, Path) and name not in self._new:
                 _check_content(content, self._sums[name])
             kind = JSON_KIND if name.endswith(".json") else _FILE_KIND
             self._storage.write(name, content, kind=kind)

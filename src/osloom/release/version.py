@@ -21,6 +21,8 @@ class ReleaseFile(msgspec.Struct, frozen=True, kw_only=True):
     digest: Digest
     size: int
     """Bytes."""
+    is_new: bool = False
+    """Whether this run has made it: it was hashed while it was written, and need not be again."""
 
 
 class ReleasePackage(msgspec.Struct, frozen=True, kw_only=True):

@@ -29,6 +29,15 @@ def test_what_touches_is_one_range_of_whole_blocks() -> None:
     ]
 
 
+def test_checksums_that_are_known_are_taken() -> None:
+    text = make_bmap(_DISK, [Range(0, 1), Range(8192, 12000)], {Range(8192, 12288): "known"})
+    lines = [line.strip() for line in text.splitlines() if "<Range" in line]
+    assert lines == [
+        f'<Range chksum="{hashlib.sha256(_DATA[:4096]).hexdigest()}"> 0 </Range>',
+        '<Range chksum="known"> 2 </Range>',
+    ]
+
+
 def test_the_file_has_its_own_checksum_taken_over_zeros() -> None:
     text = make_bmap(_DISK, [Range(0, 1)])
     own = text.partition("<BmapFileChecksum> ")[2][:64]

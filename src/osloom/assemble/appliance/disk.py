@@ -38,7 +38,7 @@ class LaidOut(msgspec.Struct, frozen=True, kw_only=True):
     others: tuple[tuple[Place, Path], ...]
 
 
-@action(version=3)
+@action(version=4)
 def make_appliance(job: Job) -> Mapping[str, Digest]:
     """The disk of `lay_out`, raw or qcow2."""
     laid = lay_out(job)

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from osloom.assemble.appliance.initrd import reset_files, trial_units
-from osloom.assemble.nixos import initrd_of, read_bootspec, uki_of
+from osloom.assemble.nixos import initrd_of, parts_of, read_bootspec
 from osloom.assemble.request import Request
 from osloom.base.digest import Digest
 from osloom.base.errors import BuildError
@@ -28,6 +28,7 @@ from osloom.model.cpio import write_cpio
 from osloom.model.emergency import emergency_units
 from osloom.model.initrd_names import read_initrd_names
 from osloom.model.tree import Node, Tree, with_parents
+from osloom.model.uki import make_uki
 from osloom.store.blobs import Blobs
 
 _DATA = Path(__file__).parent / "data"
@@ -147,7 +148,7 @@ def _archive(texts: Mapping[str, str], blobs: Blobs, *, epoch: int) -> Iterator[
     return write_cpio(with_parents(nodes, mtime=epoch), blobs.chunks)
 
 
-@action(version=2)
+@action(version=3)
 def begin_nixos_uki(job: Job) -> Mapping[str, Digest]:
     """The UKI of the system `tree` without a command line, and what of that is its own as `line`.
 
@@ -158,21 +159,18 @@ def begin_nixos_uki(job: Job) -> Mapping[str, Digest]:
     appliance = msgspec.convert(parameters["appliance"], Appliance)
     spec = read_bootspec(tree, blobs.read, appliance.architecture)
     check_initrd(initrd_names(job, tree, appliance.architecture), appliance)
-    archive = job.work / "archive"
-    with archive.open("wb") as file:
-        file.writelines(_archive(parameters["files"], blobs, epoch=appliance.epoch))
-    reads, options = {"archive": archive}, ["--initrd=/mnt/archive"]
-    if "public" in job.inputs:
-        reads["public"] = blobs.path(job.digest("public"))
-        options.append("--pcrpkey=/mnt/public")
+    archive = b"".join(_archive(parameters["files"], blobs, epoch=appliance.epoch))
     if spec.specialisations:
         job.facts["notes"] = "specialisations are left out: " + ", ".join(spec.specialisations)
     own = (f"IMAGE_ID={appliance.id}", f"IMAGE_VERSION={appliance.version}")
     line = " ".join([*_WORDS, *spec.entry.command_line])
-    return {
-        "file": uki_of(job, tree, spec.entry, spec.entry.label, release=own, more=(reads, options)),
-        "line": blobs.add(line.encode()),
-    }
+    parts = parts_of(job, tree, spec.entry, spec.entry.label, line=None, release=own)
+    parts = msgspec.structs.replace(
+        parts,
+        initrds=[*parts.initrds, archive],
+        public=blobs.read(job.digest("public")) if "public" in job.inputs else None,
+    )
+    return {"file": blobs.add(make_uki(parts)), "line": blobs.add(line.encode())}
 
 
 def initrd_names(job: Job, tree: Tree, architecture: str) -> frozenset[str]:

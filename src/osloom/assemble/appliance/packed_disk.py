@@ -16,11 +16,11 @@ from osloom.assemble.appliance.disk import LaidOut, laid_out_as, laid_out_of, la
 from osloom.assemble.appliance.version import Version
 from osloom.assemble.compression import compress, compress_into, programs
 from osloom.assemble.request import Request
-from osloom.base.digest import Digest
+from osloom.base.digest import Digest, to_hex
 from osloom.base.files import extents
 from osloom.engine.step import Job, Output, Step, action
 from osloom.model.blocks import Blocks, with_parts
-from osloom.model.bmap import make_bmap
+from osloom.model.bmap import Range, make_bmap
 from osloom.model.mapped import mapped_ranges
 from osloom.model.zstd import frame_of_zeros
 
@@ -37,7 +37,7 @@ def pack_root(job: Job) -> Mapping[str, Digest]:
     return {"file": compress(job, chunks, "zstd", _LEVEL)}
 
 
-@action(version=1)
+@action(version=2)
 def frame_disk(job: Job) -> Mapping[str, Digest]:
     """What of the disk of `lay_out` lies `before` and `after` the root, with zstd; and the block
     map of all of it, `map`."""
@@ -47,7 +47,8 @@ def frame_disk(job: Job) -> Mapping[str, Digest]:
     end = place.offset + root.stat().st_size
     with _reading(laid) as (disk, filled), ThreadPoolExecutor(max_workers=1) as pool:
         # One hashes, the other mostly waits for programs.
-        text = pool.submit(lambda: make_bmap(disk, mapped_ranges(disk)))
+        known = {Range(place.offset, end): to_hex(job.digest("root"))}
+        text = pool.submit(lambda: make_bmap(disk, mapped_ranges(disk), known))
         return {
             "before": blobs.add_chunks(_packed(job, disk, (0, place.offset), filled)),
             "after": blobs.add_chunks(_packed(job, disk, (end, disk.size), filled)),

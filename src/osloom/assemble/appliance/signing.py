@@ -39,7 +39,7 @@ def sign_program(job: Job) -> Mapping[str, Digest]:
     return {"file": blobs.add(signed)}
 
 
-@action(version=4, needs="key")
+@action(version=5, needs="key")
 def sign_uki(job: Job) -> Mapping[str, Digest]:
     """The UKI of `finish_uki` with policies for the TPM (model.measured) and a signature.
 
@@ -57,7 +57,7 @@ def sign_uki(job: Job) -> Mapping[str, Digest]:
     return {"file": job.store.blobs.add(sign_efi(whole, signer))}
 
 
-@action(version=3)
+@action(version=4)
 def finish_uki(job: Job) -> Mapping[str, Digest]:
     """The UKI `file` with its command line: the hash of its root, `root_hash`, what a file `line`
     has, and `words`. If it `resets`, with an entry for a factory reset."""
