@@ -20,6 +20,8 @@ import msgspec
 
 from osloom.base.errors import CommandError
 
+FIXED = {"PATH": os.defpath, "LC_ALL": "C.UTF-8", "TZ": "UTC"}
+"""What every command has in its environment."""
 TIMED_OUT = 124
 
 _TAIL = 2000
@@ -56,7 +58,7 @@ def run(  # noqa: PLR0913  (as many as a process has)
         try:
             process = subprocess.Popen(
                 arguments,
-                env={"PATH": os.defpath, "LC_ALL": "C.UTF-8", "TZ": "UTC", **(environment or {})},
+                env={**FIXED, **(environment or {})},
                 stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
                 stdout=stdout or out,
                 stderr=stderr or err,

@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Set
+from collections.abc import Callable, Mapping, Set
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
@@ -28,6 +28,7 @@ from osloom.engine.decoder import load_decoder
 FindDecoder = Callable[[], Path | None]
 _MOMENTS = 10
 """Milliseconds."""
+_WORKER = threading.Event()
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -146,7 +147,7 @@ def _become_worker(
         for number in _ENDING:
             signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, signals)
-        _give_up_files(ends)
+        _give_up_files({2, *msgspec.structs.astuple(ends)})
         # What is there stays: looking after it would only copy its pages.
         gc.freeze()
         serve(root, find_decoder(), ends)
@@ -157,10 +158,10 @@ def _become_worker(
         os._exit(status)
 
 
-def _give_up_files(ends: Ends) -> None:
-    """Whatever is open is another process's: locks, connections, the pipes of other workers."""
+def _give_up_files(kept: Set[int]) -> None:
+    """Whatever else is open is another process's: locks, connections, the pipes of other workers."""
     null = os.open(os.devnull, os.O_RDWR)
-    kept = {2, null, *msgspec.structs.astuple(ends)}
+    kept = {null, *kept}
     for number in [int(place.name) for place in Path("/proc/self/fd").iterdir()]:
         # The numbers stay taken, for objects of Python still close them.
         if number not in kept:
@@ -181,6 +182,46 @@ def _start(root: Path, find_decoder: FindDecoder, ends: Ends) -> _Process:
     )
 
 
+def is_worker() -> bool:
+    """Whether this process is a worker: of its threads only the one that asks does anything."""
+    return _WORKER.is_set()
+
+
+def run_copied(function: Callable[[], None], environment: Mapping[str, str]) -> tuple[int, bytes]:
+    """Call `function` in a copy of this process, a worker; gives its status and what it printed.
+
+    The copy has `environment` and no open files. Its status is negative if a signal has ended it.
+    """
+    assert is_worker()
+    said = os.memfd_create("said")
+    try:
+        pid = os.fork()
+        if pid == 0:
+            _be_copy(function, environment, said)
+        status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        return status, os.pread(said, os.fstat(said).st_size, 0)
+    finally:
+        os.close(said)
+
+
+def _be_copy(function: Callable[[], None], environment: Mapping[str, str], said: int) -> NoReturn:
+    status = 1
+    try:
+        for stream in (1, 2):
+            os.dup2(said, stream)
+        _give_up_files({1, 2})
+        os.environ.clear()
+        os.environ.update(environment)
+        function()
+        status = 0
+    except BaseException:  # noqa: BLE001  (nothing of the process it is a copy of may go on)
+        traceback.print_exc()
+    finally:
+        with contextlib.suppress(OSError, ValueError):
+            sys.stderr.flush()
+        os._exit(status)
+
+
 def serve(root: Path, decoder: Path | None, ends: Ends) -> None:
     """Be a worker until nobody asks any more."""
     # Before any module asks for lzma.
@@ -188,6 +229,7 @@ def serve(root: Path, decoder: Path | None, ends: Ends) -> None:
         load_decoder(decoder)
     from osloom.engine.worker import serve_requests
 
+    _WORKER.set()
     # What an action or a library prints must not end up between the answers.
     os.dup2(2, 1)
     threading.Thread(target=_end_with_parent, args=(ends.alive,), daemon=True).start()

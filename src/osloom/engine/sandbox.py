@@ -14,11 +14,12 @@ from pathlib import Path
 
 import msgspec
 
-from osloom.base.command import run
+from osloom.base.command import FIXED, Completed, failure, run
 from osloom.base.digest import Digest
 from osloom.base.errors import BuildError
 from osloom.engine import clock
 from osloom.engine.delta import Delta
+from osloom.engine.process import is_worker, run_copied
 from osloom.model.tree import Tree
 from osloom.store.store import Store
 
@@ -64,7 +65,19 @@ def run_in_sandbox(store: Store, request: Request) -> tuple[Response, Delta]:
 
     Raises BuildError if there was no sandbox.
     """
-    run(_prepare(store, request), environment=_environment())
+    _prepare(store, request)
+    if is_worker():
+        # A new process loads for as long as a small run takes.
+        from osloom.engine import sandbox_process
+
+        status, said = run_copied(
+            lambda: sandbox_process.serve(Path(request.work)), {**FIXED, **clock.inherited()}
+        )
+        if status != 0:
+            raise failure(["sandbox"], Completed(stdout=b"", stderr=said, status=status))
+    else:
+        words = [sys.executable, "-m", "osloom.engine.sandbox_process", request.work]
+        run(words, environment=_environment())
     response = msgspec.json.decode(Path(request.work, "response").read_bytes(), type=Response)
     if response.problem:
         raise BuildError(response.problem, hint=response.hint)
@@ -72,8 +85,7 @@ def run_in_sandbox(store: Store, request: Request) -> tuple[Response, Delta]:
     return response, Delta(changed, response.removed)
 
 
-def _prepare(store: Store, request: Request) -> list[str]:
-    """The command of the process that serves the request."""
+def _prepare(store: Store, request: Request) -> None:
     # Before the namespace: what is made inside it would not belong to this user outside.
     store.checkout(request.base)
     store.checkout(request.tools)
@@ -81,7 +93,6 @@ def _prepare(store: Store, request: Request) -> list[str]:
     if request.emulator is not None:
         store.checkout(request.emulator)
     (Path(request.work) / "request").write_bytes(msgspec.json.encode(request))
-    return [sys.executable, "-m", "osloom.engine.sandbox_process", request.work]
 
 
 def _environment() -> dict[str, str]:

@@ -1,5 +1,7 @@
 """The process of the sandbox: it makes the namespaces, and runs bubblewrap in them.
 
+It is a copy of a worker, or a new one:
+
     python -m osloom.engine.sandbox_process WORK
 
 WORK holds the request; the response is left there.
@@ -161,11 +163,9 @@ def _write_session(files: Mapping[str, str], directory: Path) -> None:
         path.chmod(0o755 if text.startswith("#!") else 0o644)
 
 
-def main() -> None:
+def serve(work: Path) -> None:
+    """Serve the request in `work`; this process has a namespace of its own then."""
     os.umask(0o022)
-    # What ends it needs no traceback: whoever started it says what happened.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    work = Path(sys.argv[1])
     request = msgspec.json.decode((work / "request").read_bytes(), type=Request)
     response: Response | None = None
     try:
@@ -173,6 +173,12 @@ def main() -> None:
     except BuildError as error:
         response = Response(status=-1, output="", problem=error.message, hint=error.hint)
     (work / "response").write_bytes(msgspec.json.encode(response))
+
+
+def main() -> None:
+    # What ends it needs no traceback: whoever started it says what happened.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    serve(Path(sys.argv[1]))
 
 
 if __name__ == "__main__":
