@@ -7,7 +7,7 @@ so that the number of processors does not show.
 
 import errno
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from osloom.base.digest import Digest
@@ -61,19 +61,25 @@ def compress_into(
     chunks: Iterable[bytes],
     method: str,
     level: int | None = None,
-    *,
-    tools: str = "tools",
 ) -> None:
     """Write a file with `chunks` compressed by a program of the input `tools`."""
     threads = min(max(len(os.sched_getaffinity(0)), 2), _MOST_THREADS)
     with path.open("wb") as file:
         try:
-            job.tools(tools).filter(
-                command(method, level, threads=threads), stdin=chunks, stdout=file
-            )
+            job.tools().filter(command(method, level, threads=threads), stdin=chunks, stdout=file)
         except CommandError as error:
             _raise_if_full(job, error)
             raise
+
+
+def compress_files(job: Job, files: Sequence[Path], level: int, *, tools: str) -> None:
+    """Write each of `files`, which are small, with zstd beside it, as one frame in `NAME.zst`."""
+    words = ["zstd", "--quiet", "--threads=1", f"-{level}", "--", *map(os.fspath, files)]
+    try:
+        job.tools(tools).filter(words)
+    except CommandError as error:
+        _raise_if_full(job, error)
+        raise
 
 
 def _raise_if_full(job: Job, error: CommandError) -> None:

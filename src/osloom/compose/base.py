@@ -21,8 +21,13 @@ _SYSTEM = (
     "dbus",
     "dmsetup",
     "gpg",
+    "openssh-server",
     "systemd-boot",
+    "systemd-container",
+    "systemd-cryptsetup",
+    "systemd-resolved",
     "systemd-sysv",
+    "systemd-timesyncd",
     "udev",
 )
 """What machines have and programs seldom bring: with what these need they are the second part."""
@@ -82,7 +87,8 @@ def with_base(
     }
     gone = [path for path in before if path not in after and unpacked.get(path) == before[path]]
     status = _stanzas(_read(unpacked, _STATUS, blobs)) | _stanzas(_read(after, _STATUS, blobs))
-    late = [one for one in packages if one.control.info_name not in _names(before)]
+    there = _names(before)
+    late = [one for one in packages if one.control.info_name not in there]
     texts = {
         _STATUS: "\n".join(status[name] for name in sorted(status)),
         _UNINCORPORATED: "".join(f"{name} -\n" for name in _activated(unpacked, late, blobs)),

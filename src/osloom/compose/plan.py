@@ -391,7 +391,12 @@ def _configured(
 
 
 def _automatic(image: Image, packages: Sequence[Package]) -> dict[str, str]:
-    """The architectures of packages that neither the definition names nor the base has, by name."""
+    """The architectures of packages that neither the definition names nor the base has, by name.
+
+    None where there is no apt to know them: then parts of images that are alike are the same steps.
+    """
+    if not any(one.name == "apt" for one in packages):
+        return {}
     named = {text.partition("=")[0] for text in image.packages} | base_of(packages)
     # apt keeps marks of packages for all architectures under the system's own, apt-mark(8).
     native = next((one.architecture for one in packages if one.architecture != "all"), "all")

@@ -242,6 +242,9 @@ def _end_with_parent(alive: int) -> None:
 
 
 def main() -> None:
+    # Not this one, which is called `__main__`: others ask `is_worker`.
+    from osloom.engine.process import serve
+
     clock.move()
     root, *numbers = sys.argv[1:5]
     decoder = Path(sys.argv[5]) if sys.argv[5:] else None

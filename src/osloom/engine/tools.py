@@ -104,13 +104,19 @@ class Tools(msgspec.Struct, frozen=True):
             _check(command[0], completed)
         return completed
 
-    def filter(self, command: Sequence[str], *, stdin: Iterable[bytes], stdout: BinaryIO) -> None:
-        """Run a program of /usr/bin that does nothing but read `stdin` and write `stdout`.
+    def filter(
+        self,
+        command: Sequence[str],
+        *,
+        stdin: Iterable[bytes] | None = None,
+        stdout: BinaryIO | None = None,
+    ) -> None:
+        """Run a program of /usr/bin that does nothing but read `stdin`, or files that its words
+        name, and write `stdout`, or files beside those.
 
         It is started without bubblewrap, which would take 9 ms where the program takes 3: an OCI
-        image has up to 127 layers to compress. Its environment is made from nothing, it is given no
-        file but its streams, and it is trusted as a library would be that did the same in this
-        process.
+        image has up to 127 layers to compress. Its environment is made from nothing, and it is
+        trusted as a library would be that did the same in this process.
         """
         argv = [*start_from(self.root, f"usr/bin/{command[0]}"), *command[1:]]
         environment = clock.environment(self.root, os.fspath(self.root))

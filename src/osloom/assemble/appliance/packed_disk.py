@@ -1,8 +1,8 @@
 """The disk for new devices as a release has it: compressed and mapped, and never written in full.
 
-It is a zstd file of many frames: the root's is made while the UKI and the rest still are, and zeros,
-most of the disk, go through no program. The frames follow from what the disk holds, not from where a file has
-holes.
+It is a zstd file of many frames (`assemble.frames`): the root's are made while the UKI and the rest
+still are, and zeros, most of the disk, go through no program. The frames follow from what the disk
+holds, not from where a file has holes.
 """
 
 import contextlib
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from osloom.assemble.appliance.disk import LaidOut, laid_out_as, laid_out_of, lay_out
 from osloom.assemble.appliance.version import Version
-from osloom.assemble.compression import compress, compress_into, programs
+from osloom.assemble.frames import add_frames, read_frames
 from osloom.assemble.request import Request
 from osloom.base.digest import Digest, to_hex
 from osloom.base.files import extents
@@ -22,25 +22,22 @@ from osloom.engine.step import Job, Output, Step, action
 from osloom.model.blocks import Blocks, with_parts
 from osloom.model.bmap import Range, make_bmap
 from osloom.model.mapped import mapped_ranges
-from osloom.model.zstd import frame_of_zeros
 
-_LEVEL = 3
-"""What is in it is compressed already: more takes longer than it saves."""
 _GRAIN = 4 << 20
-"""Bytes that are zeros together or are not: fewer are not worth a process of their own."""
-
-
-@action(version=1)
-def pack_root(job: Job) -> Mapping[str, Digest]:
-    """The blob `file` with zstd."""
-    chunks = job.store.blobs.chunks(job.digest("file"))
-    return {"file": compress(job, chunks, "zstd", _LEVEL)}
+"""Bytes that are zeros together or are not."""
 
 
 @action(version=2)
+def pack_root(job: Job) -> Mapping[str, Digest]:
+    """The blob `file` with zstd, as the tree `frames`."""
+    chunks = job.store.blobs.chunks(job.digest("file"))
+    return {"frames": add_frames(job, [chunks], tools="compressors")}
+
+
+@action(version=3)
 def frame_disk(job: Job) -> Mapping[str, Digest]:
-    """What of the disk of `lay_out` lies `before` and `after` the root, with zstd; and the block
-    map of all of it, `map`."""
+    """What of the disk of `lay_out` lies `before` and `after` the root, with zstd, as trees of
+    frames; and the block map of all of it, `map`."""
     blobs = job.store.blobs
     laid = lay_out(job)
     place, root = laid.root
@@ -50,17 +47,18 @@ def frame_disk(job: Job) -> Mapping[str, Digest]:
         known = {Range(place.offset, end): to_hex(job.digest("root"))}
         text = pool.submit(lambda: make_bmap(disk, mapped_ranges(disk), known))
         return {
-            "before": blobs.add_chunks(_packed(job, disk, (0, place.offset), filled)),
-            "after": blobs.add_chunks(_packed(job, disk, (end, disk.size), filled)),
+            name: add_frames(job, _parts(disk, part, filled), tools="compressors")
+            for name, part in (("before", (0, place.offset)), ("after", (end, disk.size)))
+        } | {
             "map": blobs.add(text.result().encode()),
         }
 
 
-@action(version=2)
+@action(version=3)
 def pack_disk(job: Job) -> Mapping[str, Digest]:
     """The disk with zstd: the frames `before`, of the `root`, and `after`."""
     blobs = job.store.blobs
-    parts = (blobs.chunks(job.digest(name)) for name in ("before", "root", "after"))
+    parts = (read_frames(blobs, job.tree(name)) for name in ("before", "root", "after"))
     return {"disk": blobs.add_chunks(itertools.chain.from_iterable(parts))}
 
 
@@ -84,18 +82,12 @@ def _reading(laid: LaidOut) -> Iterator[tuple[Blocks, list[tuple[int, int]]]]:
         yield with_parts(opened(laid.path), parts), filled
 
 
-def _packed(
-    job: Job, disk: Blocks, part: tuple[int, int], filled: Iterable[tuple[int, int]]
-) -> Iterator[bytes]:
-    """Frames of the bytes from `part[0]` to `part[1]`."""
-    path = job.work / "frame"
+def _parts(
+    disk: Blocks, part: tuple[int, int], filled: Iterable[tuple[int, int]]
+) -> Iterator[Iterator[bytes] | int]:
+    """The bytes from `part[0]` to `part[1]`; as numbers where there are zeros."""
     for start, end, is_zero in _runs(disk, part, filled):
-        if is_zero:
-            yield frame_of_zeros(end - start)
-        else:
-            chunks = _read(disk, start, end)
-            compress_into(path, job, chunks, "zstd", _LEVEL, tools="compressors")
-            yield path.read_bytes()
+        yield end - start if is_zero else _read(disk, start, end)
 
 
 def _runs(
@@ -132,8 +124,8 @@ def plan_packed_disk(request: Request, version: Version) -> tuple[Output, Output
         action=pack_root,
         title=f"compress the root of {request.name}",
         group=request.name,
-        inputs={"file": version.root, **programs("zstd", request.compressors)},
-    ).output("file")
+        inputs={"file": version.root, "compressors": request.compressors},
+    ).output("frames")
     framed = Step(
         action=frame_disk,
         title=f"lay out the disk of {request.name}",

@@ -1,0 +1,129 @@
+"""Bytes as a zstd file of many frames, one for each chunk of them; the store keeps each frame.
+
+From one version of a disk to the next a small part of it changes: the frames of the rest are there.
+A frame follows from its chunk and the program alone.
+"""
+
+import os
+import shutil
+import tempfile
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+from osloom.assemble.compression import compress_files
+from osloom.base.digest import Digest, digest_bytes, digest_json
+from osloom.engine.step import Job
+from osloom.model.chunks import cut
+from osloom.model.tree import Node, Tree
+from osloom.model.zstd import frame_of_zeros
+from osloom.store.blobs import Blobs
+
+_VERSION = 1
+"""Raised when other frames are made of the same chunks."""
+_LEVEL = 3
+"""What is in it is compressed already: more takes longer than it saves."""
+_BATCH = 16 << 20
+"""Bytes that one process compresses: to start it is nothing beside that."""
+_MOST_PROCESSES = 8
+
+
+def add_frames(job: Job, parts: Iterable[Iterable[bytes] | int], *, tools: str) -> Digest:
+    """The tree of the frames of `parts`, in order: bytes in pieces, or a number of zeros.
+
+    `tools` is the input that has the program.
+    """
+    own = digest_json([_VERSION, _LEVEL, job.digest(tools)])
+    order: list[Digest] = []
+    made: dict[Digest, Digest] = {}
+    with _Batches(job, tools) as batches:
+        for part in parts:
+            for content in (part,) if isinstance(part, int) else cut(part):
+                name = content if isinstance(content, int) else digest_bytes(content)
+                key = digest_json([own, name])
+                order.append(key)
+                if key in made:
+                    continue
+                result = job.store.results.find(key)
+                if result is not None:
+                    job.store.results.touch(key)
+                    made[key] = result.outputs["frame"]
+                elif isinstance(content, int):
+                    made[key] = job.store.blobs.add(frame_of_zeros(content))
+                else:
+                    batches.add(key, content)
+        made |= batches.finish()
+    return job.store.add_tree(
+        Tree(
+            (f"{number:08}", _node(job.store.blobs, made[key])) for number, key in enumerate(order)
+        )
+    )
+
+
+def read_frames(blobs: Blobs, tree: Tree) -> Iterator[bytes]:
+    """The file that the frames of `add_frames` are."""
+    for node in tree.values():
+        assert node.digest is not None
+        yield blobs.read(node.digest)
+
+
+def _node(blobs: Blobs, digest: Digest) -> Node:
+    return Node("file", 0o644, size=blobs.path(digest).stat().st_size, digest=digest)
+
+
+class _Batches:
+    """Chunks on their way through processes, as many as there are processors."""
+
+    def __init__(self, job: Job, tools: str) -> None:
+        self._job, self._tools = job, tools
+        self._processes = min(len(os.sched_getaffinity(0)), _MOST_PROCESSES)
+        self._pool = ThreadPoolExecutor(max_workers=self._processes)
+        self._running: deque[Future[Mapping[Digest, Digest]]] = deque()
+        self._made: dict[Digest, Digest] = {}
+        self._batch: dict[Digest, bytes] = {}
+        self._size = 0
+
+    def __enter__(self) -> "_Batches":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+    def add(self, key: Digest, chunk: bytes) -> None:
+        if key not in self._batch:
+            self._batch[key] = chunk
+            self._size += len(chunk)
+        if self._size >= _BATCH:
+            self._begin()
+
+    def finish(self) -> Mapping[Digest, Digest]:
+        """The frames of all that was added, by their keys."""
+        self._begin()
+        while self._running:
+            self._made |= self._running.popleft().result()
+        return self._made
+
+    def _begin(self) -> None:
+        # No more in memory than is compressed at a time.
+        while len(self._running) >= self._processes:
+            self._made |= self._running.popleft().result()
+        if self._batch:
+            batch, self._batch, self._size = self._batch, {}, 0
+            self._running.append(self._pool.submit(_compress, self._job, batch, self._tools))
+
+
+def _compress(job: Job, batch: Mapping[Digest, bytes], tools: str) -> Mapping[Digest, Digest]:
+    place = Path(tempfile.mkdtemp(dir=job.work))
+    files = {key: place / f"{number}" for number, key in enumerate(batch)}
+    for key, file in files.items():
+        file.write_bytes(batch[key])
+    compress_files(job, list(files.values()), _LEVEL, tools=tools)
+    made = {
+        key: job.store.blobs.add_file(file.with_name(f"{file.name}.zst"))
+        for key, file in files.items()
+    }
+    shutil.rmtree(place)
+    for key, frame in made.items():
+        job.store.results.save(key, {"frame": frame})
+    return made
