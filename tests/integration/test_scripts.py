@@ -56,3 +56,34 @@ def test_a_directory_that_is_made_anew_holds_what_was_put_there(
         ]
         assert archive.getmember("opt/file").isreg()
         assert archive.getmember("opt/link").linkname == "moved"
+
+
+_VERSION = """
+[image.box]
+packages = ["coreutils", "dash", "tzdata"]
+outputs = ["tar"]
+
+[image.box.files]
+"/opt/version" = {{ text = "{version}\\n" }}
+"/opt/{version}/own" = {{ text = "own\\n", mode = "4755", user = "games" }}
+
+[[image.box.script]]
+run = "ls -lR /opt /etc >/opt/seen; rm -r /opt/{version}; mkdir /opt/{version}; find / -xdev -newer /opt/version"
+"""
+
+
+def test_a_root_that_is_made_of_another_one_leaves_the_same(tmp_path: Path) -> None:
+    built = {}
+    for name, versions in (("both", (1, 2)), ("alone", (2,))):
+        place = tmp_path / name
+        place.mkdir()
+        box = Workshop(place, tmp_path / f"store-{name}")
+        for version in versions:
+            (place / "osloom.toml").write_text(_VERSION.format(version=version))
+            before = set((box.store / "roots").glob("*"))
+            built[name, version] = box("build", "--json").check().digests
+            made = set((box.store / "roots").glob("*")) - before
+            trees = {one.name for one in made if (one / "opt").exists()}
+            # Of the second version there is no root: it was laid over that of the first.
+            assert bool(trees) == (version == versions[0])
+    assert built["both", 2] == built["alone", 2]

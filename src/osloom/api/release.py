@@ -82,6 +82,7 @@ def release(
     project = session.project
     own = project.definition.project
     number = parse_number(own.version, own.name)
+    session.prepare()
     signer = None if wanted.unsigned else _signer(project, now=now)
     for name in images:
         with _channel(project, name, wanted) as channel:

@@ -47,6 +47,10 @@ class Session:
     def __exit__(self, *_: object) -> None:
         self._executor.stop()
 
+    def prepare(self) -> None:
+        """To be called before a key is read, where there will be much to do."""
+        self._executor.prepare_copies()
+
     def epoch(self, image: str) -> int:
         return self.project.epoch(self.lock, image)
 

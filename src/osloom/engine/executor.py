@@ -128,6 +128,14 @@ class LocalExecutor:
             for _ in range(len(self._workers), min(self.slots, len(steps))):
                 self._idle.append(self._start(modules))
 
+    def prepare_copies(self) -> None:
+        """Have all processes now, as copies, if they can be: of this one as it is before it reads a
+        key, for later they would be new ones."""
+        if can_copy():
+            with self._guard:
+                while len(self._workers) < self.slots:
+                    self._idle.append(self._start(()))
+
     def run(self, step: Step, given: Mapping[str, Given], *, report: Reporter = silent) -> Made:
         request = {
             "action": step.action.name,

@@ -19,6 +19,8 @@ from osloom.base.digest import Digest
 from osloom.base.errors import BuildError
 from osloom.engine import clock
 from osloom.engine.delta import Delta
+from osloom.engine.identity import find_identity
+from osloom.engine.nearest import find_nearest
 from osloom.engine.process import is_worker, run_copied
 from osloom.model.tree import Tree
 from osloom.store.store import Store
@@ -32,6 +34,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 
     base: Digest
     """The tree the commands see as `/`."""
+    nearest: Digest | None = None
+    """The tree of a root of which that of `base` is made, without one of its own."""
     tools: Digest
     fakeroot: Digest
     """The tree of fakeroot, for users with a single id, and libfaketime of the image's suite."""
@@ -65,7 +69,7 @@ def run_in_sandbox(store: Store, request: Request) -> tuple[Response, Delta]:
 
     Raises BuildError if there was no sandbox.
     """
-    _prepare(store, request)
+    request = _prepare(store, request)
     if is_worker():
         # A new process loads for as long as a small run takes.
         from osloom.engine import sandbox_process
@@ -85,14 +89,18 @@ def run_in_sandbox(store: Store, request: Request) -> tuple[Response, Delta]:
     return response, Delta(changed, response.removed)
 
 
-def _prepare(store: Store, request: Request) -> None:
-    # Before the namespace: what is made inside it would not belong to this user outside.
-    store.checkout(request.base)
+def _prepare(store: Store, request: Request) -> Request:
+    """What is there when it is served. Before the namespace: what is made inside it would not
+    belong to this user outside."""
+    if find_identity() != "single":
+        request = msgspec.structs.replace(request, nearest=find_nearest(store, request.base))
+        store.checkout(request.nearest or request.base)
     store.checkout(request.tools)
     store.checkout(request.fakeroot)
     if request.emulator is not None:
         store.checkout(request.emulator)
     (Path(request.work) / "request").write_bytes(msgspec.json.encode(request))
+    return request
 
 
 def _environment() -> dict[str, str]:

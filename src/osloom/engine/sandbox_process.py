@@ -59,7 +59,7 @@ def _serve(request: Request) -> Response:
     scratch = Path(request.work) / "scratch"
     scratch.mkdir()
     mounts.mount_tmpfs(scratch)
-    merged = mount_root(store, request.base, scratch)
+    merged = mount_root(store, request.base, scratch, nearest=request.nearest)
     session = scratch / "session"
     session.mkdir(mode=0o755)
     _write_session(request.files, session)

@@ -21,13 +21,20 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from osloom.base.digest import Digest, to_hex
+from osloom.base.digest import Digest, from_hex, to_hex
 from osloom.base.files import remove_tree
+from osloom.model.sketch import likeness, sketch
 from osloom.model.tree import Tree, decode, encode
 from osloom.store.blobs import Blobs, store_error
 from osloom.store.results import Results
 
 _LAYOUT = "1"
+_SKETCH = "user.osloom.sketch"
+"""The attribute of a root that has its tree's sketch."""
+_LOOKED_AT = 32
+"""Roots that are looked at for one that is like a tree."""
+_ALIKE = 0.75
+"""How much like it has to be."""
 
 
 class Store:
@@ -112,6 +119,18 @@ class Store:
         place = self.root / "roots" / to_hex(digest)
         return place if place.exists() else None
 
+    def find_alike(self, tree: Tree) -> Digest | None:
+        """Of the roots that were made last the one that is most like `tree`, if one is."""
+        with os.scandir(self.root / "roots") as entries:
+            newest = sorted(entries, key=lambda one: -one.stat().st_ctime_ns)[:_LOOKED_AT]
+        own = sketch(tree)
+        found = []
+        for one in newest:
+            with contextlib.suppress(OSError):
+                found.append((likeness(own, os.getxattr(one.path, _SKETCH)), one.name))
+        most, name = max(found, default=(0.0, ""))
+        return from_hex(name) if most >= _ALIKE else None
+
     def checkout(self, digest: Digest) -> Path:
         """A directory with the tree's files, as hard links to blobs; read-only by agreement.
 
@@ -128,7 +147,11 @@ class Store:
                 return place
             scratch = Path(tempfile.mkdtemp(dir=self.root / "work"))
             try:
-                make_root(self.load_tree(digest), scratch, self.blobs)
+                tree = self.load_tree(digest)
+                make_root(tree, scratch, self.blobs)
+                # Where a file system has none of them, nothing is found by them.
+                with contextlib.suppress(OSError):
+                    os.setxattr(scratch, _SKETCH, sketch(tree))
                 scratch.rename(place)
             except OSError as error:
                 remove_tree(scratch)
