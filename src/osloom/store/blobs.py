@@ -17,15 +17,20 @@ import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from osloom.base.digest import Digest, digest_bytes, from_hex, to_hex
 from osloom.base.errors import StoreError
 from osloom.base.files import copy_range, sha256_sparse
 
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
 MTIME = 315532800
 """1980-01-01, the first day that every format can hold."""
 _CHUNK = 1 << 20
+_LARGE = 128 << 10
+"""Bytes that are worth another thread."""
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
 
@@ -52,6 +57,15 @@ class BlobWriter:
 
     def write(self, data: bytes | memoryview) -> int:
         self._hash.update(data)
+        return self._put(data)
+
+    def write_beside(self, data: bytes, pool: "Executor") -> None:
+        """The same, while another thread of `pool` hashes it: of much it is the longer half."""
+        hashed = pool.submit(self._hash.update, data)
+        self._put(data)
+        hashed.result()
+
+    def _put(self, data: bytes | memoryview) -> int:
         self.size += len(data)
         return self._file.write(data)
 
@@ -187,9 +201,18 @@ class Blobs:
             self._keep(descriptor, name, os.fspath(place))
 
     def add_chunks(self, chunks: Iterable[bytes], *, executable: bool = False) -> Digest:
-        with self.writer(executable=executable) as writer:
+        with self.writer(executable=executable) as writer, contextlib.ExitStack() as stack:
+            pool: Executor | None = None
             for chunk in chunks:
-                writer.write(chunk)
+                if len(chunk) < _LARGE:
+                    writer.write(chunk)
+                    continue
+                if pool is None:
+                    # Who writes little need not load it.
+                    from concurrent.futures import ThreadPoolExecutor
+
+                    pool = stack.enter_context(ThreadPoolExecutor(max_workers=1))
+                writer.write_beside(chunk, pool)
         return writer.digest
 
     def add_file(self, path: Path, *, executable: bool = False) -> Digest:

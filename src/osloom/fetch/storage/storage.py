@@ -8,8 +8,6 @@ from typing import Protocol
 from osloom.fetch.storage.access import Access
 from osloom.fetch.storage.directory import Directory
 from osloom.fetch.storage.location import Location
-from osloom.fetch.storage.signing import find_signer
-from osloom.fetch.storage.web import Web
 
 
 class Storage(Protocol):
@@ -76,5 +74,8 @@ def open_storage(location: Location, access: Access) -> Iterator[Storage]:
 def make_storage(location: Location, access: Access) -> Storage:
     if location.kind == "directory":
         return Directory(Path(location.base))
+    from osloom.fetch.storage.signing import find_signer
+    from osloom.fetch.storage.web import Web
+
     signer = find_signer(location) if location.kind == "s3" else None
     return Web(location.base, access, signer=signer)
