@@ -98,16 +98,24 @@ class Tree(Mapping[str, Node]):
 
     def without(self, paths: Iterable[str]) -> "Tree":
         """This tree less `paths` and all that is below them."""
-        gone = set(paths)
-        above = gone & directories(self._nodes)
-        if not above and gone.isdisjoint(self._nodes):
-            return self
+        gone = dict.fromkeys(paths, True)
+
+        def is_gone(directory: str) -> bool:
+            below = []
+            while directory and directory not in gone:
+                below.append(directory)
+                directory = directory.rpartition("/")[0]
+            found = bool(directory) and gone[directory]
+            # Asked for once for all that is in them.
+            gone.update(dict.fromkeys(below, found))
+            return found
+
         kept = {
             path: node
             for path, node in self._nodes.items()
-            if path not in gone and (not above or above.isdisjoint(parents(path)))
+            if not (gone.get(path) or is_gone(path.rpartition("/")[0]))
         }
-        return Tree(relinked(kept, self._nodes))
+        return self if len(kept) == len(self) else Tree(relinked(kept, self._nodes))
 
     def where(self, keep: Callable[[str, Node], bool]) -> "Tree":
         return Tree((path, node) for path, node in self._nodes.items() if keep(path, node))

@@ -31,6 +31,8 @@ MTIME = 315532800
 _CHUNK = 1 << 20
 _LARGE = 128 << 10
 """Bytes that are worth another thread."""
+_HUGE = 8 << 20
+"""Bytes of which hashing and writing both take long."""
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
 
@@ -176,6 +178,9 @@ class Blobs:
         return os.open(self.path(digest), os.O_RDONLY | os.O_CLOEXEC)
 
     def add(self, data: bytes, *, executable: bool = False) -> Digest:
+        if len(data) >= _HUGE:
+            pieces = (data[place : place + _CHUNK] for place in range(0, len(data), _CHUNK))
+            return self.add_chunks(pieces, executable=executable)
         digest = digest_bytes(data)
         # Once a file of every package: text instead of paths, and the fewest system calls. Next
         # to its place, because processes that make files in one directory wait for each other.

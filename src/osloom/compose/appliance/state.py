@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from osloom.model.appliance import MOVED
-from osloom.model.tree import Node, Tree, parents
+from osloom.model.tree import Node, Tree, directories
 
 FACTORY = "usr/share/factory"
 _DPKG = ("var/lib/dpkg", "usr/lib/sysimage/dpkg")
@@ -25,15 +25,16 @@ def with_state(tree: Tree, *, epoch: int) -> tuple[Tree, str]:
     for path, node in tree.items():
         place = _new_place(path)
         if node.kind == "dir" or not place.startswith(_CACHES):
-            target = _factory(_new_place(node.target)) if node.kind == "hardlink" else node.target
-            nodes[_factory(place)] = msgspec.structs.replace(node, target=target)
+            if node.kind == "hardlink":
+                target = _factory(_new_place(node.target))
+                node = msgspec.structs.replace(node, target=target)  # noqa: PLW2901
+            nodes[_factory(place)] = node
     for path, target in MOVED.items():
         nodes[path] = Node("symlink", 0o777, mtime=epoch, target=target)
         nodes.setdefault(f"{FACTORY}/{target}", tree.get(path) or Node("dir", 0o755, mtime=epoch))
     nodes["var"] = Node("dir", 0o755, mtime=epoch)
-    for path in list(nodes):
-        for parent in parents(path):
-            nodes.setdefault(parent, Node("dir", 0o755, mtime=epoch))
+    for parent in directories(nodes):
+        nodes.setdefault(parent, Node("dir", 0o755, mtime=epoch))
     made = Tree(nodes)
     return made, "".join(f"{line}\n" for line in _lines(made))
 
