@@ -1,8 +1,9 @@
 """Appliances: a disk of an unchanged root, the release of a second version, sizes."""
 
+import tempfile
 from pathlib import Path
 
-from measure import Measured, Osloom, copied, spread, timed
+from measure import USED, Measured, Osloom, copied, spread, timed
 
 _APPLIANCE = """
 [project]
@@ -52,29 +53,37 @@ def measure_settings(osloom: Osloom, place: Path, runs: int) -> Measured:
 
 
 def measure_release(osloom: Osloom, place: Path, runs: int) -> Measured:
-    """A release of a second version with one package more, beside the build of the first."""
+    """A release of a second version with one package more, beside the whole build of the first:
+    from an empty store, and from one that has the packages and the tools."""
     _define(osloom, place / "channel", more=True)
     osloom("lock")
     osloom("build")
     seeded = osloom.downloaded(place / "seeded-appliance")
-    ratios, times, sent = [], [], 0
+    used = place / USED
+    used.mkdir(exist_ok=True)
+    whole, downloaded, times, sent = [], [], [], 0
     for number in range(runs):
-        fresh, channel = copied(seeded), place / f"channel-{number}"
-        _define(osloom, channel)
-        osloom("lock")
-        first = timed(lambda fresh=fresh: osloom("release", store=fresh), fresh)
-        _define(osloom, channel, version=2, more=True)
-        osloom("lock")
-        second = timed(lambda fresh=fresh: osloom("release", store=fresh))
-        ratios.append(second / first)
-        times.append(second)
-        fetched = [*(channel / "minimal").glob("*_2_*"), *(channel / "minimal").glob("*_2.efi")]
-        sent = sum(path.stat().st_size for path in fetched)
+        empty = Path(tempfile.mkdtemp(dir=used))
+        for ratios, fresh in ((whole, empty), (downloaded, copied(seeded))):
+            channel = place / f"channel-{number}-{len(times)}"
+            _define(osloom, channel)
+            osloom("lock")
+            first = timed(lambda fresh=fresh: osloom("release", store=fresh), fresh)
+            _define(osloom, channel, version=2, more=True)
+            osloom("lock")
+            second = timed(lambda fresh=fresh: osloom("release", store=fresh))
+            ratios.append(second / first)
+            times.append((first, second))
+            fetched = [*(channel / "minimal").glob("*_2_*"), *(channel / "minimal").glob("*_2.efi")]
+            sent = sum(path.stat().st_size for path in fetched)
+    firsts, seconds = zip(*times[::2], strict=True)
     return Measured(
-        "appliance: version 2 with one package more, released",
-        "at most 0.25 of the first",
-        spread(ratios, "of it"),
-        f"the second {spread(times)}; all files that a device may fetch have {sent / _MIB:.0f} MiB",
+        "appliance: version 2 with one package more, released, beside the whole of version 1",
+        "at most 0.25 of it",
+        spread(whole, "of it"),
+        f"the first from an empty store {spread(firsts)}, the second {spread(seconds)}; from one "
+        f"that had all packages {spread(downloaded, 'of the first')}; "
+        f"all files that a device may fetch have {sent / _MIB:.0f} MiB",
     )
 
 

@@ -6,8 +6,9 @@ directory that hides what was below it carries the xattr `user.overlay.opaque`.
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import msgspec
 
@@ -23,8 +24,38 @@ class Delta(msgspec.Struct, frozen=True):
     removed: tuple[str, ...]
 
 
-def read_delta(upper: Path, base: Tree, blobs: Blobs, *, epoch: int) -> Delta:
-    """What `upper` makes of `base`; every time in it is `epoch`."""
+Stamp = tuple[int, ...]
+"""How a file was when it was laid down: what changes when it is touched in any way.
+
+The clock of change times may stand still for ten milliseconds; what can be seen without is in it.
+"""
+NOTHING_LAID: Mapping[str, Stamp] = MappingProxyType({})
+
+
+def stamp_of(info: os.stat_result) -> Stamp:
+    when = info.st_ctime_ns, info.st_mtime_ns
+    return info.st_ino, *when, info.st_mode, info.st_uid, info.st_gid, info.st_size
+
+
+def read_stamps(upper: Path) -> dict[str, Stamp]:
+    """How all is that lies in `upper`, by path."""
+    return {
+        path: stamp_of(entry.stat(follow_symlinks=False)) for path, entry in walk(os.fspath(upper))
+    }
+
+
+def read_delta(
+    upper: Path,
+    base: Tree,
+    blobs: Blobs,
+    *,
+    epoch: int,
+    laid: Mapping[str, Stamp] = NOTHING_LAID,
+) -> Delta:
+    """What `upper` makes of `base`; every time in it is `epoch`.
+
+    What is as `laid` has it was there before, and belongs to `base`.
+    """
     changed: dict[str, Node] = {}
     removed: dict[str, None] = {}
     inodes: dict[int, str] = {}
@@ -37,6 +68,8 @@ def read_delta(upper: Path, base: Tree, blobs: Blobs, *, epoch: int) -> Delta:
         removed.pop(path, None)
         if stat.S_ISDIR(info.st_mode) and _is_opaque(entry.path):
             removed |= dict.fromkeys(name for name in base if name.startswith(f"{path}/"))
+        if laid.get(path) == stamp_of(info):
+            continue
         node = node_of(entry, info, Found(blobs, epoch))
         if node is not None and node.kind == "file" and info.st_nlink > 1:
             first = inodes.setdefault(info.st_ino, path)

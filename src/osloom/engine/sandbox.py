@@ -75,7 +75,8 @@ def run_in_sandbox(store: Store, request: Request) -> tuple[Response, Delta]:
         from osloom.engine import sandbox_process
 
         status, said = run_copied(
-            lambda: sandbox_process.serve(Path(request.work)), {**FIXED, **clock.inherited()}
+            lambda: sandbox_process.serve(Path(request.work), store.trees),
+            {**FIXED, **clock.inherited()},
         )
         if status != 0:
             raise failure(["sandbox"], Completed(stdout=b"", stderr=said, status=status))

@@ -16,9 +16,10 @@ from pathlib import Path
 import msgspec
 
 from osloom.base.command import run
+from osloom.base.digest import Digest
 from osloom.base.errors import BuildError
 from osloom.engine import clock, emulation, identity, mounts, writable
-from osloom.engine.delta import Delta, Found, read_delta
+from osloom.engine.delta import Delta, Found, read_delta, read_stamps
 from osloom.engine.nosync import no_sync
 from osloom.engine.overlay import mount_root
 from osloom.engine.sandbox import SESSION, Request, Response
@@ -42,8 +43,8 @@ CAPABILITIES = [
 ]
 
 
-def _serve(request: Request) -> Response:
-    store = Store(Path(request.store), share=False)
+def _serve(request: Request, trees: Mapping[Digest, Tree] | None) -> Response:
+    store = Store(Path(request.store), share=False, trees=trees)
     base = store.load_tree(request.base)
     who = identity.find_identity()
     if who != "single" or request.emulator is not None:
@@ -60,6 +61,7 @@ def _serve(request: Request) -> Response:
     scratch.mkdir()
     mounts.mount_tmpfs(scratch)
     merged = mount_root(store, request.base, scratch, nearest=request.nearest)
+    laid = read_stamps(scratch / "upper")
     session = scratch / "session"
     session.mkdir(mode=0o755)
     _write_session(request.files, session)
@@ -67,7 +69,8 @@ def _serve(request: Request) -> Response:
     status, output = _run(words, request.command, scratch)
     if status != 0:
         return Response(status=status, output=output)
-    delta = read_delta(scratch / "upper", base, store.blobs, epoch=request.epoch)
+    upper = scratch / "upper"
+    delta = read_delta(upper, base, store.blobs, epoch=request.epoch, laid=laid)
     return _response(store, delta, output)
 
 
@@ -163,13 +166,14 @@ def _write_session(files: Mapping[str, str], directory: Path) -> None:
         path.chmod(0o755 if text.startswith("#!") else 0o644)
 
 
-def serve(work: Path) -> None:
-    """Serve the request in `work`; this process has a namespace of its own then."""
+def serve(work: Path, trees: Mapping[Digest, Tree] | None = None) -> None:
+    """Serve the request in `work`, with `trees` that are known; this process has a namespace of its
+    own then."""
     os.umask(0o022)
     request = msgspec.json.decode((work / "request").read_bytes(), type=Request)
     response: Response | None = None
     try:
-        response = _serve(request)
+        response = _serve(request, trees)
     except BuildError as error:
         response = Response(status=-1, output="", problem=error.message, hint=error.hint)
     (work / "response").write_bytes(msgspec.json.encode(response))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from osloom.engine.delta import Delta, Found, is_unchanged, node_of, walk
+from osloom.engine.delta import Delta, Found, Stamp, is_unchanged, node_of, stamp_of, walk
 from osloom.model.tree import Node, Tree, links_last
 from osloom.store.blobs import MTIME, Blobs
 from osloom.store.roots import is_special
@@ -21,14 +21,6 @@ STATE = "/run/osloom-state"
 
 Inode = tuple[int, int]
 """Device and number."""
-
-
-class Stamp(msgspec.Struct, frozen=True):
-    """How a file was when it was laid down."""
-
-    inode: int
-    changed: int
-    """Nanoseconds."""
 
 
 class Owner(msgspec.Struct, frozen=True):
@@ -60,7 +52,7 @@ def lay_down(tree: Tree, root: Path, blobs: Blobs) -> dict[str, Stamp]:
     for path, node in links_last(tree):
         _lay(f"{base}/{path}", base, node, blobs)
     return {
-        path: Stamp(info.st_ino, info.st_ctime_ns)
+        path: stamp_of(info)
         for path in tree
         if path and (info := _stat(f"{base}/{path}")) is not None
     }
@@ -136,7 +128,7 @@ def read_changes(
         info = entry.stat(follow_symlinks=False)
         owner = owners.get((info.st_dev, info.st_ino))
         stamp = before.get(path)
-        if stamp == Stamp(info.st_ino, info.st_ctime_ns) and _owned_as(base[path], owner):
+        if stamp == stamp_of(info) and _owned_as(base[path], owner):
             continue
         node = node_of(entry, info, found)
         if node is None:

@@ -18,7 +18,7 @@ import fcntl
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from osloom.base.digest import Digest, from_hex, to_hex
@@ -29,6 +29,8 @@ from osloom.store.blobs import Blobs, store_error
 from osloom.store.results import Results
 
 _LAYOUT = "1"
+_LARGE, _REMEMBERED = 1000, 4
+"""Nodes of a tree that is worth to be remembered, and how many are."""
 _SKETCH = "user.osloom.sketch"
 """The attribute of a root that has its tree's sketch."""
 _LOOKED_AT = 32
@@ -41,10 +43,13 @@ class Store:
     """See the module. Opening makes the directories and takes a share of the readers' lock.
 
     A process that ends with its parent opens it without a `share`: its parent has one, and when
-    that is gone nothing holds the lock, however long the process takes to end.
+    that is gone nothing holds the lock, however long the process takes to end. A copy of a process
+    has the `trees` that its parent remembers.
     """
 
-    def __init__(self, root: Path, *, share: bool = True) -> None:
+    def __init__(
+        self, root: Path, *, share: bool = True, trees: Mapping[Digest, Tree] | None = None
+    ) -> None:
         self.root = root
         self.temporary = root / "tmp"
         self.nix = root / "nix"
@@ -56,6 +61,7 @@ class Store:
         except OSError as error:
             raise store_error("use", root, error) from error
         self.blobs = Blobs(root / "blobs", self.temporary)
+        self.trees: Mapping[Digest, Tree] = trees or {}
         self.results = Results(root / "results", self.blobs)
 
     def _make(self) -> None:
@@ -79,10 +85,23 @@ class Store:
         os.close(self._lock)
 
     def add_tree(self, tree: Tree) -> Digest:
-        return self.blobs.add(encode(tree))
+        digest = self.blobs.add(encode(tree))
+        self._remember(digest, tree)
+        return digest
 
     def load_tree(self, digest: Digest) -> Tree:
-        return decode(self.blobs.read(digest))
+        tree = self.trees.get(digest)
+        if tree is None:
+            tree = decode(self.blobs.read(digest))
+            self._remember(digest, tree)
+        return tree
+
+    def _remember(self, digest: Digest, tree: Tree) -> None:
+        """Of an image the next step, or a copy of this process, soon wants the same tree."""
+        if len(tree) >= _LARGE:
+            # One assignment: any thread sees the one or the other.
+            kept = list(self.trees.items())[1 - _REMEMBERED :]
+            self.trees = dict([*kept, (digest, tree)])
 
     @contextlib.contextmanager
     def working_directory(self) -> Iterator[Path]:
