@@ -62,10 +62,10 @@ def measure_release(osloom: Osloom, place: Path, runs: int) -> Measured:
     used = place / USED
     used.mkdir(exist_ok=True)
     whole, downloaded, times, sent = [], [], [], 0
-    for number in range(runs):
+    for _ in range(runs):
         empty = Path(tempfile.mkdtemp(dir=used))
         for ratios, fresh in ((whole, empty), (downloaded, copied(seeded))):
-            channel = place / f"channel-{number}-{len(times)}"
+            channel = Path(tempfile.mkdtemp(dir=used))
             _define(osloom, channel)
             osloom("lock")
             first = timed(lambda fresh=fresh: osloom("release", store=fresh), fresh)

@@ -14,9 +14,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from uuid import UUID
 
-from osloom.assemble.esp import write_esp
+from osloom.assemble.esp import esp_contents
 from osloom.assemble.filesystem import MAKERS
-from osloom.assemble.place import Place
+from osloom.assemble.place import Place, write_contents
 from osloom.assemble.request import Product, Request
 from osloom.assemble.uki import plan_uki, root_id
 from osloom.base.digest import Digest, derive_uuid
@@ -37,7 +37,7 @@ def make_disk(job: Job) -> Mapping[str, Digest]:
     sizes = parse_size(job.parameters["esp_size"]), maker.size(job, tree)
     esp, root = _partitioned(job, tree.digest, sizes)
     with ThreadPoolExecutor(max_workers=1) as pool:
-        beside = pool.submit(write_esp, job, esp)
+        beside = pool.submit(lambda: write_contents(esp.path, esp_contents(job, esp)))
         maker.write(job, tree, root)
         beside.result()
     return finished(job, esp.path)

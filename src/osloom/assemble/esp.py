@@ -3,13 +3,11 @@
 https://uapi-group.org/specifications/specs/boot_loader_specification/
 """
 
-import os
 from pathlib import Path
 
-from osloom.assemble.place import Place
+from osloom.assemble.place import Contents, Place
 from osloom.base.digest import Digest, derive_uuid
 from osloom.base.errors import BuildError, Error
-from osloom.base.files import copy_into
 from osloom.engine.step import Job
 from osloom.model.fat_volume import Volume, lay_out
 from osloom.model.tree import Node, Tree
@@ -26,7 +24,7 @@ _LOADER_CONF = "timeout 0\nconsole-mode keep\n"
 _MENU = "default {name}.efi\ntimeout 5\nconsole-mode keep\n"
 
 
-def write_esp(job: Job, place: Place) -> None:
+def esp_contents(job: Job, place: Place) -> Contents:
     """A FAT file system with the loader and the UKI `uki`; same bytes at any time of day.
 
     With `others`, a tree of more UKIs by their names, there is a menu; `uki` starts by itself.
@@ -67,15 +65,8 @@ def write_esp(job: Job, place: Place) -> None:
         laid = lay_out(volume, {path: _size(content) for path, content in contents.items()})
     except Error as error:
         raise BuildError(error.message, hint=_HINT) from error
-    with place.path.open("r+b") as file:
-        for offset, data in laid.tables:
-            os.pwrite(file.fileno(), data, place.offset + offset)
-        for path, offset in laid.places.items():
-            content = contents[path]
-            if isinstance(content, Path):
-                copy_into(content, place.path, place.offset + offset)
-            else:
-                os.pwrite(file.fileno(), content, place.offset + offset)
+    tables = {place.offset + offset: data for offset, data in laid.tables}
+    return tables | {place.offset + offset: contents[path] for path, offset in laid.places.items()}
 
 
 def _loader(job: Job, name: str) -> Digest:

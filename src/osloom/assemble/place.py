@@ -1,13 +1,28 @@
 """Where in a disk's file something goes."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
 
+from osloom.base.files import copy_into
+
 Put = Callable[[int, bytes], None]
 """Writes bytes at an offset of a partition."""
+Contents = Mapping[int, bytes | Path]
+"""What lies where on a disk: bytes, or all of a file; by offsets in bytes."""
+
+
+def write_contents(disk: Path, contents: Contents) -> None:
+    """Into a file that is empty there; holes stay holes."""
+    for offset, content in contents.items():
+        if isinstance(content, Path):
+            copy_into(content, disk, offset)
+        else:
+            with disk.open("r+b") as file:
+                file.seek(offset)
+                file.write(content)
 
 
 class Place(msgspec.Struct, frozen=True):

@@ -12,12 +12,11 @@ import msgspec
 from osloom.assemble.appliance.signing import plan_signed_loader
 from osloom.assemble.appliance.version import Version, plan_version
 from osloom.assemble.disk import finished, make_table
-from osloom.assemble.esp import write_esp
-from osloom.assemble.place import Place
+from osloom.assemble.esp import esp_contents
+from osloom.assemble.place import Contents, write_contents
 from osloom.assemble.request import Product, Request
 from osloom.base.digest import Digest, derive_uuid
 from osloom.base.errors import BuildError
-from osloom.base.files import copy_into
 from osloom.engine.step import Input, Job, Output, Step, action
 from osloom.model.appliance import Appliance, fits_esp, least_disk_size, made_partitions
 from osloom.model.size import GIB, MIB, parse_size, whole_gib
@@ -29,21 +28,21 @@ _MEASURED = ("root", "uki")
 
 
 class LaidOut(msgspec.Struct, frozen=True, kw_only=True):
-    """A disk that has its table and its ESP, and room for the rest."""
+    """A disk that has its table, and room for the rest."""
 
     path: Path
     """Of the raw disk, in the step's working directory."""
-    root: tuple[Place, Path]
-    """Where the root goes, and where it is."""
-    others: tuple[tuple[Place, Path], ...]
+    contents: Contents
+    """What the partitions hold."""
+    root: int
+    """Where the root is of it."""
 
 
 @action(version=4)
 def make_appliance(job: Job) -> Mapping[str, Digest]:
     """The disk of `lay_out`, raw or qcow2."""
     laid = lay_out(job)
-    for place, source in (laid.root, *laid.others):
-        copy_into(source, place.path, place.offset)
+    write_contents(laid.path, laid.contents)
     return finished(job, laid.path)
 
 
@@ -64,16 +63,16 @@ def lay_out(job: Job) -> LaidOut:
     size = None if asked is None else parse_size(asked)
     seed = derive_uuid("disk", appliance.id)
     esp, *slot = make_table(job, partitions, seed=seed, size=size)
-    write_esp(job, esp)
     job.facts["notes"] = (
         f"root {_mib(sizes['root'])} of {_mib(appliance.slot_size)} MiB, "
         f"two UKIs {_mib(2 * sizes['uki'])} of {_mib(esp.size)} MiB"
     )
     names = ("root", "hashes", "signature") if appliance.signed else ("root", "hashes")
-    root, *others = (
-        (place, blobs.path(job.digest(name))) for place, name in zip(slot, names, strict=False)
-    )
-    return LaidOut(path=esp.path, root=root, others=tuple(others))
+    filled = {
+        place.offset: blobs.path(job.digest(name)) for place, name in zip(slot, names, strict=False)
+    }
+    contents = {**esp_contents(job, esp), **filled}
+    return LaidOut(path=esp.path, contents=contents, root=slot[0].offset)
 
 
 def _mib(size: int) -> int:

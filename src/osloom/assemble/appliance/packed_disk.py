@@ -19,7 +19,7 @@ from osloom.assemble.request import Request
 from osloom.base.digest import Digest, to_hex
 from osloom.base.files import extents
 from osloom.engine.step import Job, Output, Step, action
-from osloom.model.blocks import Blocks, with_parts
+from osloom.model.blocks import Blocks, blocks_of, with_parts
 from osloom.model.bmap import Range, make_bmap
 from osloom.model.mapped import mapped_ranges
 
@@ -40,15 +40,14 @@ def frame_disk(job: Job) -> Mapping[str, Digest]:
     frames; and the block map of all of it, `map`."""
     blobs = job.store.blobs
     laid = lay_out(job)
-    place, root = laid.root
-    end = place.offset + root.stat().st_size
+    root = Range(laid.root, laid.root + blobs.path(job.digest("root")).stat().st_size)
     with _reading(laid) as (disk, filled), ThreadPoolExecutor(max_workers=1) as pool:
         # One hashes, the other mostly waits for programs.
-        known = {Range(place.offset, end): to_hex(job.digest("root"))}
+        known = {root: to_hex(job.digest("root"))}
         text = pool.submit(lambda: make_bmap(disk, mapped_ranges(disk), known))
         return {
             name: add_frames(job, _parts(disk, part, filled), tools="compressors")
-            for name, part in (("before", (0, place.offset)), ("after", (end, disk.size)))
+            for name, part in (("before", (0, root.start)), ("after", (root.end, disk.size)))
         } | {
             "map": blobs.add(text.result().encode()),
         }
@@ -75,7 +74,10 @@ def _reading(laid: LaidOut) -> Iterator[tuple[Blocks, list[tuple[int, int]]]]:
                 size=os.fstat(descriptor).st_size,
             )
 
-        parts = {place.offset: opened(path) for place, path in (laid.root, *laid.others)}
+        parts = {
+            offset: opened(content) if isinstance(content, Path) else blocks_of(content)
+            for offset, content in laid.contents.items()
+        }
         with laid.path.open("rb") as file:
             own = list(extents(file.fileno(), laid.path.stat().st_size))
         filled = [*own, *((start, start + part.size) for start, part in parts.items())]
