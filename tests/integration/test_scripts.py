@@ -66,14 +66,25 @@ outputs = ["tar"]
 [image.box.files]
 "/opt/version" = {{ text = "{version}\\n" }}
 "/opt/{version}/own" = {{ text = "own\\n", mode = "4755", owner = "games" }}
+"/opt/{version}/gone" = {{ text = "gone\\n" }}
+"/opt/{version}/below/gone" = {{ text = "gone\\n" }}
+"/opt/{version}/mode" = {{ text = "mode\\n" }}
+"/opt/{version}/text" = {{ text = "old\\n" }}
 
 [[image.box.script]]
-run = "ls -lR /opt /etc >/opt/seen; rm -r /opt/{version}; mkdir /opt/{version}; find / -xdev -newer /opt/version"
+run = '''
+ls -lR /opt /etc >/opt/seen
+find / -xdev -newer /opt/version >>/opt/seen
+cd /opt/{version}
+rm -r gone below /usr/share/zoneinfo/Asia
+chmod 600 mode
+echo new >text
+'''
 """
 
 
 def test_a_root_that_is_made_of_another_one_leaves_the_same(tmp_path: Path) -> None:
-    built = {}
+    built, members = {}, {}
     for name, versions in (("both", (1, 2)), ("alone", (2,))):
         place = tmp_path / name
         place.mkdir()
@@ -83,6 +94,18 @@ def test_a_root_that_is_made_of_another_one_leaves_the_same(tmp_path: Path) -> N
             before = set((box.store / "roots").glob("*"))
             built[name, version] = box("build", "--json").check().digests
             made = set((box.store / "roots").glob("*")) - before
+            with tarfile.open(place / "dist/box/box.tar") as archive:
+                opt = [one for one in archive if one.name.startswith("opt/")]
+                members[name, version] = {one.name: (one.mode, one.size) for one in opt}
+                assert not any(one.name.startswith("usr/share/zoneinfo/Asia") for one in archive)
             # The second version has no root of its own: it was laid over one of the first.
             assert bool(made) == (version == versions[0])
     assert built["both", 2] == built["alone", 2]
+    del members["both", 2]["opt/seen"]
+    assert members["both", 2] == {
+        "opt/2": (0o755, 0),
+        "opt/2/mode": (0o600, 5),
+        "opt/2/own": (0o4755, 4),
+        "opt/2/text": (0o644, 4),
+        "opt/version": (0o644, 2),
+    }

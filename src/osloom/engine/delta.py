@@ -57,7 +57,8 @@ def read_delta(
     What is as `laid` has it was there before, and belongs to `base`.
     """
     changed: dict[str, Node] = {}
-    removed: dict[str, None] = {}
+    # What lay in the upper part alone leaves no mark when it is removed.
+    removed: dict[str, None] = dict.fromkeys(laid)
     inodes: dict[int, str] = {}
     for path, entry in walk(os.fspath(upper)):
         info = entry.stat(follow_symlinks=False)

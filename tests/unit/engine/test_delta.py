@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 
 from osloom.base.digest import digest_bytes
-from osloom.engine.delta import Delta, apply_delta, read_delta
+from osloom.engine.delta import Delta, apply_delta, read_delta, read_stamps
 from osloom.model.tree import Node, Tree
 from osloom.store.store import Store
 
@@ -51,3 +51,26 @@ def test_what_is_put_back_into_a_directory_made_anew_stays(tmp_path: Path) -> No
     delta = read_delta(upper, base, blobs, epoch=9)
     assert not delta.changed
     assert sorted(delta.removed) == ["d/gone", "d/sub/gone"]
+
+
+def test_what_lay_there_before_is_told_when_it_is_touched_or_gone(tmp_path: Path) -> None:
+    blobs = Store(tmp_path / "store").blobs
+    upper = tmp_path / "upper"
+    upper.mkdir()
+    own = {"uid": os.getuid(), "gid": os.getgid()}
+    names = ("gone", "mode", "same", "text")
+    for name in names:
+        (upper / name).write_text("text")
+        (upper / name).chmod(0o644)
+    node = msgspec.structs.replace(file("text", 5, 0o644), **own)
+    base = Tree(dict.fromkeys(names, node))
+    laid = read_stamps(upper)
+    (upper / "gone").unlink()
+    (upper / "mode").chmod(0o600)
+    (upper / "text").write_text("news")
+    delta = read_delta(upper, base, blobs, epoch=9, laid=laid)
+    assert delta.removed == ("gone",)
+    assert {path: (one.mode, one.digest) for path, one in delta.changed.items()} == {
+        "mode": (0o600, node.digest),
+        "text": (0o644, digest_bytes(b"news")),
+    }
