@@ -4,7 +4,6 @@ https://uapi-group.org/specifications/specs/unified_kernel_image/, systemd-stub(
 those that ukify(1) writes, whose order and flags are kept here.
 """
 
-import gzip
 import re
 import struct
 import zlib
@@ -18,6 +17,8 @@ from osloom.model.pe import parse_program
 from osloom.model.pe_headers import read_headers
 from osloom.model.pe_section import add_sections, replace_section
 
+_MOST = 1 << 30
+"""Bytes of a kernel."""
 _GZIP = b"\x1f\x8b"
 _COMPRESSED = {
     b"\x28\xb5\x2f\xfd": "zstd",
@@ -82,7 +83,7 @@ def kernel_version(kernel: bytes) -> str | None:
     """
     place, magic = _BOOT_HEADER
     if kernel[place : place + 4] == magic:
-        (start,) = struct.unpack_from("<H", kernel, _BOOT_VERSION)
+        start = int.from_bytes(kernel[_BOOT_VERSION : _BOOT_VERSION + 2], "little")
         found = re.match(_VERSION, kernel[start + 0x200 : start + 0x200 + 128])
     else:
         found = re.search(rb"Linux version " + _VERSION, kernel)
@@ -92,10 +93,7 @@ def kernel_version(kernel: bytes) -> str | None:
 def _startable(kernel: bytes) -> bytes:
     """Debian's for arm64 is compressed as a whole."""
     if kernel.startswith(_GZIP):
-        try:
-            kernel = gzip.decompress(kernel)
-        except (OSError, EOFError, zlib.error) as error:
-            raise BuildError(f"cannot unpack the kernel: {error}") from error
+        kernel = _unpacked(kernel)
     kind = next((one for magic, one in _COMPRESSED.items() if kernel.startswith(magic)), None)
     if kind is not None:
         raise BuildError(
@@ -103,6 +101,18 @@ def _startable(kernel: bytes) -> bytes:
             hint="firmware starts EFI programs alone: take the kernel's EFI image",
         )
     return kernel
+
+
+def _unpacked(kernel: bytes) -> bytes:
+    unpacker = zlib.decompressobj(wbits=31)
+    try:
+        data = unpacker.decompress(kernel, _MOST)
+    except zlib.error as error:
+        raise BuildError(f"cannot unpack the kernel: {error}") from error
+    if not unpacker.eof:
+        whole = "it has more than 1 GiB" if len(data) >= _MOST else "its gzip data are cut off"
+        raise BuildError(f"cannot unpack the kernel: {whole}")
+    return data
 
 
 def _joined(initrds: Sequence[bytes]) -> bytes:

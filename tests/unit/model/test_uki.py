@@ -66,7 +66,8 @@ def test_a_kernel_in_gzip_is_unpacked() -> None:
 @pytest.mark.parametrize(
     ("kernel", "said"),
     [
-        (gzip.compress(b"x" * 9000)[:40], "cannot unpack the kernel"),
+        (gzip.compress(b"x" * 9000)[:40], "cannot unpack the kernel: its gzip data are cut off"),
+        (b"\x1f\x8b" + bytes(40), "cannot unpack the kernel: Error"),
         (b"\x28\xb5\x2f\xfd...", "compressed with zstd"),
         (b"\xfd7zXZ\0", "compressed with xz"),
     ],
@@ -91,3 +92,4 @@ def test_versions_are_found_where_kernels_have_them() -> None:
     assert kernel_version(bytes(x86)) == "6.12.1+deb13-cloud-amd64"
     assert kernel_version(b"..Linux version 6.1.0-arm64 (gcc)..") == "6.1.0-arm64"
     assert kernel_version(b"Linux version unknown") is None
+    assert kernel_version(bytes(x86[:0x206])) is None
