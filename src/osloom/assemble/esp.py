@@ -5,18 +5,14 @@ https://uapi-group.org/specifications/specs/boot_loader_specification/
 
 from pathlib import Path
 
+from osloom.assemble.boot_programs import LOADERS, find_loader
 from osloom.assemble.place import Contents, Place
-from osloom.base.digest import Digest, derive_uuid
+from osloom.base.digest import derive_uuid
 from osloom.base.errors import BuildError, Error
 from osloom.engine.step import Job
 from osloom.model.fat_volume import Volume, lay_out
 from osloom.model.tree import Node, Tree
 
-LOADERS = {
-    "amd64": ("systemd-bootx64.efi", "BOOTX64.EFI"),
-    "arm64": ("systemd-bootaa64.efi", "BOOTAA64.EFI"),
-}
-"""The loader's own name, and that of what firmware starts of itself."""
 _ENROLMENT = "loader/keys/auto"
 """Where systemd-boot finds keys for a firmware that has none, systemd-boot(7)."""
 _HINT = "raise `esp-size` in the table `disk`"
@@ -46,7 +42,9 @@ def esp_contents(job: Job, place: Place) -> Contents:
         )
     menu = _MENU.format(name=parameters["name"]) if others else _LOADER_CONF
     source, fallback = LOADERS[parameters["architecture"]]
-    loader = job.store.blobs.path(_loader(job, source))
+    signed = job.digest("loader") if "loader" in job.inputs else None
+    found = signed or find_loader(job.tree("tools"), parameters["architecture"])
+    loader = job.store.blobs.path(found)
     keys = job.tree("enrolment") if "enrolment" in job.inputs else Tree()
     contents: dict[str, Path | bytes] = {
         f"EFI/BOOT/{fallback}": loader,
@@ -67,15 +65,6 @@ def esp_contents(job: Job, place: Place) -> Contents:
         raise BuildError(error.message, hint=_HINT) from error
     tables = {place.offset + offset: data for offset, data in laid.tables}
     return tables | {place.offset + offset: contents[path] for path, offset in laid.places.items()}
-
-
-def _loader(job: Job, name: str) -> Digest:
-    """systemd-boot: one that is signed, or that of the tools image."""
-    if "loader" in job.inputs:
-        return job.digest("loader")
-    node = job.tree("tools")[f"usr/lib/systemd/boot/efi/{name}"]
-    assert node.digest is not None
-    return node.digest
 
 
 def _content(job: Job, node: Node) -> Path:

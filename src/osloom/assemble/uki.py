@@ -6,6 +6,7 @@ https://uapi-group.org/specifications/specs/unified_kernel_image/
 from collections.abc import Mapping
 from typing import Any
 
+from osloom.assemble.boot_programs import find_stub
 from osloom.assemble.initrd import plan_initrd, plan_kernel
 from osloom.assemble.request import Product, Request
 from osloom.base.digest import Digest, derive_uuid
@@ -13,9 +14,7 @@ from osloom.engine.step import Action, Input, Job, Output, Step, action
 from osloom.model.appliance import LEAST_DISK, Appliance, least_disk_size
 from osloom.model.uki import Parts, make_uki
 
-_STUBS = {"amd64": "linuxx64.efi.stub", "arm64": "linuxaa64.efi.stub"}
 _CONSOLES = {"amd64": "ttyS0", "arm64": "ttyAMA0"}
-_BOOT = "usr/lib/systemd/boot/efi"
 
 
 def root_id(tree: Output) -> str:
@@ -76,9 +75,7 @@ def _parts(job: Job, line: str | None) -> Parts:
 
 def stub_of(job: Job) -> bytes:
     """systemd-stub(7), of the tools image."""
-    node = job.tree("tools")[f"{_BOOT}/{_STUBS[job.parameters['architecture']]}"]
-    assert node.digest is not None
-    return job.store.blobs.read(node.digest)
+    return job.store.blobs.read(find_stub(job.tree("tools"), job.parameters["architecture"]))
 
 
 def plan_uki(request: Request) -> Output:

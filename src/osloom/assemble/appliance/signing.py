@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from osloom.assemble.esp import LOADERS
+from osloom.assemble.boot_programs import find_loader
 from osloom.base.digest import Digest
 from osloom.engine.step import Job, Output, Step, action
 from osloom.keys.sign import sign_efi
@@ -95,10 +95,7 @@ def _uki(job: Job) -> _Uki:
 @action(version=1, light=True)
 def take_loader(job: Job) -> Mapping[str, Digest]:
     """systemd-boot of the tools `tree`."""
-    name, _ = LOADERS[job.parameters["architecture"]]
-    node = job.tree()[f"usr/lib/systemd/boot/efi/{name}"]
-    assert node.digest is not None
-    return {"file": node.digest}
+    return {"file": find_loader(job.tree(), job.parameters["architecture"])}
 
 
 def plan_finished_uki(
