@@ -3,12 +3,9 @@
     ESP    systemd-boot, and the UKI at EFI/Linux
     root   the image's tree
 
-systemd-repart writes the table into an empty file, offline, and both file systems are then made in
-their places: nothing is written twice, and what is empty stays a hole. What the first boot grows
-follows the same kind of definitions, repart.d(5).
+Both file systems are made in their places: nothing is written twice, and what is empty stays a hole.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,20 +13,18 @@ from uuid import UUID
 
 from osloom.assemble.esp import esp_contents
 from osloom.assemble.filesystem import MAKERS
-from osloom.assemble.place import Place, write_contents
+from osloom.assemble.place import Place, make_disk_file, write_contents
 from osloom.assemble.request import Product, Request
 from osloom.assemble.uki import plan_uki, root_id
 from osloom.base.digest import Digest, derive_uuid
 from osloom.engine.step import Job, Output, Step, action
-from osloom.model.appliance import Settings, exactly, repart_files
+from osloom.model.gpt_table import GROWS, Wanted, lay_out, write_gpt
 from osloom.model.size import parse_size
 
 _ROOT_TYPES = {"amd64": "root-x86-64", "arm64": "root-arm64"}
-_GRAIN = 4096
-"""To which partitions are aligned."""
 
 
-@action(version=4)
+@action(version=5)
 def make_disk(job: Job) -> Mapping[str, Digest]:
     """The tree `tree` and the UKI `uki` as a disk, raw or qcow2."""
     tree = job.tree()
@@ -37,7 +32,9 @@ def make_disk(job: Job) -> Mapping[str, Digest]:
     sizes = parse_size(job.parameters["esp_size"]), maker.size(job, tree)
     esp, root = _partitioned(job, tree.digest, sizes)
     with ThreadPoolExecutor(max_workers=1) as pool:
-        beside = pool.submit(lambda: write_contents(esp.path, esp_contents(job, esp)))
+        beside = pool.submit(
+            lambda: write_contents(esp.path, esp_contents(job, esp.offset, esp.size))
+        )
         maker.write(job, tree, root)
         beside.result()
     return finished(job, esp.path)
@@ -45,51 +42,21 @@ def make_disk(job: Job) -> Mapping[str, Digest]:
 
 def _partitioned(job: Job, tree: Digest, sizes: tuple[int, int]) -> Sequence[Place]:
     """The empty disk, ids from the tree; where on it the ESP and the root are."""
-    esp, root = (-(-size // _GRAIN) * _GRAIN for size in sizes)
+    esp, root = sizes
     partitions = [
-        {"Type": "esp", "Label": "esp", "UUID": str(derive_uuid("partition", "esp", tree))}
-        | exactly(esp),
-        {
-            "Type": _ROOT_TYPES[job.parameters["architecture"]],
-            "Label": "root",
-            "UUID": job.parameters["root"],
-            "GrowFileSystem": "yes",
-        }
-        | exactly(root),
+        Wanted(type="esp", label="esp", id=derive_uuid("partition", "esp", tree), size=esp),
+        Wanted(
+            type=_ROOT_TYPES[job.parameters["architecture"]],
+            label="root",
+            id=UUID(job.parameters["root"]),
+            size=root,
+            attributes=GROWS,
+        ),
     ]
-    return make_table(job, partitions, seed=derive_uuid("disk", tree))
-
-
-def make_table(
-    job: Job, partitions: Sequence[Settings], *, seed: UUID, size: int | None = None
-) -> list[Place]:
-    """An empty disk with `partitions`, the file `disk` of the working directory.
-
-    Of `size` bytes, or just what they take.
-    """
-    definitions = job.work / "repart.d"
-    definitions.mkdir()
-    for name, text in repart_files(partitions).items():
-        (definitions / name).write_text(text)
-    done = job.tools().run(
-        [
-            "systemd-repart",
-            "--empty=create",
-            f"--size={size or 'auto'}",
-            "--offline=yes",
-            "--dry-run=no",
-            "--no-pager",
-            "--json=short",
-            f"--seed={seed}",
-            "--definitions=/mnt/work/repart.d",
-            "/mnt/work/disk",
-        ],
-        work=job.work,
-        environment={"SOURCE_DATE_EPOCH": str(job.parameters["epoch"])},
-    )
-    return [
-        Place(job.work / "disk", one["offset"], one["raw_size"]) for one in json.loads(done.stdout)
-    ]
+    table, size = lay_out(partitions, identity=derive_uuid("disk", tree))
+    path = job.work / "disk"
+    make_disk_file(path, size, write_gpt(table, size))
+    return [Place(path, one.offset, one.size) for one in table.partitions]
 
 
 def finished(job: Job, disk: Path) -> Mapping[str, Digest]:

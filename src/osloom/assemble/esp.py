@@ -6,7 +6,7 @@ https://uapi-group.org/specifications/specs/boot_loader_specification/
 from pathlib import Path
 
 from osloom.assemble.boot_programs import LOADERS, find_loader
-from osloom.assemble.place import Contents, Place
+from osloom.assemble.place import Contents
 from osloom.base.digest import derive_uuid
 from osloom.base.errors import BuildError, Error
 from osloom.engine.step import Job
@@ -20,8 +20,8 @@ _LOADER_CONF = "timeout 0\nconsole-mode keep\n"
 _MENU = "default {name}.efi\ntimeout 5\nconsole-mode keep\n"
 
 
-def esp_contents(job: Job, place: Place) -> Contents:
-    """A FAT file system with the loader and the UKI `uki`; same bytes at any time of day.
+def esp_contents(job: Job, start: int, size: int) -> Contents:
+    """A FAT file system, of `size` bytes from `start` on, with the loader and the UKI `uki`; same bytes at any time of day.
 
     With `others`, a tree of more UKIs by their names, there is a menu; `uki` starts by itself.
     `loader` is one that is signed, `enrolment` a tree of keys for the firmware.
@@ -33,11 +33,11 @@ def esp_contents(job: Job, place: Place) -> Contents:
         assert node.digest is not None
         ukis[f"{parameters['name']}-{name}"] = node.digest
     files = {name: job.store.blobs.path(digest) for name, digest in ukis.items()}
-    size = sum(file.stat().st_size for file in files.values())
-    if size > place.size * 9 // 10:
+    needed = sum(file.stat().st_size for file in files.values())
+    if needed > size * 9 // 10:
         raise BuildError(
-            f"cannot fit {_counted(len(files))} ({size >> 20} MiB) into "
-            f"an ESP of {place.size >> 20} MiB",
+            f"cannot fit {_counted(len(files))} ({needed >> 20} MiB) into "
+            f"an ESP of {size >> 20} MiB",
             hint=_HINT,
         )
     menu = _MENU.format(name=parameters["name"]) if others else _LOADER_CONF
@@ -54,7 +54,7 @@ def esp_contents(job: Job, place: Place) -> Contents:
         **{f"{_ENROLMENT}/{name}": _content(job, node) for name, node in keys.items()},
     }
     volume = Volume(
-        size=place.size,
+        size=size,
         label="ESP",
         serial=int(derive_uuid("filesystem", "esp", job.digest("uki")).hex[:8], 16),
         epoch=parameters["epoch"],
@@ -63,8 +63,8 @@ def esp_contents(job: Job, place: Place) -> Contents:
         laid = lay_out(volume, {path: _size(content) for path, content in contents.items()})
     except Error as error:
         raise BuildError(error.message, hint=_HINT) from error
-    tables = {place.offset + offset: data for offset, data in laid.tables}
-    return tables | {place.offset + offset: contents[path] for path, offset in laid.places.items()}
+    tables = {start + offset: data for offset, data in laid.tables}
+    return tables | {start + offset: contents[path] for path, offset in laid.places.items()}
 
 
 def _content(job: Job, node: Node) -> Path:

@@ -12,16 +12,16 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from osloom.assemble.disk import make_table
 from osloom.assemble.filesystem import make_erofs
+from osloom.assemble.place import make_disk_file
 from osloom.assemble.request import Product, Request
 from osloom.assemble.verity_signature import plan_signature
 from osloom.base.digest import Digest, derive_uuid, to_hex
 from osloom.base.errors import BuildError, nearest
-from osloom.base.files import copy_into
 from osloom.engine.step import Job, Step, action
-from osloom.model.appliance import ARCHITECTURES, exactly
+from osloom.model.appliance import ARCHITECTURES
 from osloom.model.extension import PLACES
+from osloom.model.gpt_table import READ_ONLY, Wanted, lay_out, write_gpt
 from osloom.model.tree import Node, Tree, with_parents
 from osloom.model.verity import Verity, make_verity
 from osloom.store.blobs import Blobs
@@ -81,7 +81,7 @@ def write_content(job: Job) -> Mapping[str, Digest]:
     }
 
 
-@action(version=2)
+@action(version=3)
 def write_extension(job: Job) -> Mapping[str, Digest]:
     """The blobs `root` and `hashes`, and where it is signed `signature`, as a disk image.
 
@@ -98,20 +98,23 @@ def write_extension(job: Job) -> Mapping[str, Digest]:
     }
     files = {name: blobs.path(job.digest(name)) for name in parts if name in job.inputs}
     partitions = [
-        {
-            "Type": parts[name][0],
-            "UUID": str(parts[name][1]),
-            "Label": job.parameters["label"],
-            "ReadOnly": "yes",
-            **exactly(file.stat().st_size),
-        }
+        Wanted(
+            type=parts[name][0],
+            label=job.parameters["label"],
+            id=parts[name][1],
+            size=file.stat().st_size,
+            attributes=READ_ONLY,
+        )
         for name, file in files.items()
     ]
-    places = make_table(job, partitions, seed=derive_uuid("disk", root_hash))
-    for file, place in zip(files.values(), places, strict=True):
-        copy_into(file, place.path, place.offset)
+    table, size = lay_out(partitions, identity=derive_uuid("disk", root_hash))
+    filled = zip(table.partitions, files.values(), strict=True)
+    disk = job.work / "disk"
+    make_disk_file(
+        disk, size, {**write_gpt(table, size), **{one.offset: file for one, file in filled}}
+    )
     job.facts["notes"] = blobs.read(job.digest("notes")).decode()
-    return {"file": blobs.add_file(places[0].path)}
+    return {"file": blobs.add_file(disk)}
 
 
 def extension_tree(tree: Tree, blobs: Blobs, settings: Settings, release: bytes) -> Tree:

@@ -14,6 +14,13 @@ Contents = Mapping[int, bytes | Path]
 """What lies where on a disk: bytes, or all of a file; by offsets in bytes."""
 
 
+def make_disk_file(path: Path, size: int, contents: Contents) -> None:
+    """A new file of `size` bytes; what nothing lies in is a hole."""
+    with path.open("xb") as file:
+        file.truncate(size)
+    write_contents(path, contents)
+
+
 def write_contents(disk: Path, contents: Contents) -> None:
     """Into a file that is empty there; holes stay holes."""
     for offset, content in contents.items():

@@ -12,7 +12,6 @@ PACKAGES = (
     "libarchive13t64",  # mke2fs loads it to read a tar archive
     "libfaketime",  # engine.clock
     "systemd-boot-efi",
-    "systemd-repart",
     "qemu-utils",
 )
 

@@ -9,23 +9,21 @@
 https://uapi-group.org/specifications/specs/discoverable_partitions_specification/, repart.d(5)
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from uuid import UUID
 
 import msgspec
 
 from osloom.base.digest import derive_uuid
 from osloom.model.disk import Disk
 from osloom.model.fetched import Fetched
+from osloom.model.gpt_table import NO_AUTO, READ_ONLY, Wanted
 from osloom.model.size import MIB, parse_size, whole_mib
 from osloom.model.update import Health, Update
 from osloom.model.verity import SIGNATURE_SIZE, hash_partition_size
 
 ETC = "lib/osloom/etc"
 """Where on the data partition is what a device has changed of /etc: `upper` and `work`."""
-
-NO_AUTO = "0x8000000000000000"
-"""Flags of the partitions of an empty slot: who looks for the newest version by labels, as
-systemd-dissect(1) does, must not take `_empty` for one."""
 
 DATA = "data"
 """Of the data partition: its label, and its name when it is unlocked."""
@@ -122,29 +120,39 @@ class Appliance(msgspec.Struct, frozen=True, kw_only=True):
         """Of the partition with the signature of a slot's root hash."""
         return f"{self.hash_type}-sig"
 
-    def partition_id(self, name: str) -> str:
+    def partition_id(self, name: str) -> UUID:
         """Of one of the definition's own partitions, or of one that the disk is made with."""
-        return str(derive_uuid("partition", name, self.id))
+        return derive_uuid("partition", name, self.id)
 
 
-def made_partitions(appliance: Appliance) -> Sequence[Settings]:
+def made_partitions(appliance: Appliance) -> Sequence[Wanted]:
     """The partitions that the disk is made with, both slots still empty."""
-    empty = {"Label": "_empty", "Flags": NO_AUTO}
-    slot = [
-        {"Type": appliance.root_type, **empty, **exactly(appliance.slot_size)},
-        {"Type": appliance.hash_type, **empty, **exactly(appliance.hash_size)},
-    ]
-    names = ["root", "hashes"]
+    sizes = {
+        "root": (appliance.root_type, appliance.slot_size),
+        "hashes": (appliance.hash_type, appliance.hash_size),
+    }
     if appliance.signed:
-        size = exactly(SIGNATURE_SIZE)
-        slot.append({"Type": appliance.signature_type, **empty, **size})
-        names.append("signature")
-    esp = {"Type": "esp", "Label": "esp", **exactly(parse_size(appliance.disk.esp_size))}
-    places = ["/esp", *(f"/{name}-{letter}" for letter in "ab" for name in names)]
-    return [
-        {**one, "UUID": appliance.partition_id(place)}
-        for place, one in zip(places, (esp, *slot, *slot), strict=True)
-    ]
+        sizes["signature"] = (appliance.signature_type, SIGNATURE_SIZE)
+    esp = Wanted(
+        type="esp",
+        label="esp",
+        id=appliance.partition_id("/esp"),
+        size=parse_size(appliance.disk.esp_size),
+    )
+    slots = (
+        Wanted(
+            type=kind,
+            label="_empty",
+            id=appliance.partition_id(f"/{name}-{letter}"),
+            size=size,
+            # Who looks for the newest version by labels, as systemd-dissect(1) does, must not take
+            # `_empty` for one.
+            attributes=READ_ONLY | NO_AUTO,
+        )
+        for letter in "ab"
+        for name, (kind, size) in sizes.items()
+    )
+    return [esp, *slots]
 
 
 def device_partitions(appliance: Appliance) -> Sequence[Settings]:
@@ -155,22 +163,28 @@ def device_partitions(appliance: Appliance) -> Sequence[Settings]:
     # What is there keeps its size too: a root does not depend on that of its slot. Without a least
     # size systemd-repart would want 10 MiB of each.
     keeps = {"Weight": "0", "SizeMinBytes": "4096"}
-    there = [{"Type": one["Type"], **keeps} for one in made_partitions(appliance)]
+    there = [{"Type": one.type, **keeps} for one in made_partitions(appliance)]
+    return [*there, *_added_partitions(appliance)]
+
+
+def _added_partitions(appliance: Appliance) -> Sequence[Settings]:
+    """Those that are made on the device."""
     disk = appliance.disk
     more: list[Settings] = []
     if disk.swap is not None:
-        size = exactly(parse_size(disk.swap))
-        identity = {"Label": "swap", "UUID": appliance.partition_id("/swap"), "FactoryReset": "yes"}
-        more.append({"Type": "swap", **identity, "Format": "swap", **size})
+        size = _exactly(parse_size(disk.swap))
+        identity = {"Label": "swap", "UUID": str(appliance.partition_id("/swap"))}
+        kept = {"Format": "swap", "FactoryReset": "yes"}
+        more.append({"Type": "swap", **identity, **kept, **size})
     for name, one in disk.partition.items():
         more.append(
             {
                 "Type": "linux-generic",
                 "Label": name,
-                "UUID": appliance.partition_id(name),
+                "UUID": str(appliance.partition_id(name)),
                 **({} if one.filesystem == "none" else {"Format": one.filesystem}),
                 **({} if one.keep else {"FactoryReset": "yes"}),
-                **exactly(parse_size(one.size)),
+                **_exactly(parse_size(one.size)),
             }
         )
     data = {
@@ -183,7 +197,7 @@ def device_partitions(appliance: Appliance) -> Sequence[Settings]:
         "SizeMinBytes": str(parse_size(disk.data.minimum_size)),
         **_ENCRYPT[disk.data.encryption],
     }
-    return [*there, *more, data]
+    return [*more, data]
 
 
 def fits_esp(uki: int, esp: int) -> bool:
@@ -193,18 +207,18 @@ def fits_esp(uki: int, esp: int) -> bool:
 
 def made_size(appliance: Appliance) -> int:
     """Bytes of the disk as it is made: ESP, slots and the partition tables."""
-    return _least(made_partitions(appliance))
+    return _least(one.size for one in made_partitions(appliance))
 
 
 def least_disk_size(appliance: Appliance) -> int:
     """Bytes that a device's disk has to have: data are as small as they may be."""
-    made = made_partitions(appliance)
-    return _least([*made, *device_partitions(appliance)[len(made) :]])
+    made = (one.size for one in made_partitions(appliance))
+    return _least([*made, *(int(one["SizeMinBytes"]) for one in _added_partitions(appliance))])
 
 
-def _least(partitions: Sequence[Settings]) -> int:
+def _least(sizes: Iterable[int]) -> int:
     # One MiB before the partitions, and a table behind them.
-    return whole_mib(sum(int(one["SizeMinBytes"]) for one in partitions)) + 2 * MIB
+    return whole_mib(sum(sizes)) + 2 * MIB
 
 
 def repart_files(partitions: Sequence[Settings]) -> Mapping[str, str]:
@@ -262,6 +276,6 @@ DefaultDeviceTimeoutSec={_SLOW_DISK}
     return {"usr/lib/systemd/system.conf.d/50-osloom.conf": text}
 
 
-def exactly(size: int) -> Settings:
+def _exactly(size: int) -> Settings:
     """A partition of `size` bytes, neither smaller nor larger."""
     return {"SizeMinBytes": str(size), "SizeMaxBytes": str(size)}

@@ -37,6 +37,10 @@ def blocks_of(data: bytes) -> Blocks:
     return Blocks(source=lambda offset, size: data[offset : offset + size], size=len(data))
 
 
+def zeros(size: int) -> Blocks:
+    return Blocks(source=lambda _offset, size: bytes(size), size=size)
+
+
 def with_parts(below: Blocks, parts: Mapping[int, Blocks]) -> Blocks:
     """`below` with others in their places: `parts`, which do not overlap, by where they begin."""
 

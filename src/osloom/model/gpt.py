@@ -14,9 +14,9 @@ import msgspec
 from osloom.base.errors import Error
 from osloom.model.blocks import Blocks
 
-_HEADER = struct.Struct("<8s4sIII4Q16sQIII")
-_ENTRY = struct.Struct("<16s16sQQQ72s")
-_SIGNATURE = b"EFI PART"
+HEADER = struct.Struct("<8s4sIII4Q16sQIII")
+ENTRY = struct.Struct("<16s16sQQQ72s")
+SIGNATURE = b"EFI PART"
 _SECTORS = (512, 4096)
 _MOST_ENTRIES = 4096
 _UNUSED = bytes(16)
@@ -105,7 +105,7 @@ def parse_gpt(disk: Blocks) -> Table:
 
 def _sector_size(disk: Blocks) -> int:
     for size in _SECTORS:
-        if disk.size >= 3 * size and disk.read(size, 8) == _SIGNATURE:
+        if disk.size >= 3 * size and disk.read(size, 8) == SIGNATURE:
             return size
     return _SECTORS[0]
 
@@ -128,16 +128,16 @@ def _parse_copy(disk: Blocks, place: int, sector: int) -> tuple[Table, int]:
         count,
         length,
         sums,
-    ) = _HEADER.unpack_from(head)
-    if signature != _SIGNATURE:
+    ) = HEADER.unpack_from(head)
+    if signature != SIGNATURE:
         raise Error("it is not there")
-    if not _HEADER.size <= size <= sector:
+    if not HEADER.size <= size <= sector:
         raise Error(f"its header has {size} bytes")
     if zlib.crc32(head[:16] + bytes(4) + head[20:size]) != checksum:
         raise Error("the checksum of its header is wrong")
     if own != place:
         raise Error(f"it is at sector {place} and says {own}")
-    if length < _ENTRY.size or length % 8 or length > sector or count > _MOST_ENTRIES:
+    if length < ENTRY.size or length % 8 or length > sector or count > _MOST_ENTRIES:
         raise Error(f"it has {count} entries of {length} bytes")
     if not first <= last < disk.size // sector:
         raise Error(f"partitions may have the sectors {first} to {last}")
@@ -162,7 +162,7 @@ def _parse_copy(disk: Blocks, place: int, sector: int) -> tuple[Table, int]:
 
 
 def _parse_entry(number: int, entry: bytes, sector: int, usable: tuple[int, int]) -> Partition:
-    kind, identity, first, last, attributes, label = _ENTRY.unpack_from(entry)
+    kind, identity, first, last, attributes, label = ENTRY.unpack_from(entry)
     if not usable[0] <= first <= last <= usable[1]:
         raise Error(f"partition {number} has the sectors {first} to {last}")
     known = UUID(bytes_le=kind)

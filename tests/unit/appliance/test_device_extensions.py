@@ -110,9 +110,9 @@ def test_an_extension_is_beside_the_system(url: str, beside: str | None) -> None
 
 
 def test_a_signed_slot_has_a_place_for_the_signature() -> None:
-    kinds = [one["Type"].removeprefix("root-x86-64") for one in made_partitions(OWN)]
+    kinds = [one.type.removeprefix("root-x86-64") for one in made_partitions(OWN)]
     assert kinds == ["esp", "", "-verity", "-verity-sig", "", "-verity", "-verity-sig"]
-    assert len({one["UUID"] for one in made_partitions(OWN)}) == len(kinds)
+    assert len({one.id for one in made_partitions(OWN)}) == len(kinds)
     (transfer, drop_in) = signature_files(OWN).values()
     assert "MatchPartitionType=root-x86-64-verity-sig\n" in transfer
     assert "41092b05-9fc8-4523-994f-2def0408b176 15-signature.transfer" in drop_in

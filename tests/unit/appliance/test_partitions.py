@@ -3,7 +3,6 @@
 import msgspec
 
 from osloom.model.appliance import (
-    NO_AUTO,
     Appliance,
     crypttab,
     device_partitions,
@@ -15,6 +14,7 @@ from osloom.model.appliance import (
     repart_files,
 )
 from osloom.model.disk import Data, Disk, Partition
+from osloom.model.gpt_table import NO_AUTO, READ_ONLY
 from osloom.model.size import MIB
 
 OWN = Appliance(
@@ -37,16 +37,16 @@ OWN = Appliance(
 
 def test_the_disk_is_made_with_an_esp_and_two_empty_slots() -> None:
     made = made_partitions(OWN)
-    assert [(one["Type"], one["Label"], one["SizeMinBytes"]) for one in made] == [
-        ("esp", "esp", str(256 * MIB)),
-        ("root-x86-64", "_empty", str(300 * MIB)),
-        ("root-x86-64-verity", "_empty", str(3 * MIB)),
-        ("root-x86-64", "_empty", str(300 * MIB)),
-        ("root-x86-64-verity", "_empty", str(3 * MIB)),
+    assert [(one.type, one.label, one.size) for one in made] == [
+        ("esp", "esp", 256 * MIB),
+        ("root-x86-64", "_empty", 300 * MIB),
+        ("root-x86-64-verity", "_empty", 3 * MIB),
+        ("root-x86-64", "_empty", 300 * MIB),
+        ("root-x86-64-verity", "_empty", 3 * MIB),
     ]
-    assert len({one["UUID"] for one in made}) == 5
+    assert len({one.id for one in made}) == 5
     # Else who looks for the newest of all labels may find `_empty`, systemd-dissect(1).
-    assert [one.get("Flags") for one in made] == [None, *[NO_AUTO] * 4]
+    assert [one.attributes for one in made] == [0, *[READ_ONLY | NO_AUTO] * 4]
 
 
 def test_the_device_adds_what_is_written_to() -> None:

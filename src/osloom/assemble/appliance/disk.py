@@ -3,22 +3,24 @@
 There is no data partition yet: systemd-repart makes it at the first boot, of what the device has.
 """
 
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from osloom.assemble.appliance.signing import plan_signed_loader
 from osloom.assemble.appliance.version import Version, plan_version
-from osloom.assemble.disk import finished, make_table
+from osloom.assemble.disk import finished
 from osloom.assemble.esp import esp_contents
-from osloom.assemble.place import Contents, write_contents
+from osloom.assemble.place import Contents, make_disk_file
 from osloom.assemble.request import Product, Request
 from osloom.base.digest import Digest, derive_uuid
 from osloom.base.errors import BuildError
 from osloom.engine.step import Input, Job, Output, Step, action
+from osloom.model import gpt_table
 from osloom.model.appliance import Appliance, fits_esp, least_disk_size, made_partitions
+from osloom.model.gpt_table import READ_ONLY, Wanted
 from osloom.model.size import GIB, MIB, parse_size, whole_gib
 from osloom.model.update import Update
 from osloom.model.verity import Verity
@@ -28,22 +30,23 @@ _MEASURED = ("root", "uki")
 
 
 class LaidOut(msgspec.Struct, frozen=True, kw_only=True):
-    """A disk that has its table, and room for the rest."""
+    """A disk that is not written yet."""
 
-    path: Path
-    """Of the raw disk, in the step's working directory."""
+    size: int
+    """Bytes."""
     contents: Contents
-    """What the partitions hold."""
+    """The partition table, and what the partitions hold."""
     root: int
     """Where the root is of it."""
 
 
-@action(version=4)
+@action(version=5)
 def make_appliance(job: Job) -> Mapping[str, Digest]:
     """The disk of `lay_out`, raw or qcow2."""
     laid = lay_out(job)
-    write_contents(laid.path, laid.contents)
-    return finished(job, laid.path)
+    path = job.work / "disk"
+    make_disk_file(path, laid.size, laid.contents)
+    return finished(job, path)
 
 
 def lay_out(job: Job) -> LaidOut:
@@ -53,26 +56,39 @@ def lay_out(job: Job) -> LaidOut:
     sizes = {name: blobs.path(job.digest(name)).stat().st_size for name in _MEASURED}
     _check_esp(appliance, sizes["uki"])
     root_hash = blobs.read(job.digest("root_hash")).decode()
-    partitions = [dict(one) for one in made_partitions(appliance)]
-    ids = Verity(root_hash=root_hash, hashes=b"")
-    for one, identity in zip(partitions[1:3], (ids.data_id, ids.hash_id), strict=True):
-        one["UUID"] = str(identity)
-    for one in partitions[1 : len(partitions) // 2 + 1]:
-        one |= {"Label": appliance.name, "Flags": "0"}
+    partitions = _with_version(made_partitions(appliance), appliance, root_hash)
     asked = job.parameters["size"]
-    size = None if asked is None else parse_size(asked)
-    seed = derive_uuid("disk", appliance.id)
-    esp, *slot = make_table(job, partitions, seed=seed, size=size)
+    table, size = gpt_table.lay_out(
+        partitions,
+        identity=derive_uuid("disk", appliance.id),
+        size=None if asked is None else parse_size(asked),
+    )
+    esp, *slots = table.partitions
     job.facts["notes"] = (
         f"root {_mib(sizes['root'])} of {_mib(appliance.slot_size)} MiB, "
         f"two UKIs {_mib(2 * sizes['uki'])} of {_mib(esp.size)} MiB"
     )
     names = ("root", "hashes", "signature") if appliance.signed else ("root", "hashes")
-    filled = {
-        place.offset: blobs.path(job.digest(name)) for place, name in zip(slot, names, strict=False)
+    contents = {
+        **gpt_table.write_gpt(table, size),
+        **esp_contents(job, esp.offset, esp.size),
+        **{
+            one.offset: blobs.path(job.digest(name))
+            for name, one in zip(names, slots, strict=False)
+        },
     }
-    contents = {**esp_contents(job, esp), **filled}
-    return LaidOut(path=esp.path, contents=contents, root=slot[0].offset)
+    return LaidOut(size=size, contents=contents, root=slots[0].offset)
+
+
+def _with_version(made: Sequence[Wanted], appliance: Appliance, root_hash: str) -> Sequence[Wanted]:
+    """The version in the first slot: the partitions' ids are the root hash's halves."""
+    ids = Verity(root_hash=root_hash, hashes=b"")
+    esp, *slots = made
+    half = len(slots) // 2
+    filled = [replace(one, label=appliance.name, attributes=READ_ONLY) for one in slots[:half]]
+    filled[0] = replace(filled[0], id=ids.data_id)
+    filled[1] = replace(filled[1], id=ids.hash_id)
+    return [esp, *filled, *slots[half:]]
 
 
 def _mib(size: int) -> int:

@@ -17,9 +17,8 @@ from osloom.assemble.appliance.version import Version
 from osloom.assemble.frames import add_frames, read_frames
 from osloom.assemble.request import Request
 from osloom.base.digest import Digest, to_hex
-from osloom.base.files import extents
 from osloom.engine.step import Job, Output, Step, action
-from osloom.model.blocks import Blocks, blocks_of, with_parts
+from osloom.model.blocks import Blocks, blocks_of, with_parts, zeros
 from osloom.model.bmap import Range, make_bmap
 from osloom.model.mapped import mapped_ranges
 
@@ -34,7 +33,7 @@ def pack_root(job: Job) -> Mapping[str, Digest]:
     return {"frames": add_frames(job, [chunks], tools="compressors")}
 
 
-@action(version=3)
+@action(version=4)
 def frame_disk(job: Job) -> Mapping[str, Digest]:
     """What of the disk of `lay_out` lies `before` and `after` the root, with zstd, as trees of
     frames; and the block map of all of it, `map`."""
@@ -78,10 +77,8 @@ def _reading(laid: LaidOut) -> Iterator[tuple[Blocks, list[tuple[int, int]]]]:
             offset: opened(content) if isinstance(content, Path) else blocks_of(content)
             for offset, content in laid.contents.items()
         }
-        with laid.path.open("rb") as file:
-            own = list(extents(file.fileno(), laid.path.stat().st_size))
-        filled = [*own, *((start, start + part.size) for start, part in parts.items())]
-        yield with_parts(opened(laid.path), parts), filled
+        filled = [(start, start + part.size) for start, part in parts.items()]
+        yield with_parts(zeros(laid.size), parts), filled
 
 
 def _parts(
@@ -97,7 +94,7 @@ def _runs(
 ) -> Iterator[tuple[int, int, bool]]:
     """Begins and ends in `part`, and whether all there is zeros: a grain, or many that are alike."""
     first, last = part
-    zeros = bytes(_GRAIN)
+    empty = bytes(_GRAIN)
     read = {
         number
         for start, end in filled
@@ -108,7 +105,7 @@ def _runs(
         if (start - first) // _GRAIN not in read:
             return True
         size = min(_GRAIN, last - start)
-        return disk.read(start, size) == zeros[:size]
+        return disk.read(start, size) == empty[:size]
 
     for is_empty, grains in itertools.groupby(range(first, last, _GRAIN), is_zero):
         found = list(grains)
