@@ -33,9 +33,9 @@ class Memory:
     def __init__(self) -> None:
         self.contents: dict[Digest, bytes] = {}
 
-    def add(self, data: bytes, *, executable: bool = False) -> Digest:  # noqa: ARG002
+    def add(self, data: bytes | memoryview, *, executable: bool = False) -> Digest:  # noqa: ARG002
         digest = digest_bytes(data)
-        self.contents[digest] = data
+        self.contents[digest] = bytes(data)
         return digest
 
     @contextmanager
@@ -78,7 +78,7 @@ CA: fixed:r:sha256:{"0" * 52}
 def try_nar(data: bytes) -> None:
     blobs = Memory()
     with suppress(FetchError):
-        found = reader.read_nar(io.BytesIO(data), blobs, nar.NAME, limit=LIMIT)  # type: ignore[arg-type]
+        found = reader.read_nar(io.BytesIO(data), blobs, nar.NAME, limit=LIMIT)
         assert found.nar_hash == digest_bytes(data)
         assert found.nar_size == len(data)
         pieces = write_nar(

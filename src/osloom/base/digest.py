@@ -10,7 +10,7 @@ Digest = NewType("Digest", str)
 _PREFIX = "sha256:"
 
 
-def digest_bytes(data: bytes) -> Digest:
+def digest_bytes(data: bytes | memoryview) -> Digest:
     return Digest(_PREFIX + hashlib.sha256(data).hexdigest())
 
 

@@ -177,9 +177,9 @@ class Blobs:
                 return os.open(name, os.O_RDONLY | os.O_CLOEXEC)
         return os.open(self.path(digest), os.O_RDONLY | os.O_CLOEXEC)
 
-    def add(self, data: bytes, *, executable: bool = False) -> Digest:
+    def add(self, data: bytes | memoryview, *, executable: bool = False) -> Digest:
         if len(data) >= _HUGE:
-            pieces = (data[place : place + _CHUNK] for place in range(0, len(data), _CHUNK))
+            pieces = (bytes(data[place : place + _CHUNK]) for place in range(0, len(data), _CHUNK))
             return self.add_chunks(pieces, executable=executable)
         digest = digest_bytes(data)
         # Once a file of every package: text instead of paths, and the fewest system calls. Next
@@ -258,7 +258,7 @@ class Blobs:
         os.rename(name, place)  # noqa: PTH104  (hot path)
 
 
-def _write_all(descriptor: int, data: bytes) -> None:
+def _write_all(descriptor: int, data: bytes | memoryview) -> None:
     rest = memoryview(data)
     while rest:
         rest = rest[os.write(descriptor, rest) :]
