@@ -15,7 +15,7 @@ from pathlib import Path
 from osloom.assemble.compression import compress_files
 from osloom.base.digest import Digest, digest_bytes, digest_json
 from osloom.engine.step import Job
-from osloom.model.chunks import cut
+from osloom.model.chunks import Bytes, cut
 from osloom.model.tree import Node, Tree
 from osloom.model.zstd import frame_of_zeros
 from osloom.store.blobs import Blobs
@@ -24,12 +24,13 @@ _VERSION = 1
 """Raised when other frames are made of the same chunks."""
 _LEVEL = 3
 """What is in it is compressed already: more takes longer than it saves."""
-_BATCH = 16 << 20
-"""Bytes that one process compresses: to start it is nothing beside that."""
+_BATCH = 4 << 20
+"""Bytes that one process compresses: it takes ten times as long as to start it, and the last one is
+waited for."""
 _MOST_PROCESSES = 8
 
 
-def add_frames(job: Job, parts: Iterable[Iterable[bytes] | int], *, tools: str) -> Digest:
+def add_frames(job: Job, parts: Iterable[Iterable[Bytes] | int], *, tools: str) -> Digest:
     """The tree of the frames of `parts`, in order: bytes in pieces, or a number of zeros.
 
     `tools` is the input that has the program.
@@ -81,7 +82,7 @@ class _Batches:
         self._pool = ThreadPoolExecutor(max_workers=self._processes)
         self._running: deque[Future[Mapping[Digest, Digest]]] = deque()
         self._made: dict[Digest, Digest] = {}
-        self._batch: dict[Digest, bytes] = {}
+        self._batch: dict[Digest, Bytes] = {}
         self._size = 0
 
     def __enter__(self) -> "_Batches":
@@ -90,7 +91,7 @@ class _Batches:
     def __exit__(self, *_: object) -> None:
         self._pool.shutdown(cancel_futures=True)
 
-    def add(self, key: Digest, chunk: bytes) -> None:
+    def add(self, key: Digest, chunk: Bytes) -> None:
         if key not in self._batch:
             self._batch[key] = chunk
             self._size += len(chunk)
@@ -113,7 +114,7 @@ class _Batches:
             self._running.append(self._pool.submit(_compress, self._job, batch, self._tools))
 
 
-def _compress(job: Job, batch: Mapping[Digest, bytes], tools: str) -> Mapping[Digest, Digest]:
+def _compress(job: Job, batch: Mapping[Digest, Bytes], tools: str) -> Mapping[Digest, Digest]:
     place = Path(tempfile.mkdtemp(dir=job.work))
     files = {key: place / f"{number}" for number, key in enumerate(batch)}
     for key, file in files.items():

@@ -14,11 +14,14 @@ _LOOKED_AT = 64
 """Bytes of a block that decide whether it does."""
 
 
-def cut(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """The bytes of `pieces`, which may be cut anywhere, in chunks."""
-    rest = b""
+Bytes = bytes | memoryview
+
+
+def cut(pieces: Iterable[Bytes]) -> Iterator[Bytes]:
+    """The bytes of `pieces`, which may be cut anywhere, in chunks: parts of a piece where they can be."""
+    rest: Bytes = b""
     for piece in pieces:
-        rest = rest + piece if rest else piece
+        rest = b"".join((rest, piece)) if rest else piece
         start = 0
         while len(rest) - start >= MOST + _LOOKED_AT:
             end = _end(rest, start)
@@ -32,7 +35,7 @@ def cut(pieces: Iterable[bytes]) -> Iterator[bytes]:
         start = end
 
 
-def _end(data: bytes, start: int) -> int:
+def _end(data: Bytes, start: int) -> int:
     for place in range(start + LEAST, min(start + MOST, len(data)), BLOCK):
         if not zlib.crc32(data[place : place + _LOOKED_AT]) & _MASK:
             return place

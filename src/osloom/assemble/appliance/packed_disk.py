@@ -29,8 +29,8 @@ _GRAIN = 4 << 20
 @action(version=2)
 def pack_root(job: Job) -> Mapping[str, Digest]:
     """The blob `file` with zstd, as the tree `frames`."""
-    chunks = job.store.blobs.chunks(job.digest("file"))
-    return {"frames": add_frames(job, [chunks], tools="compressors")}
+    content = job.store.blobs.mapped(job.digest("file"))
+    return {"frames": add_frames(job, [[content]], tools="compressors")}
 
 
 @action(version=4)
