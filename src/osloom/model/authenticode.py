@@ -22,7 +22,8 @@ _PE_IMAGE_DATA = sequence(
 )
 _REVISION = 0x0200
 _PKCS_SIGNED_DATA = 0x0002
-_PIECE = 1 << 20
+_PIECE = 16 << 10
+"""Bytes that are a number at a time, in the processor's cache."""
 
 
 class _Layout(msgspec.Struct, frozen=True, kw_only=True):

@@ -32,9 +32,9 @@ class Blocks(msgspec.Struct, frozen=True, kw_only=True):
         return Blocks(source=self.source, size=size, start=self.start + offset)
 
 
-def blocks_of(data: bytes) -> Blocks:
-    """Bytes that are in memory."""
-    return Blocks(source=lambda offset, size: data[offset : offset + size], size=len(data))
+def blocks_of(data: bytes | memoryview) -> Blocks:
+    """Bytes that are in memory, or as if they were."""
+    return Blocks(source=lambda offset, size: bytes(data[offset : offset + size]), size=len(data))
 
 
 def zeros(size: int) -> Blocks:

@@ -35,14 +35,18 @@ _SHA256 = 0x000B
 _CHUNK = 1 << 20
 
 
-def kernel_boot(sections: Mapping[str, Blocks]) -> bytes:
-    """PCR 11 (SHA-256) when the kernel starts: 32 bytes."""
+def section_digests(sections: Mapping[str, Blocks]) -> dict[str, str]:
+    """SHA-256 in hexadecimal digits of each section that is measured."""
+    return {name: _digest(sections[name]) for name in SECTIONS if name in sections}
+
+
+def kernel_boot(digests: Mapping[str, str]) -> bytes:
+    """PCR 11 (SHA-256) when the kernel starts: 32 bytes. `digests` are `section_digests`."""
     value = bytes(32)
     for name in SECTIONS:
-        content = sections.get(name)
-        if content is not None:
+        if name in digests:
             value = _extended(value, hashlib.sha256(name.encode() + b"\0").digest())
-            value = _extended(value, _digest(content))
+            value = _extended(value, bytes.fromhex(digests[name]))
     return value
 
 
@@ -83,8 +87,8 @@ def _extended(value: bytes, digest: bytes) -> bytes:
     return hashlib.sha256(value + digest).digest()
 
 
-def _digest(content: Blocks) -> bytes:
+def _digest(content: Blocks) -> str:
     made = hashlib.sha256()
     for place in range(0, content.size, _CHUNK):
         made.update(content.read(place, min(_CHUNK, content.size - place)))
-    return made.digest()
+    return made.hexdigest()

@@ -48,7 +48,7 @@ class Headers(msgspec.Struct, frozen=True, kw_only=True):
         return self.table + SECTION_SIZE * len(self.sections)
 
 
-def read_headers(head: bytes) -> Headers:
+def read_headers(head: bytes | memoryview) -> Headers:
     """The headers at the start of a file. Raises Error when it is none."""
     try:
         return _read(head)
@@ -56,7 +56,7 @@ def read_headers(head: bytes) -> Headers:
         raise damaged("its headers are cut off") from error
 
 
-def _read(head: bytes) -> Headers:
+def _read(head: bytes | memoryview) -> Headers:
     if head[:2] != b"MZ":
         raise damaged("it does not begin with `MZ`")
     (header,) = struct.unpack_from("<I", head, 0x3C)
@@ -85,7 +85,7 @@ def _read(head: bytes) -> Headers:
     )
 
 
-def _section(head: bytes, place: int) -> Section:
+def _section(head: bytes | memoryview, place: int) -> Section:
     name, *numbers = _SECTION.unpack_from(head, place)
     return Section(name.rstrip(b"\0").decode(errors="replace"), *numbers)
 

@@ -15,7 +15,7 @@ _INITIALIZED, _IMAGE_SIZE, _CHECKSUM = 8, 56, 64
 """Where in the optional header these are."""
 
 
-def add_sections(image: bytes, sections: Sequence[tuple[str, bytes]]) -> bytes:
+def add_sections(image: bytes | memoryview, sections: Sequence[tuple[str, bytes]]) -> bytes:
     """`image`, which is not signed, with more sections, by name. Raises Error without room for them."""
     headers = read_headers(image)
     section_grain, file_grain = struct.unpack_from("<II", image, headers.optional + 32)

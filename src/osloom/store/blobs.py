@@ -61,7 +61,7 @@ class BlobWriter:
         self._hash.update(data)
         return self._put(data)
 
-    def write_beside(self, data: bytes, pool: "Executor") -> None:
+    def write_beside(self, data: bytes | memoryview, pool: "Executor") -> None:
         """The same, while another thread of `pool` hashes it: of much it is the longer half."""
         hashed = pool.submit(self._hash.update, data)
         self._put(data)
@@ -187,7 +187,8 @@ class Blobs:
 
     def add(self, data: bytes | memoryview, *, executable: bool = False) -> Digest:
         if len(data) >= _HUGE:
-            pieces = (bytes(data[place : place + _CHUNK]) for place in range(0, len(data), _CHUNK))
+            whole = memoryview(data)
+            pieces = (whole[place : place + _CHUNK] for place in range(0, len(data), _CHUNK))
             return self.add_chunks(pieces, executable=executable)
         digest = digest_bytes(data)
         # Once a file of every package: text instead of paths, and the fewest system calls. Next
@@ -213,7 +214,9 @@ class Blobs:
             place = self._place(writer.finish(), executable=executable)
             self._keep(descriptor, name, os.fspath(place))
 
-    def add_chunks(self, chunks: Iterable[bytes], *, executable: bool = False) -> Digest:
+    def add_chunks(
+        self, chunks: Iterable[bytes | memoryview], *, executable: bool = False
+    ) -> Digest:
         with self.writer(executable=executable) as writer, contextlib.ExitStack() as stack:
             pool: Executor | None = None
             for chunk in chunks:

@@ -4,7 +4,7 @@ import hashlib
 import json
 
 from osloom.model.blocks import blocks_of
-from osloom.model.measured import PHASES, kernel_boot, policies, signed_policies
+from osloom.model.measured import PHASES, kernel_boot, policies, section_digests, signed_policies
 from osloom.model.profiles import MAIN
 
 SECTIONS = {
@@ -35,7 +35,7 @@ PROFILE = "99a73777bba1536d7657106bb7939ee88872878f1f0573a0b264d74ea21dfee2"
 
 def value(**more: bytes) -> bytes:
     sections = {**SECTIONS, **{f".{name}": text for name, text in more.items()}}
-    return kernel_boot({name: blocks_of(text) for name, text in sections.items()})
+    return kernel_boot(section_digests({name: blocks_of(text) for name, text in sections.items()}))
 
 
 def test_its_profile_is_measured() -> None:

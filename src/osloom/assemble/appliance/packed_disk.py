@@ -84,15 +84,8 @@ def _reading(laid: LaidOut) -> Iterator[tuple[Blocks, list[tuple[int, int]]]]:
 def _parts(
     disk: Blocks, part: tuple[int, int], filled: Iterable[tuple[int, int]]
 ) -> Iterator[Iterator[bytes] | int]:
-    """The bytes from `part[0]` to `part[1]`; as numbers where there are zeros."""
-    for start, end, is_zero in _runs(disk, part, filled):
-        yield end - start if is_zero else _read(disk, start, end)
-
-
-def _runs(
-    disk: Blocks, part: tuple[int, int], filled: Iterable[tuple[int, int]]
-) -> Iterator[tuple[int, int, bool]]:
-    """Begins and ends in `part`, and whether all there is zeros: a grain, or many that are alike."""
+    """The bytes from `part[0]` to `part[1]`, each to be read before the next; as numbers where there
+    are zeros."""
     first, last = part
     empty = bytes(_GRAIN)
     read = {
@@ -101,20 +94,19 @@ def _runs(
         for number in range(max(start - first, 0) // _GRAIN, -(-(end - first) // _GRAIN))
     }
 
-    def is_zero(start: int) -> bool:
-        if (start - first) // _GRAIN not in read:
-            return True
+    def grain(start: int) -> tuple[int, bytes | None]:
         size = min(_GRAIN, last - start)
-        return disk.read(start, size) == empty[:size]
+        if (start - first) // _GRAIN not in read:
+            return size, None
+        data = disk.read(start, size)
+        return size, None if data == empty[:size] else data
 
-    for is_empty, grains in itertools.groupby(range(first, last, _GRAIN), is_zero):
-        found = list(grains)
-        yield found[0], min(found[-1] + _GRAIN, last), is_empty
-
-
-def _read(disk: Blocks, start: int, end: int) -> Iterator[bytes]:
-    for offset in range(start, end, _GRAIN):
-        yield disk.read(offset, min(_GRAIN, end - offset))
+    grains = map(grain, range(first, last, _GRAIN))
+    for is_zero, found in itertools.groupby(grains, lambda one: one[1] is None):
+        if is_zero:
+            yield sum(size for size, _ in found)
+        else:
+            yield (data for _, data in found if data is not None)
 
 
 def plan_packed_disk(request: Request, version: Version) -> tuple[Output, Output]:

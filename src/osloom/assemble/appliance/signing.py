@@ -7,13 +7,14 @@ process that was given it (`Needs`). RSA makes the same signature every time.
 from collections.abc import Mapping, Sequence
 
 import msgspec
+from msgspec import json
 
 from osloom.assemble.boot_programs import find_loader
 from osloom.base.digest import Digest
 from osloom.engine.step import Job, Output, Step, action
 from osloom.keys.sign import sign_efi
 from osloom.model.blocks import blocks_of
-from osloom.model.measured import kernel_boot, signed_policies
+from osloom.model.measured import kernel_boot, section_digests, signed_policies
 from osloom.model.pe import Program, parse_program
 from osloom.model.pe_section import add_sections
 from osloom.model.profiles import MAIN, reset_entry
@@ -39,19 +40,27 @@ def sign_program(job: Job) -> Mapping[str, Digest]:
     return {"file": blobs.add(signed)}
 
 
-@action(version=5, needs="key")
+@action(version=1)
+def measure_sections(job: Job) -> Mapping[str, Digest]:
+    """`section_digests` of the UKI `file`, as JSON."""
+    program = parse_program(blocks_of(job.store.blobs.mapped(job.digest("file"))))
+    return {"digests": job.store.blobs.add(json.encode(section_digests(program.sections)))}
+
+
+@action(version=6, needs="key")
 def sign_uki(job: Job) -> Mapping[str, Digest]:
     """The UKI of `finish_uki` with policies for the TPM (model.measured) and a signature.
 
-    The policies are of the entry that starts by itself: the one that resets opens no data.
+    `digests` are those of `measure_sections`. The policies are of the entry that starts by itself: the one that resets opens no data.
     """
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
     signer = job.signers[job.parameters["certificate"]]()
     uki = _uki(job)
     public = signer.certificate.public_key().public_bytes(Encoding.DER, PublicFormat.PKCS1)
-    profile = {".profile": blocks_of(MAIN)} if uki.entries else {}
-    value = kernel_boot({**uki.program.sections, **profile})
+    added = dict([*uki.own, (".profile", MAIN)] if uki.entries else uki.own)
+    more = section_digests({name: blocks_of(content) for name, content in added.items()})
+    value = kernel_boot({**json.decode(job.store.blobs.read(job.digest("digests"))), **more})
     policies = signed_policies(value, public, signer.sign)
     whole = add_sections(uki.image, [*uki.own, (".pcrsig", policies), *uki.entries])
     return {"file": job.store.blobs.add(sign_efi(whole, signer))}
@@ -68,7 +77,7 @@ def finish_uki(job: Job) -> Mapping[str, Digest]:
 class _Uki(msgspec.Struct, frozen=True, kw_only=True):
     """One that is begun, and the sections that it lacks."""
 
-    image: bytes
+    image: memoryview
     program: Program
     """What it holds, `own` included."""
     own: list[tuple[str, bytes]]
@@ -79,7 +88,7 @@ class _Uki(msgspec.Struct, frozen=True, kw_only=True):
 
 def _uki(job: Job) -> _Uki:
     blobs = job.store.blobs
-    image = blobs.read(job.digest("file"))
+    image = blobs.mapped(job.digest("file"))
     words = [b"roothash=" + blobs.read(job.digest("root_hash"))]
     if "line" in job.inputs:
         words.append(blobs.read(job.digest("line")))
@@ -111,13 +120,22 @@ def plan_finished_uki(
 
     `resets` gives it an entry for a factory reset, which its initrd has to know (`initrd`).
     """
-    signs = {} if secure_boot is None else {"certificate": secure_boot.certificate}
+    signs, measured = {}, {}
+    if secure_boot is not None:
+        signs = {"certificate": secure_boot.certificate}
+        # While there is no root yet.
+        measured["digests"] = Step(
+            action=measure_sections,
+            title=f"measure the UKI of {group}",
+            group=group,
+            inputs={"file": parts["file"]},
+        ).output("digests")
     return Step(
         action=sign_uki if signs else finish_uki,
         title=f"{'sign' if signs else 'finish'} the UKI of {group}",
         group=group,
         parameters={"resets": resets, "words": list(words), **signs},
-        inputs=dict(parts),
+        inputs={**parts, **measured},
     ).output("file")
 
 
