@@ -6,7 +6,8 @@ certificate table"; UEFI Specification, section 32.2.4. The files are hostile in
 
 import hashlib
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 
@@ -41,23 +42,34 @@ def sign(image: bytes, signer: cms.Certificate, sign_raw: cms.Sign) -> bytes:
 
     Raises Error when it is not a whole PE file.
     """
+    return b"".join(signed_parts(image, signer, sign_raw))
+
+
+def signed_parts(
+    image: bytes, signer: cms.Certificate, sign_raw: cms.Sign
+) -> Sequence[bytes | memoryview]:
+    """What `sign` gives, in parts: a UKI has tens of megabytes, which are not copied."""
     layout = _parse(image)
     old = image[layout.end :]
     tuple(_entries(old))
     old += bytes(-len(old) % 8)
     body = image[: layout.end] + bytes(-layout.end % 8)
-    content = _PE_IMAGE_DATA + sequence(cms.SHA256, octets(_hash(body, layout)))
+    start = layout.directory + 8 + layout.directory % 2
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        # Numbers are added in Python, while the other thread is not.
+        hashed = pool.submit(_hash, body, layout)
+        total = _words([memoryview(body)[start:]])
+    content = _PE_IMAGE_DATA + sequence(cms.SHA256, octets(hashed.result()))
     message = cms.wrapped(cms.enveloped(_INDIRECT_DATA, content, signer, sign_raw))
     head = struct.pack("<IHH", 8 + len(message), _REVISION, _PKCS_SIGNED_DATA)
     table = old + head + message + bytes(-len(message) % 8)
-    # Copied once, whole: a UKI has tens of megabytes.
-    start = layout.directory + 8 + layout.directory % 2
     begun = bytearray(body[:start])
     struct.pack_into("<II", begun, layout.directory, len(body), len(table))
     struct.pack_into("<I", begun, layout.checksum, 0)
-    parts = (begun, memoryview(body)[start:], table)
-    struct.pack_into("<I", begun, layout.checksum, _checksum(parts))
-    return b"".join(parts)
+    total = (total + _words([begun, table])) % 0xFFFF
+    checksum = (total or 0xFFFF) + len(body) + len(table)
+    struct.pack_into("<I", begun, layout.checksum, checksum)
+    return bytes(begun), memoryview(body)[start:], table
 
 
 def digest(image: bytes) -> bytes:
@@ -91,9 +103,9 @@ def _hash(body: bytes, layout: _Layout) -> bytes:
     return found.digest()
 
 
-def _checksum(parts: Sequence[bytes | bytearray | memoryview]) -> int:
-    """The 16-bit words of a file in parts added with their carries, and its length; as
-    CheckSumMappedFile. A part with others behind it has whole words.
+def _words(parts: Iterable[bytes | bytearray | memoryview]) -> int:
+    """The 16-bit words of parts added with their carries, as CheckSumMappedFile does, which adds the
+    file's length to that of all. Each but the last has whole words.
 
     Adding carries back in is arithmetic modulo 65535, and whole pieces are numbers.
     """
@@ -102,8 +114,7 @@ def _checksum(parts: Sequence[bytes | bytearray | memoryview]) -> int:
         for part in parts
         for place in range(0, len(part), _PIECE)
     )
-    total = sum(int.from_bytes(piece, "little") for piece in pieces) % 0xFFFF
-    return (total or 0xFFFF) + sum(len(part) for part in parts)
+    return sum(int.from_bytes(piece, "little") for piece in pieces) % 0xFFFF
 
 
 def _parse(image: bytes) -> _Layout:

@@ -53,7 +53,9 @@ def hash_partition_size(size: int) -> int:
     return total * BLOCK
 
 
-def make_verity(chunks: Iterable[bytes], *, salt: bytes, identity: uuid.UUID) -> Verity:
+def make_verity(
+    chunks: Iterable[bytes | memoryview], *, salt: bytes, identity: uuid.UUID
+) -> Verity:
     """The hashes of what `chunks` hold, which has to be whole blocks; `salt` is at most 256 bytes.
 
     Raises Error for data that ends within a block.
@@ -83,10 +85,10 @@ def make_verity(chunks: Iterable[bytes], *, salt: bytes, identity: uuid.UUID) ->
     )
 
 
-def _blocks(chunks: Iterable[bytes]) -> Iterator[memoryview]:
+def _blocks(chunks: Iterable[bytes | memoryview]) -> Iterator[memoryview]:
     rest = b""
     for chunk in chunks:
-        data = memoryview(rest + chunk if rest else chunk)
+        data = memoryview(b"".join((rest, chunk)) if rest else chunk)
         whole = len(data) - len(data) % BLOCK
         for place in range(0, whole, BLOCK):
             yield data[place : place + BLOCK]

@@ -187,9 +187,7 @@ class Blobs:
 
     def add(self, data: bytes | memoryview, *, executable: bool = False) -> Digest:
         if len(data) >= _HUGE:
-            whole = memoryview(data)
-            pieces = (whole[place : place + _CHUNK] for place in range(0, len(data), _CHUNK))
-            return self.add_chunks(pieces, executable=executable)
+            return self.add_chunks([data], executable=executable)
         digest = digest_bytes(data)
         # Once a file of every package: text instead of paths, and the fewest system calls. Next
         # to its place, because processes that make files in one directory wait for each other.
@@ -219,7 +217,7 @@ class Blobs:
     ) -> Digest:
         with self.writer(executable=executable) as writer, contextlib.ExitStack() as stack:
             pool: Executor | None = None
-            for chunk in chunks:
+            for chunk in _pieces(chunks):
                 if len(chunk) < _LARGE:
                     writer.write(chunk)
                     continue
@@ -267,6 +265,16 @@ class Blobs:
 
     def _rename(self, name: str, place: str) -> None:
         os.rename(name, place)  # noqa: PTH104  (hot path)
+
+
+def _pieces(chunks: Iterable[bytes | memoryview]) -> Iterator[bytes | memoryview]:
+    """So short that what is hashed of them is still in the processor's cache when it is written."""
+    for chunk in chunks:
+        if len(chunk) <= _CHUNK:
+            yield chunk
+        else:
+            whole = memoryview(chunk)
+            yield from (whole[place : place + _CHUNK] for place in range(0, len(whole), _CHUNK))
 
 
 def _write_all(descriptor: int, data: bytes | memoryview) -> None:

@@ -12,7 +12,7 @@ from msgspec import json
 from osloom.assemble.boot_programs import find_loader
 from osloom.base.digest import Digest
 from osloom.engine.step import Job, Output, Step, action
-from osloom.keys.sign import sign_efi
+from osloom.keys.sign import sign_efi, signed_efi
 from osloom.model.blocks import blocks_of
 from osloom.model.measured import kernel_boot, section_digests, signed_policies
 from osloom.model.pe import Program, parse_program
@@ -63,7 +63,7 @@ def sign_uki(job: Job) -> Mapping[str, Digest]:
     value = kernel_boot({**json.decode(job.store.blobs.read(job.digest("digests"))), **more})
     policies = signed_policies(value, public, signer.sign)
     whole = add_sections(uki.image, [*uki.own, (".pcrsig", policies), *uki.entries])
-    return {"file": job.store.blobs.add(sign_efi(whole, signer))}
+    return {"file": job.store.blobs.add_chunks(signed_efi(whole, signer))}
 
 
 @action(version=4)

@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 
@@ -39,16 +38,10 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
     """What the partition with the root hash's signature holds."""
 
 
-@action(version=3)
+@action(version=4)
 def make_root(job: Job) -> Mapping[str, Digest]:
-    """The tree `tree` as `root` with `hashes` and `root_hash`; at most `slot_size` bytes.
-
-    All versions of one appliance, `id`, have the same salt: blocks that are the same in two of
-    them have the same hash, by which a device knows what it need not fetch.
-    """
-    blobs = job.store.blobs
-    tree = job.tree()
-    size = make_erofs(job, tree, "root", job.parameters["compression"], _CLUSTERS)
+    """The tree `tree` as `root`; at most `slot_size` bytes."""
+    size = make_erofs(job, job.tree(), "root", job.parameters["compression"], _CLUSTERS)
     most = job.parameters["slot_size"]
     if size > most:
         raise BuildError(
@@ -57,17 +50,23 @@ def make_root(job: Job) -> Mapping[str, Digest]:
             hint="raise `slot-size` in the table `disk` for devices that are still to be made, "
             "or leave packages out",
         )
-    with ThreadPoolExecutor(max_workers=1) as pool, (job.work / "root").open("rb") as file:
-        verity = pool.submit(
-            make_verity,
-            iter(lambda: file.read(MIB), b""),
-            salt=hashlib.sha256(job.parameters["id"].encode()).digest(),
-            identity=derive_uuid("verity", tree.digest),
-        )
-        root = blobs.add_file(job.work / "root")
-        made = verity.result()
+    return {"root": job.store.blobs.add_file(job.work / "root")}
+
+
+@action(version=1)
+def hash_root(job: Job) -> Mapping[str, Digest]:
+    """The blob `root` as `hashes` and `root_hash`.
+
+    All versions of one appliance, `id`, have the same salt: blocks that are the same in two of
+    them have the same hash, by which a device knows what it need not fetch.
+    """
+    blobs = job.store.blobs
+    made = make_verity(
+        [blobs.mapped(job.digest("root"))],
+        salt=hashlib.sha256(job.parameters["id"].encode()).digest(),
+        identity=derive_uuid("verity", job.digest("root")),
+    )
     return {
-        "root": root,
         "hashes": blobs.add(made.hashes),
         "root_hash": blobs.add(made.root_hash.encode()),
     }
@@ -76,22 +75,28 @@ def make_root(job: Job) -> Mapping[str, Digest]:
 def plan_version(request: Request) -> Version:
     assert request.appliance is not None
     assert request.root is not None
-    made = Step(
+    root = Step(
         action=make_root,
         title=f"write the root of {request.name}",
         group=request.name,
         parameters={
             "compression": request.image.disk.compression or COMPRESSION,
             "epoch": request.epoch,
-            "id": request.appliance.id,
             "slot_size": request.appliance.slot_size,
         },
         inputs={"tree": request.root, "tools": request.tools},
+    ).output("root")
+    made = Step(
+        action=hash_root,
+        title=f"hash the root of {request.name}",
+        group=request.name,
+        parameters={"id": request.appliance.id},
+        inputs={"root": root},
     )
     root_hash = made.output("root_hash")
     key = request.verity_key
     return Version(
-        root=made.output("root"),
+        root=root,
         hashes=made.output("hashes"),
         root_hash=root_hash,
         uki=_finished_uki(request, request.appliance, root_hash),
