@@ -141,12 +141,12 @@ class Endless(io.RawIOBase):
         self._rest = head
         self.count = 0
 
-    def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override]
-        while len(self._rest) < len(buffer):
+    def read(self, size: int = -1, /) -> bytes:
+        while len(self._rest) < size:
             self._rest += next(self._pieces)
-        buffer[:], self._rest = self._rest[: len(buffer)], self._rest[len(buffer) :]
-        self.count += len(buffer)
-        return len(buffer)
+        found, self._rest = self._rest[:size], self._rest[size:]
+        self.count += len(found)
+        return found
 
 
 DEEPER = words(b"(", b"type", b"directory", b"entry", b"(", b"name", b"a", b"node")
@@ -160,7 +160,7 @@ def deeper() -> Iterator[bytes]:
 def test_directories_without_end(store: Store) -> None:
     source = Endless(word(b"nix-archive-1"), deeper())
     with pytest.raises(FetchError) as caught, staged(store.blobs) as blobs:
-        read_nar(source, blobs, NAME, limit=1 << 40)
+        read_nar(source, blobs, NAME, limit=1 << 40)  # type: ignore[arg-type]
     assert caught.value.message == (
         f"cannot unpack the NAR of /nix/store/{NAME}: its directories are nested more than 256 deep"
     )

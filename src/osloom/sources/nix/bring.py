@@ -100,7 +100,6 @@ class Bringer:
         self._caches = caches
         self._report = report
         self._stopped = threading.Event()
-        self._turn = threading.Lock()
 
     def bring(self, paths: Sequence[StorePath]) -> list[str]:
         """Gives the names of those that are nowhere. Raises FetchError."""
@@ -178,7 +177,7 @@ class Bringer:
         for store in self._origins.stores:
             yield store, partial(read_local, Path(store), path.name)
         for cache in sorted(self._caches, key=lambda one: one.source.url not in path.caches):
-            yield cache.source.url, partial(cache.bring, path, turn=self._turn, hear=progress.add)
+            yield cache.source.url, partial(cache.bring, path, hear=progress.add)
 
     def _save(self, path: StorePath, tree: Digest) -> None:
         step = plan_store_path(path).step

@@ -7,7 +7,6 @@ to be that.
 
 import hashlib
 import threading
-from collections import deque
 from collections.abc import Callable, Iterator
 from typing import BinaryIO, cast
 
@@ -27,8 +26,6 @@ from osloom.sources.nix.signatures import check_trusted
 INFO = "nix-cache-info"
 MOST_INFO = 64 << 10
 """Bytes of it."""
-_READ = 1 << 20
-"""Bytes that are read before what they unpack to is looked at."""
 _LIES = "the cache is broken or lies: take the path from another one"
 
 
@@ -53,22 +50,18 @@ class BinaryCache:
         """Why nothing can be had from it; it is not asked again and again."""
         self._known = False
 
-    def bring(
-        self, path: StorePath, blobs: Keeper, *, turn: threading.Lock, hear: Callable[[int], None]
-    ) -> Read:
+    def bring(self, path: StorePath, blobs: Keeper, *, hear: Callable[[int], None]) -> Read:
         """Unpack `path` as the lock has it. `hear` gets the bytes of the NAR as they come, roughly.
 
-        Whoever unpacks has the `turn`: threads that wait for the network are as many as it takes,
-        but of Python's threads that unpack each only makes the others wait. Raises GoneError when the cache has not got it, and FetchError.
+        Raises GoneError when the cache has not got it, and FetchError.
         """
         info = self.find(path)
         with _Archive(self.storage, info) as archive:
-            source = archive.reader(turn, hear)
+            source = archive.reader(hear)
             plain = decompressed(
                 source, info.compression, limit=path.nar_size, title=f"the NAR of {path.path}"
             )
-            with turn:
-                read = read_nar(plain, blobs, path.name, limit=path.nar_size)
+            read = read_nar(plain, blobs, path.name, limit=path.nar_size)
             archive.check()
         return read
 
@@ -206,8 +199,8 @@ class _Archive:
     def __exit__(self, *_: object) -> None:
         self._pieces.close()
 
-    def reader(self, turn: threading.Lock, hear: Callable[[int], None]) -> BinaryIO:
-        return cast(BinaryIO, _Source(self._measured(hear), turn))
+    def reader(self, hear: Callable[[int], None]) -> BinaryIO:
+        return cast(BinaryIO, _Source(self._measured(hear)))
 
     def _measured(self, hear: Callable[[int], None]) -> Iterator[bytes]:
         ratio = self._info.nar_size / self._size if self._size else 1.0
@@ -232,31 +225,16 @@ class _Archive:
 
 
 class _Source:
-    """Pieces to be read as a file; one at a time, and no more than was asked for.
+    """Pieces to be read as a file; one at a time, and no more than was asked for."""
 
-    Whoever reads has the `turn`, which is others' while pieces are waited for.
-    """
-
-    def __init__(self, pieces: Iterator[bytes], turn: threading.Lock) -> None:
+    def __init__(self, pieces: Iterator[bytes]) -> None:
         self._pieces = pieces
-        self._turn = turn
-        self._ready: deque[bytes] = deque()
+        self._rest = b""
 
     def read(self, size: int) -> bytes:
-        if not self._ready:
-            self._wait()
-        data = self._ready.popleft() if self._ready else b""
-        if len(data) > size:
-            self._ready.appendleft(data[size:])
-            data = data[:size]
-        return data
-
-    def _wait(self) -> None:
-        self._turn.release()
-        try:
-            count = 0
-            while count < _READ and (piece := next(self._pieces, b"")):
-                self._ready.append(piece)
-                count += len(piece)
-        finally:
-            self._turn.acquire()
+        data = self._rest or next(self._pieces, b"")
+        if len(data) <= size:
+            self._rest = b""
+            return data
+        self._rest = data[size:]
+        return data[:size]

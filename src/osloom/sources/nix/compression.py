@@ -7,7 +7,7 @@ ends in the middle, and what is followed by anything else, is refused.
 import io
 import zlib
 from collections.abc import Callable
-from typing import BinaryIO, NoReturn, Protocol
+from typing import BinaryIO, NoReturn, Protocol, cast
 
 from osloom.base.errors import FetchError
 
@@ -23,9 +23,7 @@ _FREE_STREAMS = 1000
 _HINT = "what it came from is broken or lies: take the path from another cache"
 
 
-def decompressed(
-    source: BinaryIO, method: str, *, limit: int, title: str = "the NAR"
-) -> io.RawIOBase:
+def decompressed(source: BinaryIO, method: str, *, limit: int, title: str = "the NAR") -> BinaryIO:
     """What `source` unpacks to, to be read to its end; `read` gives at most what it is asked for.
 
     `method` is `Compression` of a narinfo. Reading raises FetchError for more than `limit` bytes,
@@ -33,14 +31,14 @@ def decompressed(
     it `title`.
     """
     if method == "none":
-        return _Plain(source, limit, title)
+        return cast(BinaryIO, _Plain(source, limit, title))
     opener = _STREAMS.get(method)
     if opener is None:
         raise FetchError(
             f"cannot decompress {title}: osloom does not read `{method[:40]}`",
             hint=f"take it from a cache that has it as {', '.join(_STREAMS)} or none",
         )
-    return _Decompressed(source, limit, title, method, opener)
+    return cast(BinaryIO, _Decompressed(source, limit, title, method, opener))
 
 
 class _Stream(Protocol):
@@ -150,16 +148,22 @@ class _Plain(io.RawIOBase):
         return True
 
     def readinto(self, buffer: object) -> int:
-        count = self._put(memoryview(buffer)[: self._left + 1])  # type: ignore[arg-type]
-        self._left -= count
+        view = memoryview(buffer)  # type: ignore[arg-type]
+        data = self.read(len(view))
+        view[: len(data)] = data
+        return len(data)
+
+    def read(self, size: int = -1, /) -> bytes:
+        if size < 0:
+            return self.readall()
+        data = self._next(min(size, self._left + 1))
+        self._left -= len(data)
         if self._left < 0:
             self._fail(f"it unpacks to more than the {self._limit} bytes that it should have")
-        return count
+        return data
 
-    def _put(self, room: memoryview) -> int:
-        data = self._source.read(len(room))
-        room[: len(data)] = data
-        return len(data)
+    def _next(self, most: int) -> bytes:
+        return self._source.read(most)
 
     def _fail(self, cause: str, *, detail: str = "") -> NoReturn:
         raise FetchError(f"cannot decompress {self._title}: {cause}", hint=_HINT, detail=detail)
@@ -185,16 +189,16 @@ class _Decompressed(_Plain):
         self._ready = b""
         """What a stream gave, and nobody has read yet."""
 
-    def _put(self, room: memoryview) -> int:
-        # All of it: what reads and hashes it takes as long for a small piece as for a large one.
+    def _next(self, most: int) -> bytes:
+        # Gathered: what reads and hashes them takes as long for a small piece as for a large one.
+        pieces: list[bytes] = []
         have = 0
-        while have < len(room) and (piece := self._ready or self._unpacked(len(room) - have)):
-            rest = len(room) - have
-            self._ready = piece[rest:]
-            end = min(have + len(piece), len(room))
-            room[have:end] = piece[:rest]
-            have = end
-        return have
+        while have < most and (piece := self._ready or self._unpacked(most - have)):
+            rest = most - have
+            self._ready = piece[rest:] if len(piece) > rest else b""
+            pieces.append(piece[:rest])
+            have += len(pieces[-1])
+        return b"".join(pieces)
 
     def _unpacked(self, most: int) -> bytes:
         """More of it; of zstd perhaps more than `most` bytes. Nothing at its end."""

@@ -11,7 +11,7 @@ macOS are refused: they come from a store whose NARs are not what their paths sa
 
 import hashlib
 from contextlib import AbstractContextManager
-from typing import NoReturn, Protocol
+from typing import BinaryIO, NoReturn, Protocol
 
 import msgspec
 
@@ -45,22 +45,13 @@ _MOST_TEXT = 128 << 20
 """Bytes of all paths and link targets: some hundred times what the largest packages have."""
 _CASE_HACK = b"~nix~case~hack~"
 _LONGEST = max(len(one) for one in (FILE, EXECUTABLE, SYMLINK, DIRECTORY, ENTRY))
-_HEADER = 1 << 10
-"""Bytes that hold all of an entry up to a file's content, and an end before it."""
 _HINT = "what it came from is broken or lies: take the path from another cache"
-
-
-class Source(Protocol):
-    """A file, as far as it is read."""
-
-    def readinto(self, buffer: memoryview, /) -> int | None:
-        """Gives how many bytes; 0 at the end."""
 
 
 class Keeper(Protocol):
     """Where contents go: `store.blobs.Blobs`, or a part of it that is given up on failure."""
 
-    def add(self, data: bytes | memoryview, *, executable: bool = False) -> Digest: ...
+    def add(self, data: bytes, *, executable: bool = False) -> Digest: ...
 
     def writer(self, *, executable: bool = False) -> AbstractContextManager[BlobWriter]: ...
 
@@ -75,7 +66,7 @@ class Read(msgspec.Struct, frozen=True, kw_only=True):
     """Bytes."""
 
 
-def read_nar(source: Source, blobs: Keeper, name: str, *, limit: int) -> Read:
+def read_nar(source: BinaryIO, blobs: Keeper, name: str, *, limit: int) -> Read:
     """Unpack the NAR of the store path with the base name `name` from `source`.
 
     At most `limit` + 1 bytes are read: `limit` is what its narinfo says. Raises FetchError; whether
@@ -101,7 +92,7 @@ class _Directory(msgspec.Struct):
 class _Reader:
     """A window on the source, and what was found behind it."""
 
-    def __init__(self, source: Source, blobs: Keeper, name: str, limit: int) -> None:
+    def __init__(self, source: BinaryIO, blobs: Keeper, name: str, limit: int) -> None:
         self.hash = hashlib.sha256()
         self.count = 0
         """Bytes that came from the source."""
@@ -109,28 +100,25 @@ class _Reader:
         self._blobs = blobs
         self._name = name
         self._limit = limit
-        self._window = bytearray(max(_SMALL, _PATH_MAX + _HEADER) + _CHUNK)
-        self._view = memoryview(self._window)
-        self._place = self._end = 0
-        """Of what comes next, in the window."""
+        self._data = b""
+        self._place = 0
+        """Of what comes next, in `_data`."""
         self._text = _MOST_TEXT
         self._nodes: dict[str, Node] = {}
         self._stack: list[_Directory] = []
 
     def read(self) -> dict[str, Node]:
-        self._have(_HEADER)
         self._expect(MAGIC, "`nix-archive-1`")
         self._node(f"nix/store/{self._name}")
         while self._stack:
             self._entry(self._stack[-1])
-        self._have(1)
-        if self._place < self._end:
+        rest = len(self._data) - self._place + len(self._more())
+        if rest:
             self._fail("something follows its end")
         return self._nodes
 
     def _entry(self, directory: _Directory) -> None:
         """The next entry of `directory`, or its end."""
-        self._have(_HEADER)
         if self._starts(CLOSE):
             self._stack.pop()
             if self._stack:
@@ -151,10 +139,10 @@ class _Reader:
                 "in order, each once"
             )
         directory.last = name
-        if not self._starts(NODE):
-            self._unknown((NODE,), "`node`")
+        self._expect(NODE, "`node`")
+        depth = len(self._stack)
         self._node(f"{directory.path}/{name.decode(errors='surrogateescape')}")
-        if self._stack[-1] is directory:
+        if len(self._stack) == depth:
             self._expect(CLOSE, "`)`")
 
     def _node(self, path: str) -> None:
@@ -184,7 +172,6 @@ class _Reader:
             self._fail(f"its paths and links have more than {_MOST_TEXT} characters")
 
     def _symlink(self) -> Node:
-        self._have(_PATH_MAX + _HEADER)
         target = self._string(_PATH_MAX - 1, "a link's target")
         if not target or b"\0" in target:
             self._fail(f"`{_shown(target)}` is the target of a link in it")
@@ -195,11 +182,9 @@ class _Reader:
     def _file(self, *, executable: bool) -> Node:
         size = self._length()
         if size <= _SMALL:
-            self._have(size)
             digest = self._blobs.add(self._take(size), executable=executable)
         else:
             digest = self._large(size, executable=executable)
-        self._have(_LONGEST)
         self._padding(size)
         mode = 0o555 if executable else 0o444
         return Node("file", mode, mtime=MTIME, size=size, digest=digest)
@@ -207,12 +192,12 @@ class _Reader:
     def _large(self, size: int, *, executable: bool) -> Digest:
         with self._blobs.writer(executable=executable) as writer:
             while size:
-                if self._place == self._end:
+                if self._place == len(self._data):
                     # So that no page is written in two parts, which costs half as much again.
-                    self._place = self._end = 0
-                    if not self._more(_CHUNK - writer.size % _CHUNK):
+                    self._data, self._place = self._more(_CHUNK - writer.size % _CHUNK), 0
+                    if not self._data:
                         self._cut()
-                piece = self._view[self._place : min(self._end, self._place + size)]
+                piece = memoryview(self._data)[self._place : self._place + size]
                 writer.write(piece)
                 self._place += len(piece)
                 size -= len(piece)
@@ -222,7 +207,7 @@ class _Reader:
         size = self._length()
         if size > longest:
             self._fail(f"{what} in it has {size} bytes, and Linux allows {longest}")
-        data = bytes(self._take(size))
+        data = self._take(size)
         self._padding(size)
         return data
 
@@ -241,49 +226,50 @@ class _Reader:
             self._unknown((words,), said)
 
     def _starts(self, words: bytes) -> bool:
-        """Whether `words`, which the window has, come next; if so they are done with."""
-        if not self._window.startswith(words, self._place, self._end):
+        """Whether `words` come next; if so they are done with."""
+        if len(self._data) - self._place < _LONGEST:
+            self._fill(_LONGEST)
+        if not self._data.startswith(words, self._place):
             return False
         self._place += len(words)
         return True
 
-    def _take(self, size: int) -> memoryview:
-        """The next `size` bytes, which the window has; good until more is read."""
-        start = self._place
-        self._place = end = start + size
-        if end > self._end:
-            self._cut()
-        return self._view[start:end]
+    def _take(self, size: int) -> bytes:
+        end = self._place + size
+        if end > len(self._data):
+            self._fill(size)
+            end = self._place + size
+            if end > len(self._data):
+                self._cut()
+        data = self._data[self._place : end]
+        self._place = end
+        return data
 
-    def _have(self, size: int) -> None:
+    def _fill(self, size: int) -> None:
         """Have `size` bytes in the window, or all that are left."""
-        have = self._end - self._place
-        if have >= size:
-            return
-        self._view[:have] = self._view[self._place : self._end]
-        self._place, self._end = 0, have
-        while self._end < size and self._more(_CHUNK):
-            pass
+        pieces = [self._data[self._place :]]
+        have = len(pieces[0])
+        while have < size and (piece := self._more()):
+            pieces.append(piece)
+            have += len(piece)
+        self._data, self._place = b"".join(pieces), 0
 
-    def _more(self, most: int) -> int:
-        """Read up to `most` bytes into the window, behind what is there; gives how many."""
-        room = self._view[self._end : self._end + min(most, self._limit + 1 - self.count)]
-        count = self._source.readinto(room) or 0
-        self.hash.update(room[:count])
-        self.count += count
-        self._end += count
+    def _more(self, most: int = _CHUNK) -> bytes:
+        piece = self._source.read(min(most, self._limit + 1 - self.count))
+        self.hash.update(piece)
+        self.count += len(piece)
         if self.count > self._limit:
             self._fail(f"it is longer than the {self._limit} bytes that it should have")
-        return count
+        return piece
 
     def _unknown(self, wanted: tuple[bytes, ...], said: str) -> NoReturn:
-        rest = bytes(self._view[self._place : min(self._end, self._place + _LONGEST)])
+        rest = self._data[self._place : self._place + _LONGEST]
         if any(words.startswith(rest) for words in wanted):
             self._cut()
         self._fail(f"at byte {self._position()} it has no {said}")
 
     def _position(self) -> int:
-        return self.count - self._end + self._place
+        return self.count - len(self._data) + self._place
 
     def _cut(self) -> NoReturn:
         self._fail(f"it ends after {self.count} bytes, in the middle")
