@@ -63,13 +63,17 @@ def test_what_lay_there_before_is_told_when_it_is_touched_or_gone(tmp_path: Path
         (upper / name).write_text("text")
         (upper / name).chmod(0o644)
     node = msgspec.structs.replace(file("text", 5, 0o644), **own)
-    base = Tree(dict.fromkeys(names, node))
+    pipes = {name: Node("fifo", 0o600, mtime=5, **own) for name in ("pipe", "pipe-gone")}
+    for name in pipes:
+        os.mkfifo(upper / name, 0o600)
+    base = Tree({**dict.fromkeys(names, node), **pipes})
     laid = read_stamps(upper)
     (upper / "gone").unlink()
+    (upper / "pipe-gone").unlink()
     (upper / "mode").chmod(0o600)
     (upper / "text").write_text("news")
     delta = read_delta(upper, base, blobs, epoch=9, laid=laid)
-    assert delta.removed == ("gone",)
+    assert sorted(delta.removed) == ["gone", "pipe-gone"]
     assert {path: (one.mode, one.digest) for path, one in delta.changed.items()} == {
         "mode": (0o600, node.digest),
         "text": (0o644, digest_bytes(b"news")),
