@@ -10,6 +10,7 @@ import lzma
 import re
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -394,7 +395,8 @@ _COMPRESS: dict[str, Callable[[bytes], bytes]] = {
     "xz": lzma.compress,
     "zstd": zstandard.ZstdCompressor().compress,
     "bzip2": bz2.compress,
-    "gzip": gzip.compress,
+    # What its narinfo says is of another call: there must be no time in it.
+    "gzip": partial(gzip.compress, mtime=0),
     "none": lambda data: data,
 }
 _EXPAND: dict[str, Callable[[bytes], bytes]] = {
