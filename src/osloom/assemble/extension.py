@@ -21,6 +21,7 @@ from osloom.base.errors import BuildError, nearest
 from osloom.engine.step import Job, Step, action
 from osloom.model.appliance import ARCHITECTURES
 from osloom.model.extension import PLACES
+from osloom.model.gpt import LONGEST_LABEL
 from osloom.model.gpt_table import READ_ONLY, Wanted, lay_out, write_gpt
 from osloom.model.tree import Node, Tree, with_parents
 from osloom.model.verity import Verity, make_verity
@@ -31,8 +32,6 @@ _UNITS = {"sysext": "usr/lib/systemd/system", "confext": "etc/systemd/system"}
 _ANY_NAME = (("user.extension-release.strict", b"0"),)
 """Releases and devices may name the file with its version or without."""
 _CHUNK = 1 << 20
-_LONGEST_LABEL = 36
-"""Characters of a partition's label, UEFI specification."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -254,7 +253,7 @@ def _products(request: Request, kind: str) -> tuple[Product, ...]:
         parameters={
             "architecture": settings.architecture,
             "epoch": settings.epoch,
-            "label": f"{settings.name}_{settings.version}"[:_LONGEST_LABEL],
+            "label": f"{settings.name}_{settings.version}"[:LONGEST_LABEL],
         },
         inputs={
             **{name: content.output(name) for name in ("root", "hashes", "root_hash")},

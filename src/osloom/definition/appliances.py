@@ -34,8 +34,6 @@ _LEAST_SWAP = "1M"
 """mkswap makes none below 40 KiB, and partitions begin at whole MiB."""
 _TOO_OLD = ("buster", "bullseye", "bookworm")
 """Suites whose systemd does not know what a device does: 252 and before; 257 is what was tried."""
-_LONGEST = 36
-"""Characters of a partition's label, UEFI specification 5.3.3."""
 
 
 def check_appliances(definition: Definition) -> Iterator[Mistake]:
@@ -48,12 +46,16 @@ def check_appliances(definition: Definition) -> Iterator[Mistake]:
             hint = 'run `osloom keys new`, and write `[keys]` and `directory = "keys"`'
             yield Mistake((*path, "update", "url"), said, hint)
         if image.disk.is_appliance:
+            from osloom.model.gpt import LONGEST_LABEL
+
             if not version.isdecimal():
                 said = f"the version of an appliance is a whole number, not `{version}`"
                 yield Mistake(("project", "version"), said, 'count releases: `version = "1"`')
             label = f"{definition.project.name}-{name}_{version}"
-            if len(label) > _LONGEST:
-                said = f"`{label}` is too long for a partition's label of {_LONGEST} characters"
+            if len(label) > LONGEST_LABEL:
+                said = (
+                    f"`{label}` is too long for a partition's label of {LONGEST_LABEL} characters"
+                )
                 yield Mistake(path, said, "shorten the name of the project or of the image")
             if image.disk.data.encryption == "tpm2" and not _seals(definition.keys):
                 said = "a TPM cannot tell which system it opens data for: there is no key"

@@ -10,6 +10,7 @@ https://uapi-group.org/specifications/specs/discoverable_partitions_specificatio
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import msgspec
@@ -17,10 +18,13 @@ import msgspec
 from osloom.base.digest import derive_uuid
 from osloom.model.disk import Disk
 from osloom.model.fetched import Fetched
-from osloom.model.gpt_table import NO_AUTO, READ_ONLY, Wanted
 from osloom.model.size import MIB, parse_size, whole_mib
 from osloom.model.update import Health, Update
 from osloom.model.verity import SIGNATURE_SIZE, hash_partition_size
+
+if TYPE_CHECKING:
+    # Definitions are checked without it, and few are of an appliance.
+    from osloom.model.gpt_table import Wanted
 
 ETC = "lib/osloom/etc"
 """Where on the data partition is what a device has changed of /etc: `upper` and `work`."""
@@ -125,8 +129,10 @@ class Appliance(msgspec.Struct, frozen=True, kw_only=True):
         return derive_uuid("partition", name, self.id)
 
 
-def made_partitions(appliance: Appliance) -> Sequence[Wanted]:
+def made_partitions(appliance: Appliance) -> "Sequence[Wanted]":
     """The partitions that the disk is made with, both slots still empty."""
+    from osloom.model.gpt_table import NO_AUTO, READ_ONLY, Wanted
+
     sizes = {
         "root": (appliance.root_type, appliance.slot_size),
         "hashes": (appliance.hash_type, appliance.hash_size),

@@ -21,6 +21,8 @@ _SECTORS = (512, 4096)
 _MOST_ENTRIES = 4096
 _UNUSED = bytes(16)
 
+LONGEST_LABEL = 36
+"""Characters of a partition's label, UEFI 2.10, 5.3.3: units of UTF-16."""
 EMPTY = "_empty"
 """Label of a slot that holds no version, sysupdate.d(5)."""
 

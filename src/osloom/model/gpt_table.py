@@ -1,6 +1,6 @@
 """A partition table that is written: partitions one after the other, GPT, UEFI 2.10, 5.3.
 
-Byte for byte what systemd-repart(8) makes of the same partitions on an empty file.
+Byte for byte what systemd-repart(8) makes of the same partitions on an empty file, from 4 MiB on.
 """
 
 import struct
@@ -11,7 +11,7 @@ from uuid import UUID
 import msgspec
 
 from osloom.base.errors import Error
-from osloom.model.gpt import ENTRY, HEADER, SIGNATURE, TYPES, Partition, Table
+from osloom.model.gpt import ENTRY, HEADER, LONGEST_LABEL, SIGNATURE, TYPES, Partition, Table
 from osloom.model.size import MIB
 
 READ_ONLY, GROWS, NO_AUTO = 1 << 60, 1 << 59, 1 << 63
@@ -23,8 +23,6 @@ _GRAIN = 4096
 _ENTRIES = 128
 _COPY = 1 + _ENTRIES * ENTRY.size // _SECTOR
 """Sectors of a header and its entries."""
-_LONGEST = 36
-"""UTF-16 units of a label."""
 _NAMES = {name: identity for identity, name in TYPES.items()}
 _PROTECTIVE = 0xEE
 
@@ -85,8 +83,10 @@ def write_gpt(table: Table, size: int) -> dict[int, bytes]:
 
 def _entry(one: Partition) -> bytes:
     label = one.label.encode("utf-16-le")
-    if len(label) > 2 * _LONGEST:
-        raise Error(f"cannot label a partition `{one.label}`: it may have {_LONGEST} characters")
+    if len(label) > 2 * LONGEST_LABEL:
+        raise Error(
+            f"cannot label a partition `{one.label}`: it may have {LONGEST_LABEL} characters"
+        )
     first = one.offset // _SECTOR
     last = first + one.size // _SECTOR - 1
     kind = _NAMES[one.type].bytes_le
