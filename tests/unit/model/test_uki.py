@@ -66,7 +66,10 @@ def test_a_kernel_in_gzip_is_unpacked() -> None:
 @pytest.mark.parametrize(
     ("kernel", "said"),
     [
-        (gzip.compress(b"x" * 9000, mtime=0)[:40], "cannot unpack the kernel: its gzip data are cut off"),
+        (
+            gzip.compress(b"x" * 9000, mtime=0)[:40],
+            "cannot unpack the kernel: its gzip data are cut off",
+        ),
         (b"\x1f\x8b" + bytes(40), "cannot unpack the kernel: Error"),
         (b"\x28\xb5\x2f\xfd...", "compressed with zstd"),
         (b"\xfd7zXZ\0", "compressed with xz"),

@@ -51,7 +51,8 @@ def measure_sections(job: Job) -> Mapping[str, Digest]:
 def sign_uki(job: Job) -> Mapping[str, Digest]:
     """The UKI of `finish_uki` with policies for the TPM (model.measured) and a signature.
 
-    `digests` are those of `measure_sections`. The policies are of the entry that starts by itself: the one that resets opens no data.
+    `digests` are those of `measure_sections`. The policies are of the entry that starts by itself:
+    the one that resets opens no data.
     """
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
