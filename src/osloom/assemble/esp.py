@@ -21,7 +21,8 @@ _MENU = "default {name}.efi\ntimeout 5\nconsole-mode keep\n"
 
 
 def esp_contents(job: Job, start: int, size: int) -> Contents:
-    """A FAT file system, of `size` bytes from `start` on, with the loader and the UKI `uki`; same bytes at any time of day.
+    """A FAT file system with the loader and the UKI `uki`, which has `size` bytes of the disk from
+    `start` on; same bytes at any time of day.
 
     With `others`, a tree of more UKIs by their names, there is a menu; `uki` starts by itself.
     `loader` is one that is signed, `enrolment` a tree of keys for the firmware.

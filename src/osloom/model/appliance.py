@@ -131,6 +131,7 @@ class Appliance(msgspec.Struct, frozen=True, kw_only=True):
 
 def made_partitions(appliance: Appliance) -> "Sequence[Wanted]":
     """The partitions that the disk is made with, both slots still empty."""
+    from osloom.model.gpt import EMPTY
     from osloom.model.gpt_table import NO_AUTO, READ_ONLY, Wanted
 
     sizes = {
@@ -148,11 +149,11 @@ def made_partitions(appliance: Appliance) -> "Sequence[Wanted]":
     slots = (
         Wanted(
             type=kind,
-            label="_empty",
+            label=EMPTY,
             id=appliance.partition_id(f"/{name}-{letter}"),
             size=size,
             # Who looks for the newest version by labels, as systemd-dissect(1) does, must not take
-            # `_empty` for one.
+            # an empty slot for one.
             attributes=READ_ONLY | NO_AUTO,
         )
         for letter in "ab"

@@ -13,12 +13,12 @@ _MASK = 63
 _LOOKED_AT = 64
 """Bytes of a block that decide whether it does."""
 
-
 Bytes = bytes | memoryview
+"""Read only: chunks are parts of the pieces that they are cut from, where they can be."""
 
 
 def cut(pieces: Iterable[Bytes]) -> Iterator[Bytes]:
-    """The bytes of `pieces`, which may be cut anywhere, in chunks: parts of a piece where they can be."""
+    """The bytes of `pieces`, which may be cut anywhere, in chunks."""
     rest: Bytes = b""
     for piece in pieces:
         rest = b"".join((rest, piece)) if rest else piece
