@@ -11,7 +11,7 @@ from msgspec import json
 
 from osloom.assemble.boot_programs import find_loader
 from osloom.base.digest import Digest
-from osloom.engine.step import Job, Output, Step, action
+from osloom.engine.step import Input, Job, Output, Step, action
 from osloom.keys.sign import sign_efi, signed_efi
 from osloom.model.blocks import blocks_of
 from osloom.model.measured import kernel_boot, section_digests, signed_policies
@@ -110,7 +110,7 @@ def take_loader(job: Job) -> Mapping[str, Digest]:
 
 def plan_finished_uki(
     secure_boot: SecureBoot | None,
-    parts: Mapping[str, Output],
+    parts: Mapping[str, Input],
     words: Sequence[str],
     *,
     group: str,
