@@ -15,6 +15,7 @@ import msgspec
 from osloom.assemble.filesystem import make_erofs
 from osloom.assemble.place import make_disk_file
 from osloom.assemble.request import Product, Request
+from osloom.assemble.verified import add_verified
 from osloom.assemble.verity_signature import plan_signature
 from osloom.base.digest import Digest, derive_uuid, to_hex
 from osloom.base.errors import BuildError, nearest
@@ -24,14 +25,13 @@ from osloom.model.extension import PLACES
 from osloom.model.gpt import LONGEST_LABEL
 from osloom.model.gpt_table import READ_ONLY, Wanted, lay_out, write_gpt
 from osloom.model.tree import Node, Tree, with_parents
-from osloom.model.verity import Verity, make_verity
+from osloom.model.verity import Verity
 from osloom.store.blobs import Blobs
 
 _RELEASE = {"sysext": "usr/lib/extension-release.d", "confext": "etc/extension-release.d"}
 _UNITS = {"sysext": "usr/lib/systemd/system", "confext": "etc/systemd/system"}
 _ANY_NAME = (("user.extension-release.strict", b"0"),)
 """Releases and devices may name the file with its version or without."""
-_CHUNK = 1 << 20
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,17 +67,12 @@ def write_content(job: Job) -> Mapping[str, Digest]:
             hint="add `packages` or `files`, or leave the output out",
         )
     make_erofs(job, tree, "root", settings.compression)
-    with (job.work / "root").open("rb") as file:
-        verity = make_verity(
-            iter(lambda: file.read(_CHUNK), b""),
-            salt=bytes.fromhex(to_hex(tree.digest)),
-            identity=derive_uuid("verity", tree.digest),
-        )
-    return {
-        "root": blobs.add_file(job.work / "root"),
-        "hashes": blobs.add(verity.hashes),
-        "root_hash": blobs.add(verity.root_hash.encode()),
-    }
+    return add_verified(
+        blobs,
+        job.work / "root",
+        salt=bytes.fromhex(to_hex(tree.digest)),
+        identity=derive_uuid("verity", tree.digest),
+    )
 
 
 @action(version=3)

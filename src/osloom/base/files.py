@@ -15,6 +15,8 @@ _READ = 4 << 20
 """Bytes that are read and hashed at a time."""
 _PIECE = 32 << 20
 """Bytes that one thread copies at a time."""
+_WRITTEN_EARLY = 2 << 20
+"""Bytes that are on their way to the disk before the next are copied, where all will be waited for."""
 
 
 @contextlib.contextmanager
@@ -52,7 +54,7 @@ def copy_sparse(
     made = replacing(target, sync=sync, directory=directory)
     with source.open("rb") as reader, made as writer:
         os.truncate(writer.fileno(), os.fstat(reader.fileno()).st_size)
-        _copy_extents(reader.fileno(), writer.fileno(), 0)
+        _copy_extents(reader.fileno(), writer.fileno(), 0, sync=sync)
 
 
 def copy_into(source: Path, target: Path, offset: int) -> None:
@@ -61,15 +63,21 @@ def copy_into(source: Path, target: Path, offset: int) -> None:
         _copy_extents(reader.fileno(), writer.fileno(), offset)
 
 
-def _copy_extents(reader: int, writer: int, offset: int) -> None:
+def _copy_extents(reader: int, writer: int, offset: int, *, sync: bool = False) -> None:
     from concurrent.futures import ThreadPoolExecutor
+
+    most = _WRITTEN_EARLY if sync else _PIECE
 
     def copy(piece: tuple[int, int]) -> None:
         position, end = piece
         while position < end:
-            count = copy_range(reader, writer, end - position, position, position + offset)
+            size = min(most, end - position)
+            count = copy_range(reader, writer, size, position, position + offset)
             if count == 0:
                 break
+            if sync:
+                # Begins to write what is not on the disk yet, posix_fadvise(2).
+                os.posix_fadvise(writer, position + offset, count, os.POSIX_FADV_DONTNEED)
             position += count
 
     pieces = [
@@ -96,6 +104,15 @@ def copy_range(reader: int, writer: int, count: int, source: int, target: int) -
         if error.errno not in (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
             raise
         return os.pwrite(writer, os.pread(reader, min(count, _READ), source), target)
+
+
+def mapped(path: Path) -> memoryview:
+    """All of a file that is not empty, without a copy."""
+    # Few need it.
+    import mmap
+
+    with path.open("rb") as file:
+        return memoryview(mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ))
 
 
 def extents(descriptor: int, size: int) -> Iterator[tuple[int, int]]:

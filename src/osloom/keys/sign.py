@@ -54,12 +54,14 @@ def sign_efi(image: bytes, signer: Signer) -> bytes:
 
     Raises Error when `image` is not a whole EFI program.
     """
-    return b"".join(signed_efi(image, signer))
+    return b"".join(signed_efi([image], signer))
 
 
-def signed_efi(image: bytes, signer: Signer) -> Sequence[bytes | memoryview]:
-    """What `sign_efi` gives, in parts that are not copied."""
-    return authenticode.signed_parts(image, as_signer(signer.certificate), signer.sign)
+def signed_efi(
+    image: Sequence[authenticode.Bytes], signer: Signer, summed: authenticode.Summed | None = None
+) -> Sequence[authenticode.Bytes]:
+    """What `sign_efi` gives, in parts; `image` and `summed` as `signed_parts` has them."""
+    return authenticode.signed_parts(image, as_signer(signer.certificate), signer.sign, summed)
 
 
 def _check_root_hash(root_hash: str) -> None:

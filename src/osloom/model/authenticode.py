@@ -7,7 +7,6 @@ certificate table"; UEFI Specification, section 32.2.4. The files are hostile in
 import hashlib
 import struct
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 
@@ -27,6 +26,20 @@ _PIECE = 16 << 10
 """Bytes that are a number at a time, in the processor's cache."""
 
 
+Bytes = bytes | memoryview
+
+
+class Summed(msgspec.Struct, frozen=True, kw_only=True):
+    """What the checksum of an image has of one part of it."""
+
+    start: int
+    """Offset in bytes, even."""
+    end: int
+    """The first byte behind it, even."""
+    words: int
+    """All 16-bit words added, modulo 65535."""
+
+
 class _Layout(msgspec.Struct, frozen=True, kw_only=True):
     """Offsets in bytes from the start of the file."""
 
@@ -42,45 +55,59 @@ def sign(image: bytes, signer: cms.Certificate, sign_raw: cms.Sign) -> bytes:
 
     Raises Error when it is not a whole PE file.
     """
-    return b"".join(signed_parts(image, signer, sign_raw))
+    return b"".join(signed_parts([image], signer, sign_raw))
 
 
 def signed_parts(
-    image: bytes, signer: cms.Certificate, sign_raw: cms.Sign
-) -> Sequence[bytes | memoryview]:
-    """What `sign` gives, in parts: a UKI has tens of megabytes, which are not copied."""
-    layout = _parse(image)
-    old = image[layout.end :]
+    image: Sequence[Bytes],
+    signer: cms.Certificate,
+    sign_raw: cms.Sign,
+    summed: Summed | None = None,
+) -> Sequence[Bytes]:
+    """What `sign` gives, in parts: a UKI has tens of megabytes, which are not copied.
+
+    `image` is in parts, too, of whole words; the first has all headers. `summed` is what `sum_body`
+    gave of one that it has been made of: adding up so many bytes takes longer than to hash them.
+    """
+    size = sum(len(part) for part in image)
+    layout = _parse(image[0], size)
+    old = b"".join(_cut(image, layout.end, size))
     tuple(_entries(old))
     old += bytes(-len(old) % 8)
-    body = image[: layout.end] + bytes(-layout.end % 8)
-    start = layout.directory + 8 + layout.directory % 2
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        # Numbers are added in Python, while the other thread is not.
-        hashed = pool.submit(_hash, body, layout)
-        total = _words([memoryview(body)[start:]])
-    content = _PE_IMAGE_DATA + sequence(cms.SHA256, octets(hashed.result()))
+    body: list[Bytes] = [*_cut(image, 0, layout.end), bytes(-layout.end % 8)]
+    size = layout.end + -layout.end % 8
+    content = _PE_IMAGE_DATA + sequence(cms.SHA256, octets(_hash(body, size, layout)))
     message = cms.wrapped(cms.enveloped(_INDIRECT_DATA, content, signer, sign_raw))
     head = struct.pack("<IHH", 8 + len(message), _REVISION, _PKCS_SIGNED_DATA)
     table = old + head + message + bytes(-len(message) % 8)
-    begun = bytearray(body[:start])
-    struct.pack_into("<II", begun, layout.directory, len(body), len(table))
+    start = layout.directory + 8 + layout.directory % 2
+    begun = bytearray(b"".join(_cut(body, 0, start)))
+    struct.pack_into("<II", begun, layout.directory, size, len(table))
     struct.pack_into("<I", begun, layout.checksum, 0)
-    total = (total + _words([begun, table])) % 0xFFFF
-    checksum = (total or 0xFFFF) + len(body) + len(table)
+    known = summed or Summed(start=start, end=start, words=0)
+    others = (*_cut(body, start, known.start), *_cut(body, known.end, size))
+    total = (known.words + _words((begun, *others, table))) % 0xFFFF
+    checksum = (total or 0xFFFF) + size + len(table)
     struct.pack_into("<I", begun, layout.checksum, checksum)
-    return bytes(begun), memoryview(body)[start:], table
+    return bytes(begun), *_cut(body, start, size), table
+
+
+def sum_body(image: Bytes) -> Summed:
+    """Of all behind the headers, which stays as it is when sections are added."""
+    start, end = read_headers(image).size, len(image) - len(image) % 2
+    return Summed(start=start, end=end, words=_words([memoryview(image)[start:end]]))
 
 
 def digest(image: bytes) -> bytes:
     """The SHA-256 digest that signatures of the PE file are of. Raises Error as `sign`."""
-    layout = _parse(image)
-    return _hash(image[: layout.end] + bytes(-layout.end % 8), layout)
+    layout = _parse(image, len(image))
+    body = image[: layout.end] + bytes(-layout.end % 8)
+    return _hash([body], len(body), layout)
 
 
 def signatures(image: bytes) -> tuple[bytes, ...]:
     """The PKCS#7 messages of the PE file in DER, in their order; nothing is verified."""
-    return tuple(_entries(image[_parse(image).end :]))
+    return tuple(_entries(image[_parse(image, len(image)).end :]))
 
 
 def _entries(table: bytes) -> Iterator[bytes]:
@@ -96,14 +123,26 @@ def _entries(table: bytes) -> Iterator[bytes]:
         position += length + -length % 8
 
 
-def _hash(body: bytes, layout: _Layout) -> bytes:
-    found = hashlib.sha256(memoryview(body)[: layout.checksum])
-    found.update(memoryview(body)[layout.checksum + 4 : layout.directory])
-    found.update(memoryview(body)[layout.directory + 8 :])
+def _hash(body: Sequence[Bytes], size: int, layout: _Layout) -> bytes:
+    found = hashlib.sha256()
+    checksum, directory = layout.checksum, layout.directory
+    for start, end in ((0, checksum), (checksum + 4, directory), (directory + 8, size)):
+        for part in _cut(body, start, end):
+            found.update(part)
     return found.digest()
 
 
-def _words(parts: Iterable[bytes | bytearray | memoryview]) -> int:
+def _cut(parts: Iterable[Bytes], start: int, end: int) -> Iterator[memoryview]:
+    """The bytes from `start` to `end`."""
+    place = 0
+    for part in parts:
+        found = memoryview(part)[max(start - place, 0) : max(end - place, 0)]
+        if found:
+            yield found
+        place += len(part)
+
+
+def _words(parts: Iterable[Bytes | bytearray]) -> int:
     """The 16-bit words of parts added with their carries, as CheckSumMappedFile does, which adds the
     file's length to that of all. Each but the last has whole words.
 
@@ -117,14 +156,15 @@ def _words(parts: Iterable[bytes | bytearray | memoryview]) -> int:
     return sum(int.from_bytes(piece, "little") for piece in pieces) % 0xFFFF
 
 
-def _parse(image: bytes) -> _Layout:
+def _parse(image: Bytes, size: int) -> _Layout:
+    """Of `size` bytes, of which `image` has the headers."""
     headers = read_headers(image)
     directory = headers.certificates
     if directory is None:
         raise damaged("it has no room for the place of a signature")
-    place, size = struct.unpack_from("<II", image, directory)
-    end = place if place or size else len(image)
-    if end + size != len(image) or (size and end % 8):
+    place, room = struct.unpack_from("<II", image, directory)
+    end = place if place or room else size
+    if end + room != size or (room and end % 8):
         raise damaged("its certificate table is not at its end")
     _check_sections(headers, end)
     return _Layout(checksum=headers.optional + 64, directory=directory, end=end)

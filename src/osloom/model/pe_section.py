@@ -15,14 +15,21 @@ _INITIALIZED, _IMAGE_SIZE, _CHECKSUM = 8, 56, 64
 """Where in the optional header these are."""
 
 
-def add_sections(image: bytes | memoryview, sections: Sequence[tuple[str, bytes]]) -> bytes:
+def add_sections(image: bytes, sections: Sequence[tuple[str, bytes]]) -> bytes:
     """`image`, which is not signed, with more sections, by name. Raises Error without room for them."""
+    return b"".join(added_parts(image, sections))
+
+
+def added_parts(
+    image: bytes | memoryview, sections: Sequence[tuple[str, bytes]]
+) -> Sequence[bytes | memoryview]:
+    """What `add_sections` gives, in parts, of which the first has all headers: a UKI has tens of
+    megabytes, which are not copied."""
     headers = read_headers(image)
     section_grain, file_grain = struct.unpack_from("<II", image, headers.optional + 32)
     end = max(one.address + one.size for one in headers.sections)
     head, size = bytearray(image[: headers.size]), len(image)
-    # Copied once, whole: a UKI has tens of megabytes.
-    pieces: list[bytes | bytearray | memoryview] = [head, memoryview(image)[headers.size :]]
+    pieces: list[bytes | memoryview] = [memoryview(image)[headers.size :]]
     place = headers.table_end
     for name, content in sections:
         if place + _HEADER.size > headers.size:
@@ -43,7 +50,7 @@ def add_sections(image: bytes | memoryview, sections: Sequence[tuple[str, bytes]
     struct.pack_into("<I", head, optional + _INITIALIZED, data)
     struct.pack_into("<I", head, optional + _IMAGE_SIZE, _aligned(end, section_grain))
     struct.pack_into("<I", head, optional + _CHECKSUM, 0)
-    return b"".join(pieces)
+    return bytes(head), *pieces
 
 
 def replace_section(image: bytes, name: str, content: bytes) -> bytes:

@@ -21,10 +21,10 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from osloom.base.digest import Digest, digest_bytes, from_hex, to_hex
 from osloom.base.errors import StoreError
-from osloom.base.files import copy_range, sha256_sparse
+from osloom.base.files import copy_range, mapped, sha256_sparse
 
 if TYPE_CHECKING:
-    from concurrent.futures import Executor
+    from concurrent.futures import Executor, Future
 
 MTIME = 315532800
 """1980-01-01, the first day that every format can hold."""
@@ -54,18 +54,28 @@ class BlobWriter:
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self._hash = hashlib.sha256()
+        self._hashing: Future[None] | None = None
         self.size = 0
         self.digest = Digest("")
 
     def write(self, data: bytes | memoryview) -> int:
+        self._wait()
         self._hash.update(data)
         return self._put(data)
 
     def write_beside(self, data: bytes | memoryview, pool: "Executor") -> None:
-        """The same, while another thread of `pool` hashes it: of much it is the longer half."""
-        hashed = pool.submit(self._hash.update, data)
+        """The same, while a thread of `pool`, its only one, hashes it: of much it is the longer half.
+
+        What comes next is got ready meanwhile, so that `data` has to stay as it is.
+        """
+        self._wait()
+        self._hashing = pool.submit(self._hash.update, data)
         self._put(data)
-        hashed.result()
+
+    def _wait(self) -> None:
+        if self._hashing is not None:
+            self._hashing.result()
+            self._hashing = None
 
     def _put(self, data: bytes | memoryview) -> int:
         self.size += len(data)
@@ -77,6 +87,7 @@ class BlobWriter:
         `hear` gets the bytes too. All are read from the blob, not from the file: what is changed
         there meanwhile, or later, is not what was hashed and kept.
         """
+        self._wait()
         self._file.flush()
         own, start = self._file.fileno(), self.size
         count = 0
@@ -92,6 +103,7 @@ class BlobWriter:
         self._file.seek(self.size)
 
     def finish(self) -> Digest:
+        self._wait()
         self.digest = from_hex(self._hash.hexdigest())
         return self.digest
 
@@ -171,11 +183,7 @@ class Blobs:
 
     def mapped(self, digest: Digest) -> memoryview:
         """All of a blob that is not empty, without a copy."""
-        # Few need it.
-        import mmap
-
-        with self.open(digest) as file:
-            return memoryview(mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ))
+        return mapped(self.path(digest))
 
     def _descriptor(self, digest: Digest) -> int:
         text = to_hex(digest)

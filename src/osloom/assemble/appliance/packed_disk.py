@@ -5,21 +5,21 @@ still are, and zeros, most of the disk, go through no program. The frames follow
 holds, not from where a file has holes.
 """
 
-import contextlib
 import itertools
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from osloom.assemble.appliance.disk import LaidOut, laid_out_as, laid_out_of, lay_out
+from osloom.assemble.appliance.disk import laid_out_as, laid_out_of, lay_out
 from osloom.assemble.appliance.version import Version
 from osloom.assemble.frames import add_frames, read_frames
 from osloom.assemble.request import Request
 from osloom.base.digest import Digest, to_hex
+from osloom.base.files import mapped
 from osloom.engine.step import Job, Output, Step, action
 from osloom.model.blocks import Blocks, blocks_of, with_parts, zeros
 from osloom.model.bmap import Range, make_bmap
+from osloom.model.chunks import Bytes
 from osloom.model.mapped import mapped_ranges
 
 _GRAIN = 4 << 20
@@ -33,19 +33,26 @@ def pack_root(job: Job) -> Mapping[str, Digest]:
     return {"frames": add_frames(job, [[content]], tools="compressors")}
 
 
-@action(version=4)
+@action(version=5)
 def frame_disk(job: Job) -> Mapping[str, Digest]:
     """What of the disk of `lay_out` lies `before` and `after` the root, with zstd, as trees of
     frames; and the block map of all of it, `map`."""
     blobs = job.store.blobs
     laid = lay_out(job)
     root = Range(laid.root, laid.root + blobs.path(job.digest("root")).stat().st_size)
-    with _reading(laid) as (disk, filled), ThreadPoolExecutor(max_workers=1) as pool:
+    contents = {
+        offset: mapped(content) if isinstance(content, Path) else memoryview(content)
+        for offset, content in laid.contents.items()
+    }
+    disk = with_parts(
+        zeros(laid.size), {offset: blocks_of(content) for offset, content in contents.items()}
+    )
+    with ThreadPoolExecutor(max_workers=1) as pool:
         # One hashes, the other mostly waits for programs.
         known = {root: to_hex(job.digest("root"))}
         text = pool.submit(lambda: make_bmap(disk, mapped_ranges(disk), known))
         return {
-            name: add_frames(job, _parts(disk, part, filled), tools="compressors")
+            name: add_frames(job, _parts(disk, part, contents), tools="compressors")
             for name, part in (("before", (0, root.start)), ("after", (root.end, disk.size)))
         } | {
             "map": blobs.add(text.result().encode()),
@@ -60,32 +67,25 @@ def pack_disk(job: Job) -> Mapping[str, Digest]:
     return {"disk": blobs.add_chunks(itertools.chain.from_iterable(parts))}
 
 
-@contextlib.contextmanager
-def _reading(laid: LaidOut) -> Iterator[tuple[Blocks, list[tuple[int, int]]]]:
-    """The disk with all that belongs there, and what of it may be something else than zeros."""
-    with contextlib.ExitStack() as stack:
-
-        def opened(path: Path) -> Blocks:
-            file = stack.enter_context(path.open("rb", buffering=0))
-            descriptor = file.fileno()
-            return Blocks(
-                source=lambda offset, size: os.pread(descriptor, size, offset),
-                size=os.fstat(descriptor).st_size,
-            )
-
-        parts = {
-            offset: opened(content) if isinstance(content, Path) else blocks_of(content)
-            for offset, content in laid.contents.items()
-        }
-        filled = [(start, start + part.size) for start, part in parts.items()]
-        yield with_parts(zeros(laid.size), parts), filled
-
-
 def _parts(
+    disk: Blocks, part: tuple[int, int], contents: Mapping[int, memoryview]
+) -> Iterator[Iterable[Bytes] | int]:
+    """The bytes from `part[0]` to `part[1]`, each to be read before the next; as numbers where there
+    are zeros. What is large of `contents`, which are where they are of the disk, is not copied."""
+    start, end = part
+    filled = [(one, one + len(content)) for one, content in contents.items()]
+    for place, content in sorted(contents.items()):
+        if start <= place < end and len(content) >= _GRAIN:
+            yield from _grains(disk, (start, place), filled)
+            yield [content]
+            start = place + len(content)
+    yield from _grains(disk, (start, end), filled)
+
+
+def _grains(
     disk: Blocks, part: tuple[int, int], filled: Iterable[tuple[int, int]]
 ) -> Iterator[Iterator[bytes] | int]:
-    """The bytes from `part[0]` to `part[1]`, each to be read before the next; as numbers where there
-    are zeros."""
+    """`_parts` of what is small and lies between zeros; all but them is `filled`."""
     first, last = part
     empty = bytes(_GRAIN)
     read = {

@@ -13,10 +13,11 @@ from osloom.assemble.boot_programs import find_loader
 from osloom.base.digest import Digest
 from osloom.engine.step import Input, Job, Output, Step, action
 from osloom.keys.sign import sign_efi, signed_efi
+from osloom.model.authenticode import Summed, sum_body
 from osloom.model.blocks import blocks_of
 from osloom.model.measured import kernel_boot, section_digests, signed_policies
 from osloom.model.pe import Program, parse_program
-from osloom.model.pe_section import add_sections
+from osloom.model.pe_section import added_parts
 from osloom.model.profiles import MAIN, reset_entry
 
 
@@ -40,18 +41,28 @@ def sign_program(job: Job) -> Mapping[str, Digest]:
     return {"file": blobs.add(signed)}
 
 
-@action(version=1)
+class _Measured(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a UKI before it is finished."""
+
+    digests: dict[str, str]
+    """`section_digests`."""
+    summed: Summed
+
+
+@action(version=2)
 def measure_sections(job: Job) -> Mapping[str, Digest]:
-    """`section_digests` of the UKI `file`, as JSON."""
-    program = parse_program(blocks_of(job.store.blobs.mapped(job.digest("file"))))
-    return {"digests": job.store.blobs.add(json.encode(section_digests(program.sections)))}
+    """The UKI `file` as `measured`, a `_Measured` in JSON."""
+    image = job.store.blobs.mapped(job.digest("file"))
+    program = parse_program(blocks_of(image))
+    found = _Measured(digests=section_digests(program.sections), summed=sum_body(image))
+    return {"measured": job.store.blobs.add(json.encode(found))}
 
 
-@action(version=6, needs="key")
+@action(version=7, needs="key")
 def sign_uki(job: Job) -> Mapping[str, Digest]:
     """The UKI of `finish_uki` with policies for the TPM (model.measured) and a signature.
 
-    `digests` are those of `measure_sections`. The policies are of the entry that starts by itself:
+    `measured` is that of `measure_sections`. The policies are of the entry that starts by itself:
     the one that resets opens no data.
     """
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -61,10 +72,11 @@ def sign_uki(job: Job) -> Mapping[str, Digest]:
     public = signer.certificate.public_key().public_bytes(Encoding.DER, PublicFormat.PKCS1)
     added = dict([*uki.own, (".profile", MAIN)] if uki.entries else uki.own)
     more = section_digests({name: blocks_of(content) for name, content in added.items()})
-    value = kernel_boot({**json.decode(job.store.blobs.read(job.digest("digests"))), **more})
+    known = json.decode(job.store.blobs.read(job.digest("measured")), type=_Measured)
+    value = kernel_boot({**known.digests, **more})
     policies = signed_policies(value, public, signer.sign)
-    whole = add_sections(uki.image, [*uki.own, (".pcrsig", policies), *uki.entries])
-    return {"file": job.store.blobs.add_chunks(signed_efi(whole, signer))}
+    whole = added_parts(uki.image, [*uki.own, (".pcrsig", policies), *uki.entries])
+    return {"file": job.store.blobs.add_chunks(signed_efi(whole, signer, known.summed))}
 
 
 @action(version=4)
@@ -72,7 +84,7 @@ def finish_uki(job: Job) -> Mapping[str, Digest]:
     """The UKI `file` with its command line: the hash of its root, `root_hash`, what a file `line`
     has, and `words`. If it `resets`, with an entry for a factory reset."""
     uki = _uki(job)
-    return {"file": job.store.blobs.add(add_sections(uki.image, [*uki.own, *uki.entries]))}
+    return {"file": job.store.blobs.add_chunks(added_parts(uki.image, [*uki.own, *uki.entries]))}
 
 
 class _Uki(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,12 +137,12 @@ def plan_finished_uki(
     if secure_boot is not None:
         signs = {"certificate": secure_boot.certificate}
         # While there is no root yet.
-        measured["digests"] = Step(
+        measured["measured"] = Step(
             action=measure_sections,
             title=f"measure the UKI of {group}",
             group=group,
             inputs={"file": parts["file"]},
-        ).output("digests")
+        ).output("measured")
     return Step(
         action=sign_uki if signs else finish_uki,
         title=f"{'sign' if signs else 'finish'} the UKI of {group}",
