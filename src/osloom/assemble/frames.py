@@ -8,14 +8,15 @@ import os
 import shutil
 import tempfile
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
 from osloom.assemble.compression import compress_files
 from osloom.base.digest import Digest, digest_bytes, digest_json
 from osloom.engine.step import Job
-from osloom.model.chunks import Bytes, cut
+from osloom.model.chunks import BLOCK, Bytes, cut
 from osloom.model.tree import Node, Tree
 from osloom.model.zstd import frame_of_zeros
 from osloom.store.blobs import Blobs
@@ -30,8 +31,15 @@ waited for."""
 _MOST_PROCESSES = 8
 
 
-def add_frames(job: Job, parts: Iterable[Iterable[Bytes] | int], *, tools: str) -> Digest:
-    """The tree of the frames of `parts`, in order: bytes in pieces, or a number of zeros.
+class Chunk(NamedTuple):
+    """A part of the bytes, and a digest that nothing else has."""
+
+    name: Digest
+    content: Bytes
+
+
+def add_frames(job: Job, chunks: Iterable[Chunk | int], *, tools: str) -> Digest:
+    """The tree of the frames of `chunks`, in order; a number is one of zeros.
 
     `tools` is the input that has the program.
     """
@@ -39,27 +47,43 @@ def add_frames(job: Job, parts: Iterable[Iterable[Bytes] | int], *, tools: str) 
     order: list[Digest] = []
     made: dict[Digest, Digest] = {}
     with _Batches(job, tools) as batches:
-        for part in parts:
-            for content in (part,) if isinstance(part, int) else cut(part):
-                name = content if isinstance(content, int) else digest_bytes(content)
-                key = digest_json([own, name])
-                order.append(key)
-                if key in made:
-                    continue
-                result = job.store.results.find(key)
-                if result is not None:
-                    job.store.results.touch(key)
-                    made[key] = result.outputs["frame"]
-                elif isinstance(content, int):
-                    made[key] = job.store.blobs.add(frame_of_zeros(content))
-                else:
-                    batches.add(key, content)
+        for one in chunks:
+            key = digest_json([own, one if isinstance(one, int) else one.name])
+            order.append(key)
+            if key in made:
+                continue
+            result = job.store.results.find(key)
+            if result is not None:
+                job.store.results.touch(key)
+                made[key] = result.outputs["frame"]
+            elif isinstance(one, int):
+                made[key] = job.store.blobs.add(frame_of_zeros(one))
+            else:
+                batches.add(key, one.content)
         made |= batches.finish()
     return job.store.add_tree(
         Tree(
             (f"{number:08}", _node(job.store.blobs, made[key])) for number, key in enumerate(order)
         )
     )
+
+
+def chunks_of(parts: Iterable[Iterable[Bytes] | int]) -> Iterator[Chunk | int]:
+    """`parts`, bytes in pieces or a number of zeros, in chunks by their own digests."""
+    for part in parts:
+        if isinstance(part, int):
+            yield part
+        else:
+            yield from (Chunk(digest_bytes(content), content) for content in cut(part))
+
+
+def chunks_of_blocks(content: Bytes, digests: Sequence[bytes]) -> Iterator[Chunk]:
+    """`content` in chunks by the digests of its blocks, which are known."""
+    first = 0
+    for chunk in cut([content]):
+        behind = first + -(-len(chunk) // BLOCK)
+        yield Chunk(digest_bytes(b"".join(digests[first:behind])), chunk)
+        first = behind
 
 
 def read_frames(blobs: Blobs, tree: Tree) -> Iterator[bytes]:

@@ -28,31 +28,48 @@ class Delta(msgspec.Struct, frozen=True, kw_only=True):
     """Bytes of all that a device without that version fetches."""
 
 
-def foretell(storage: Storage, sums: Sums, release: Release) -> Delta | None:
-    """From the newest version in `sums`; None where there is nothing to compare with."""
+class Held(msgspec.Struct, frozen=True, kw_only=True):
+    """What a channel has of the newest version before a release."""
+
+    version: int
+    lists: dict[str, bytes]
+    """By `_KINDS`."""
+
+
+def read_lists(storage: Storage, sums: Sums, release: Release) -> Held | None:
+    """Of the newest version in `sums`; None where there is nothing to compare with."""
     before = max((version_of(name, release.id) or 0 for name in sums), default=0)
-    lists = {name: path for name, path in _files(release).items() if name.endswith(_KINDS)}
-    if not 0 < before < release.number or len(lists) != len(_KINDS):
+    if not 0 < before < release.number or len(_lists(release)) != len(_KINDS):
         return None
-    fetched = size = 0
+    lists = {}
     for kind in _KINDS:
-        (path,) = (path for name, path in lists.items() if name.endswith(kind))
-        old = _held(storage, sums, release.id, before, kind)
-        if old is None:
+        held = _held(storage, sums, release.id, before, kind)
+        if held is None:
             return None
+        lists[kind] = held
+    return Held(version=before, lists=lists)
+
+
+def foretell(held: Held, release: Release) -> Delta | None:
+    """From what the channel held; None where that is damaged."""
+    fetched = size = 0
+    for kind, path in _lists(release).items():
         try:
-            new, known = _read(kind, path.read_bytes()), _read(kind, old)
+            new, known = _read(kind, path.read_bytes()), _read(kind, held.lists[kind])
         except Error:
             return None
         listed = path.stat().st_size
         fetched += listed + sum(end - begin for begin, end in missing(known, new))
         # The list of a UKI's blocks is for what compares alone.
         size += new.size + (listed if kind == ".verity" else 0)
-    return Delta(version=before, fetched=fetched, size=size)
+    return Delta(version=held.version, fetched=fetched, size=size)
 
 
-def _files(release: Release) -> dict[str, Path]:
-    return {file.name: file.path for file in release.files}
+def _lists(release: Release) -> dict[str, Path]:
+    """The files that say what it consists of, by `_KINDS`."""
+    return {
+        kind: file.path for file in release.files for kind in _KINDS if file.name.endswith(kind)
+    }
 
 
 def _held(storage: Storage, sums: Sums, own: str, version: int, kind: str) -> bytes | None:

@@ -12,6 +12,7 @@ Killed at any moment, the release before it stays whole, and the next publish fi
 """
 
 import contextlib
+from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 
@@ -23,7 +24,7 @@ from osloom.fetch.storage.storage import Storage
 from osloom.keys.openpgp import ReleaseSigner
 from osloom.release.channel import SUMS_KIND, Current, load_channel, signature_name
 from osloom.release.checksums import SIGNATURE, SUMS, format_sums, is_name, version_of
-from osloom.release.delta import foretell
+from osloom.release.delta import foretell, read_lists
 from osloom.release.journal import JOURNAL, load_journal, save_journal
 from osloom.release.published import Published, PublishedFile
 from osloom.release.room import bounded, room_of
@@ -87,9 +88,12 @@ def publish(
         release = bounded(release, _room_before(storage, where, current, release))
         work = _Work(storage, where, release, signer=signer, report=report)
         after = succeed(current.sums, release, keep=keep)
-        delta = foretell(storage, current.sums, release)
-        made = work.foresee(after) if dry_run else work.do(current, after, alone=alone)
-        return msgspec.structs.replace(made, delta=delta)
+        held = read_lists(storage, current.sums, release)
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            # Counting takes a processor, sending waits for disks and networks.
+            delta = pool.submit(foretell, held, release) if held else None
+            made = work.foresee(after) if dry_run else work.do(current, after, alone=alone)
+            return msgspec.structs.replace(made, delta=delta.result() if delta else None)
 
 
 def _room_before(storage: Storage, where: str, current: Current, release: Release) -> Room | None:

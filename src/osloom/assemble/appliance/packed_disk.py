@@ -12,7 +12,7 @@ from pathlib import Path
 
 from osloom.assemble.appliance.disk import laid_out_as, laid_out_of, lay_out
 from osloom.assemble.appliance.version import Version
-from osloom.assemble.frames import add_frames, read_frames
+from osloom.assemble.frames import add_frames, chunks_of, chunks_of_blocks, read_frames
 from osloom.assemble.request import Request
 from osloom.base.digest import Digest, to_hex
 from osloom.base.files import mapped
@@ -21,16 +21,19 @@ from osloom.model.blocks import Blocks, blocks_of, with_parts, zeros
 from osloom.model.bmap import Range, make_bmap
 from osloom.model.chunks import Bytes
 from osloom.model.mapped import mapped_ranges
+from osloom.model.verity_check import data_hashes
 
 _GRAIN = 4 << 20
 """Bytes that are zeros together or are not."""
 
 
-@action(version=2)
+@action(version=3)
 def pack_root(job: Job) -> Mapping[str, Digest]:
-    """The blob `file` with zstd, as the tree `frames`."""
-    content = job.store.blobs.mapped(job.digest("file"))
-    return {"frames": add_frames(job, [[content]], tools="compressors")}
+    """The blob `root` with zstd, as the tree `frames`; `hashes` are those of dm-verity."""
+    blobs = job.store.blobs
+    digests = data_hashes(blocks_of(blobs.mapped(job.digest("hashes"))))
+    chunks = chunks_of_blocks(blobs.mapped(job.digest("root")), digests)
+    return {"frames": add_frames(job, chunks, tools="compressors")}
 
 
 @action(version=5)
@@ -52,7 +55,7 @@ def frame_disk(job: Job) -> Mapping[str, Digest]:
         known = {root: to_hex(job.digest("root"))}
         text = pool.submit(lambda: make_bmap(disk, mapped_ranges(disk), known))
         return {
-            name: add_frames(job, _parts(disk, part, contents), tools="compressors")
+            name: add_frames(job, chunks_of(_parts(disk, part, contents)), tools="compressors")
             for name, part in (("before", (0, root.start)), ("after", (root.end, disk.size)))
         } | {
             "map": blobs.add(text.result().encode()),
@@ -115,7 +118,11 @@ def plan_packed_disk(request: Request, version: Version) -> tuple[Output, Output
         action=pack_root,
         title=f"compress the root of {request.name}",
         group=request.name,
-        inputs={"file": version.root, "compressors": request.compressors},
+        inputs={
+            "root": version.root,
+            "hashes": version.hashes,
+            "compressors": request.compressors,
+        },
     ).output("frames")
     framed = Step(
         action=frame_disk,
