@@ -4,6 +4,7 @@ The bytes are a function of the tree alone. Headers are written by hand: twenty 
 have to cost less than the contents.
 """
 
+import functools
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
@@ -157,6 +158,14 @@ def _block(  # noqa: PLR0913  (the fields of one header)
         size,
         mtime,
     )
+    tail, sum_of_tail = _tail(kind, prefix, target, device)
+    checksum = sum(head) + sum_of_tail + 8 * 32
+    return b"%s%06o\0 %s" % (head, checksum, tail)
+
+
+@functools.lru_cache(maxsize=16)
+def _tail(kind: bytes, prefix: bytes, target: bytes, device: tuple[int, int]) -> tuple[bytes, int]:
+    """What of a header comes behind the checksum, the same for most files; and its bytes added."""
     tail = b"%s%sustar\x0000%s%07o\0%07o\0%s" % (
         kind,
         target.ljust(100, b"\0"),
@@ -165,8 +174,7 @@ def _block(  # noqa: PLR0913  (the fields of one header)
         device[1],
         prefix.ljust(167, b"\0"),
     )
-    checksum = sum(head) + sum(tail) + 8 * 32
-    return b"%s%06o\0 %s" % (head, checksum, tail)
+    return tail, sum(tail)
 
 
 def read_xattrs(member: "tarfile.TarInfo") -> tuple[tuple[str, bytes], ...]:
