@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -143,9 +144,9 @@ def _signer(
 
 
 def release_files(
-    session: Session, request: Request, *, whole: bool = True
+    session: Session, request: Request, *, whole: bool, made: Callable[[Path], object]
 ) -> tuple[ReleaseFile, ...]:
-    """Make what is published of a version, and name it as devices look for it.
+    """Make what is published of a version, and name it as devices look for it; `made` hears of it.
 
     `whole` has the disk for new devices too.
     """
@@ -163,7 +164,7 @@ def release_files(
         wanted[".verity-sig"] = version.signature
     if whole:
         wanted |= {".raw.zst": planned.disk, ".raw.bmap": planned.block_map}
-    root_hash, *made = session.make([version.root_hash, *wanted.values()])
+    root_hash, *digests = session.make([version.root_hash, *wanted.values()], made)
     ids = Verity(root_hash=session.store.blobs.read(root_hash).decode(), hashes=b"")
     return tuple(
         ReleaseFile(
@@ -173,6 +174,6 @@ def release_files(
             size=path.stat().st_size,
             is_new=session.is_new(wanted[ending]),
         )
-        for ending, digest in zip(wanted, made, strict=True)
+        for ending, digest in zip(wanted, digests, strict=True)
         for path in (session.store.blobs.path(digest),)
     )

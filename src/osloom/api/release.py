@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -89,13 +89,14 @@ def release(
             channel.check(_id(project, name), number, signer=signer)
     made = []
     for name, image in images.items():
-        release = release_of(session, name, image, whole=wanted.whole)
-        release = msgspec.structs.replace(
-            release,
-            room=release.room if wanted.bounded else None,
-            is_key_new=wanted.is_key_new,
-        )
         with _channel(project, name, wanted) as channel:
+            hear = _nobody if wanted.dry_run else channel.bring
+            release = release_of(session, name, image, whole=wanted.whole, made=hear)
+            release = msgspec.structs.replace(
+                release,
+                room=release.room if wanted.bounded else None,
+                is_key_new=wanted.is_key_new,
+            )
             made.append(
                 channel.publish(
                     release, signer=signer, dry_run=wanted.dry_run, report=session.report
@@ -104,17 +105,24 @@ def release(
     return made
 
 
-def release_of(session: Session, name: str, image: Image, *, whole: bool = True) -> Release:
-    """Build an image, and describe it as a release; `whole` has the disk for new devices."""
+def _nobody(_: Path) -> None:
+    """Nothing is published."""
+
+
+def release_of(
+    session: Session, name: str, image: Image, *, whole: bool, made: Callable[[Path], object]
+) -> Release:
+    """Build an image, and describe it as a release; `whole` has the disk for new devices, and
+    `made` hears of the blobs that are new."""
     project = session.project
     version = project.definition.project.version
     own = _id(project, name)
     room = None
     if image.is_extension:
-        files = extension_files(session, name, image, own=own)
+        files = extension_files(session, name, image, own=own, made=made)
     else:
         request = request_of(session, name, image)
-        files = release_files(session, request, whole=whole)
+        files = release_files(session, request, whole=whole, made=made)
         assert request.appliance is not None
         room = Room(
             slot=request.appliance.slot_size,

@@ -78,8 +78,10 @@ class Session:
         root = result and self.store.find_checkout(result.outputs[tools.name])
         return find_decoder(root) if root else None
 
-    def make(self, wanted: Sequence[Output]) -> list[Digest]:
-        """Fetch what the steps need, and run them."""
+    def make(
+        self, wanted: Sequence[Output], made: Callable[[Path], object] = lambda _: None
+    ) -> list[Digest]:
+        """Fetch what the steps need, and run them; `made` hears of new blobs as they are made."""
         missing = self.builder.missing(wanted)
         packages = [package for package in self.lock.packages if package.digest in missing]
         if packages:
@@ -110,7 +112,7 @@ class Session:
                 report=self.report,
                 executor=self._executor,
             )
-        return self.builder.make(wanted)
+        return self.builder.make(wanted, lambda digest: made(self.store.blobs.path(digest)))
 
     def is_new(self, output: Output) -> bool:
         """Whether what `make` has given was made now, and not by a run before this one."""

@@ -8,7 +8,7 @@ though what made them was.
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
 import msgspec
@@ -40,8 +40,13 @@ class Builder:
         self._made: set[Digest] = set()
         self._guard = threading.Lock()
 
-    def make(self, wanted: Sequence[Output]) -> list[Digest]:
-        """The digests of `wanted`, in order. Raises the first error after stopping the rest."""
+    def make(
+        self, wanted: Sequence[Output], made: Callable[[Digest], object] = lambda _: None
+    ) -> list[Digest]:
+        """The digests of `wanted`, in order; `made` hears of those that are new as they are made.
+
+        Raises the first error after stopping the rest.
+        """
         needed = self._pending([output.step for output in wanted])
         ahead = self._ahead(needed)
         urgency = _urgency(needed) | dict.fromkeys(ahead, -1)
@@ -70,11 +75,18 @@ class Builder:
                         step = running.pop(future)
                         if step.key in needed:
                             future.result()
+                            self._tell(step, wanted, made)
             except BaseException:
                 self._executor.stop()
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
         return [self.digest(output) for output in wanted]
+
+    def _tell(self, step: Step, wanted: Sequence[Output], made: Callable[[Digest], object]) -> None:
+        if not self._outcomes[step.key].reused:
+            for output in wanted:
+                if output.step.key == step.key:
+                    made(self.digest(output))
 
     def missing(self, wanted: Sequence[Output]) -> set[Digest]:
         """Blobs that have to be fetched before `make` can make `wanted`."""

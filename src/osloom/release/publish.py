@@ -13,6 +13,7 @@ Killed at any moment, the release before it stays whole, and the next publish fi
 
 import contextlib
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import msgspec
 
@@ -49,6 +50,10 @@ class StorageChannel:
         current = load_channel(self._storage, self.where, own, signer)
         newest = max((version_of(name, own) or 0 for name in current.sums), default=0)
         check_number(own, number, newest)
+
+    def bring(self, content: Path) -> None:
+        """`content` is going to be a file of a release."""
+        self._storage.bring(content)
 
     def publish(
         self, release: Release, *, signer: ReleaseSigner | None, dry_run: bool, report: Reporter

@@ -56,6 +56,9 @@ class RegistryChannel:
         if signer is None and newest and SIGNATURE in self._layers(str(newest)):
             raise without_signature(self.where)
 
+    def bring(self, content: Path) -> None:
+        """Nothing is sent before it is known what it is."""
+
     def publish(
         self, release: Release, *, signer: ReleaseSigner | None, dry_run: bool, report: Reporter
     ) -> Published:

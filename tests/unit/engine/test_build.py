@@ -49,6 +49,22 @@ def test_a_step_whose_inputs_came_out_the_same_is_not_run_again(tmp_path: Path) 
     assert log.read_text().splitlines() == ["1", "2", "1 "]
 
 
+def test_whoever_asks_hears_of_what_is_new(tmp_path: Path) -> None:
+    store, log = Store(tmp_path / "store"), tmp_path / "log"
+    early = step(log, "1")
+    wanted = [early.output("file"), step(log, "2", early).output("file")]
+    heard: list[bytes] = []
+    executor = LocalExecutor(store, slots=2)
+    try:
+        for _ in range(2):
+            Builder(store, executor, silent).make(
+                wanted, lambda digest: heard.append(store.blobs.read(digest))
+            )
+    finally:
+        executor.stop()
+    assert heard == [b"1", b"12"]
+
+
 def test_a_failed_step_is_never_a_hit(tmp_path: Path) -> None:
     store = Store(tmp_path / "store")
     failing = Step(action=fail, title="fail", parameters={"text": "said"})

@@ -10,6 +10,7 @@ from pathlib import Path
 from osloom.base.errors import FetchError
 from osloom.base.files import copy_sparse, remove_tree, replacing
 from osloom.fetch.download import GoneError
+from osloom.fetch.storage.ahead import Ahead
 from osloom.fetch.storage.changed import ChangedError
 from osloom.fetch.storage.directory_set import write_set
 from osloom.fetch.storage.incoming import Incoming
@@ -32,6 +33,7 @@ class Directory:
         """Where files are until they are whole, while others are kept out."""
         self._shared = Incoming()
         """Where they are until then while others write, too."""
+        self._ahead = Ahead(root, self._shared)
 
     def read(self, name: str, *, limit: int) -> bytes | None:
         try:
@@ -71,6 +73,9 @@ class Directory:
         except OSError as error:
             raise self._failed("look into", "", error) from error
 
+    def bring(self, content: Path) -> None:
+        self._ahead.bring(content)
+
     def write(self, name: str, content: bytes | Path, *, kind: str) -> None:  # noqa: ARG002
         place = self._place(name)
         try:
@@ -78,7 +83,8 @@ class Directory:
             incoming = self._incoming or self._shared.below(place.parent)
             # Synced: what is named later must not be there before it after a power cut.
             if isinstance(content, Path):
-                copy_sparse(content, place, sync=True, directory=incoming)
+                if not self._ahead.take(content, place):
+                    copy_sparse(content, place, sync=True, directory=incoming)
             else:
                 with replacing(place, directory=incoming) as file:
                     file.write(content)
@@ -144,6 +150,7 @@ class Directory:
         """Nothing here waits for anyone."""
 
     def close(self) -> None:
+        self._ahead.close()
         self._shared.close()
 
     def _place(self, name: str) -> Path:

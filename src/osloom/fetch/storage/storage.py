@@ -31,6 +31,9 @@ class Storage(Protocol):
     def names(self) -> frozenset[str] | None:
         """What files lie at its top; None where it cannot tell."""
 
+    def bring(self, content: Path) -> None:
+        """`content` is going to be written, and stays as it is: whatever saves time then."""
+
     def write(self, name: str, content: bytes | Path, *, kind: str) -> None:
         """Keep a file, whole or not at all, of the media type `kind`."""
 

@@ -109,6 +109,9 @@ class Web:
     def names(self) -> None:
         """Servers have no common way to say, and buckets may keep it from who can write."""
 
+    def bring(self, content: Path) -> None:
+        """Nothing is sent before it is known what it is."""
+
     def write(self, name: str, content: bytes | Path, *, kind: str) -> None:
         web_changes.write(self, name, content, kind=kind)
 
