@@ -94,7 +94,8 @@ def signed_parts(
 
 def sum_body(image: Bytes) -> Summed:
     """Of all behind the headers, which stays as it is when sections are added."""
-    start, end = read_headers(image).size, len(image) - len(image) % 2
+    headers = read_headers(image).size
+    start, end = headers + headers % 2, len(image) - len(image) % 2
     return Summed(start=start, end=end, words=_words([memoryview(image)[start:end]]))
 
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from osloom.base.errors import Error
 from osloom.model import authenticode, cms
+from osloom.model.pe_section import added_parts
 from support.pe import make_pe
 
 SIGNER = cms.Certificate(der=b"\x30\x00", issuer=b"\x30\x00", serial=7, algorithm="rsa")
@@ -44,6 +45,26 @@ def test_signing_again_gives_the_same_and_a_second_signature_is_added() -> None:
     twice = sign(once)
     assert authenticode.signatures(IMAGE) == ()
     assert authenticode.signatures(twice) == authenticode.signatures(once) * 2
+
+
+@pytest.mark.parametrize("grain", [2, 64, 512])
+def test_an_image_in_parts_is_signed_as_in_one(grain: int) -> None:
+    contents = (b"\xff" * 700, bytes(range(256)) * 4)
+    begun = make_pe(
+        sections=tuple(one.ljust(1024, b"\0") for one in contents), names=(b".a", b".b")
+    )
+    begun = bytearray(begun)
+    (header,) = struct.unpack_from("<I", begun, 0x3C)
+    struct.pack_into("<II", begun, header + 24 + 32, 4096, 512)
+    parts = added_parts(bytes(begun), [(".cmdline", b"ro quiet"), (".pcrsig", b"{}" * 400)])
+    head, body = parts[0], b"".join(parts[1:])
+    cut = [head, *(body[place : place + grain] for place in range(0, len(body), grain))]
+    raw = SIGNER, lambda data: b"raw" + data[:1]
+    whole = authenticode.sign(b"".join(parts), *raw)
+    assert b"".join(authenticode.signed_parts(cut, *raw)) == whole
+    summed = authenticode.sum_body(bytes(begun))
+    assert b"".join(authenticode.signed_parts(cut, *raw, summed)) == whole
+    assert summed.words != 0
 
 
 def test_the_checksum_is_that_of_the_linker() -> None:

@@ -26,7 +26,7 @@ class Published(msgspec.Struct, frozen=True, kw_only=True):
 def list_blocks(job: Job) -> dict[str, Digest]:
     """The block list of the UKI `file`."""
     blobs = job.store.blobs
-    uki = blocks_of(blobs.read(job.digest("file")))
+    uki = blocks_of(blobs.mapped(job.digest("file")))
     return {"file": blobs.add(format_list(uki_blocks(uki)))}
 
 
