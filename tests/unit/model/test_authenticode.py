@@ -50,10 +50,8 @@ def test_signing_again_gives_the_same_and_a_second_signature_is_added() -> None:
 @pytest.mark.parametrize("grain", [2, 64, 512])
 def test_an_image_in_parts_is_signed_as_in_one(grain: int) -> None:
     contents = (b"\xff" * 700, bytes(range(256)) * 4)
-    begun = make_pe(
-        sections=tuple(one.ljust(1024, b"\0") for one in contents), names=(b".a", b".b")
-    )
-    begun = bytearray(begun)
+    made = make_pe(sections=tuple(one.ljust(1024) for one in contents), names=(b".a", b".b"))
+    begun = bytearray(made)
     (header,) = struct.unpack_from("<I", begun, 0x3C)
     struct.pack_into("<II", begun, header + 24 + 32, 4096, 512)
     parts = added_parts(bytes(begun), [(".cmdline", b"ro quiet"), (".pcrsig", b"{}" * 400)])
