@@ -50,11 +50,18 @@ def write_atomic(path: Path, data: bytes, *, sync: bool = True) -> None:
 def copy_sparse(
     source: Path, target: Path, *, sync: bool = False, directory: Path | None = None
 ) -> None:
-    """Copy a file with its holes; `target` appears whole or not at all, see `replacing`."""
-    made = replacing(target, sync=sync, directory=directory)
+    """Copy a file with its holes; `target` appears whole or not at all, see `replacing`.
+
+    A synced one is not kept in memory.
+    """
+    made = replacing(target, sync=False, directory=directory)
     with source.open("rb") as reader, made as writer:
-        os.truncate(writer.fileno(), os.fstat(reader.fileno()).st_size)
-        _copy_extents(reader.fileno(), writer.fileno(), 0, sync=sync)
+        descriptor = writer.fileno()
+        os.truncate(descriptor, os.fstat(reader.fileno()).st_size)
+        _copy_extents(reader.fileno(), descriptor, 0, sync=sync)
+        if sync:
+            os.fsync(descriptor)
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def copy_into(source: Path, target: Path, offset: int) -> None:
@@ -76,8 +83,9 @@ def _copy_extents(reader: int, writer: int, offset: int, *, sync: bool = False) 
             if count == 0:
                 break
             if sync:
-                # Begins to write what is not on the disk yet, posix_fadvise(2).
-                os.posix_fadvise(writer, position + offset, count, os.POSIX_FADV_DONTNEED)
+                # Begins to write what is not on the disk yet, and gives up the memory of what is:
+                # posix_fadvise(2).
+                os.posix_fadvise(writer, 0, position + offset + count, os.POSIX_FADV_DONTNEED)
             position += count
 
     pieces = [
