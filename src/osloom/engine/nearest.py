@@ -33,9 +33,16 @@ class Difference(msgspec.Struct, frozen=True):
     """What is new there, or other than it was."""
 
 
-def find_nearest(store: Store, digest: Digest) -> Digest | None:
-    """The tree of a root from which little differs; None where there is none, or that of `digest`
-    is there."""
+class Nearest(msgspec.Struct, frozen=True):
+    """A root of which another one is made."""
+
+    digest: Digest
+    """Of its tree."""
+    difference: Difference
+
+
+def find_nearest(store: Store, digest: Digest) -> Nearest | None:
+    """The root from which little differs; None where there is none, or that of `digest` is there."""
     if store.find_checkout(digest) is not None:
         return None
     tree = store.load_tree(digest)
@@ -44,7 +51,8 @@ def find_nearest(store: Store, digest: Digest) -> Digest | None:
         return None
     made = difference(store.load_tree(found), tree)
     count = len(made.removed) + len(made.added)
-    return found if count <= len(tree) // _PART and made.added.size <= _MOST else None
+    is_near = count <= len(tree) // _PART and made.added.size <= _MOST
+    return Nearest(found, made) if is_near else None
 
 
 def difference(before: Tree, after: Tree) -> Difference:

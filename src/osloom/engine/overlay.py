@@ -6,7 +6,7 @@ from pathlib import Path
 
 from osloom.base.digest import Digest
 from osloom.engine import mounts
-from osloom.engine.nearest import difference, lay_difference
+from osloom.engine.nearest import Nearest, lay_difference
 from osloom.model.tree import Node, Tree
 from osloom.store.roots import is_special
 from osloom.store.store import Store
@@ -17,13 +17,12 @@ def mount_root(
     digest: Digest,
     scratch: Path,
     *,
-    nearest: Digest | None = None,
+    nearest: Nearest | None = None,
     owners: bool = True,
 ) -> Path:
     """Mount the tree `digest` below `scratch`, which has to be a tmpfs; gives its directory.
 
-    What is written is in `upper` of `scratch`, and so is what makes it of the root of `nearest`,
-    another tree. Without `owners` everything is the caller's: for a namespace that has one id. The
+    What is written is in `upper` of `scratch`, and so is what makes it of the root `nearest`. Without `owners` everything is the caller's: for a namespace that has one id. The
     caller has mount and user namespaces of its own.
     """
     places = {name: scratch / name for name in ("upper", "work", "merged")}
@@ -31,10 +30,10 @@ def mount_root(
         place.mkdir(mode=0o755)
     merged = places["merged"]
     tree = store.load_tree(digest)
-    lower = store.checkout(nearest or digest)
+    lower = store.checkout(nearest.digest if nearest else digest)
     mounts.mount_overlay(merged, lower=lower, upper=places["upper"], work=places["work"])
     if nearest is not None:
-        lay_difference(difference(store.load_tree(nearest), tree), merged, store.blobs)
+        lay_difference(nearest.difference, merged, store.blobs)
     _lay_specials(tree, merged, owners=owners)
     return merged
 

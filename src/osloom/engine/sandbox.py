@@ -20,7 +20,7 @@ from osloom.base.errors import BuildError
 from osloom.engine import clock
 from osloom.engine.delta import Delta
 from osloom.engine.identity import find_identity
-from osloom.engine.nearest import find_nearest
+from osloom.engine.nearest import Nearest, find_nearest
 from osloom.engine.process import is_worker, run_copied
 from osloom.model.tree import Tree
 from osloom.store.store import Store
@@ -69,13 +69,13 @@ def run_in_sandbox(store: Store, request: Request) -> tuple[Response, Delta]:
 
     Raises BuildError if there was no sandbox.
     """
-    request = _prepare(store, request)
+    request, nearest = _prepare(store, request)
     if is_worker():
         # A new process loads for as long as a small run takes.
         from osloom.engine import sandbox_process
 
         status, said = run_copied(
-            lambda: sandbox_process.serve(Path(request.work), store.trees),
+            lambda: sandbox_process.serve(Path(request.work), store.trees, nearest),
             {**FIXED, **clock.inherited()},
         )
         if status != 0:
@@ -90,18 +90,20 @@ def run_in_sandbox(store: Store, request: Request) -> tuple[Response, Delta]:
     return response, Delta(changed, response.removed)
 
 
-def _prepare(store: Store, request: Request) -> Request:
-    """What is there when it is served. Before the namespace: what is made inside it would not
+def _prepare(store: Store, request: Request) -> tuple[Request, Nearest | None]:
+    """What is there when it is served, and the root that is made use of. Before the namespace: what is made inside it would not
     belong to this user outside."""
+    nearest = None
     if find_identity() != "single":
-        request = msgspec.structs.replace(request, nearest=find_nearest(store, request.base))
+        nearest = find_nearest(store, request.base)
+        request = msgspec.structs.replace(request, nearest=nearest and nearest.digest)
         store.checkout(request.nearest or request.base)
     store.checkout(request.tools)
     store.checkout(request.fakeroot)
     if request.emulator is not None:
         store.checkout(request.emulator)
     (Path(request.work) / "request").write_bytes(msgspec.json.encode(request))
-    return request
+    return request, nearest
 
 
 def _environment() -> dict[str, str]:

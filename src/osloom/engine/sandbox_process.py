@@ -20,6 +20,7 @@ from osloom.base.digest import Digest
 from osloom.base.errors import BuildError
 from osloom.engine import clock, emulation, identity, mounts, writable
 from osloom.engine.delta import Delta, Found, read_delta, read_stamps
+from osloom.engine.nearest import Nearest, difference
 from osloom.engine.nosync import no_sync
 from osloom.engine.overlay import mount_root
 from osloom.engine.sandbox import SESSION, Request, Response
@@ -43,7 +44,9 @@ CAPABILITIES = [
 ]
 
 
-def _serve(request: Request, trees: Mapping[Digest, Tree] | None) -> Response:
+def _serve(
+    request: Request, trees: Mapping[Digest, Tree] | None, nearest: Nearest | None
+) -> Response:
     store = Store(Path(request.store), share=False, trees=trees)
     base = store.load_tree(request.base)
     who = identity.find_identity()
@@ -60,7 +63,9 @@ def _serve(request: Request, trees: Mapping[Digest, Tree] | None) -> Response:
     scratch = Path(request.work) / "scratch"
     scratch.mkdir()
     mounts.mount_tmpfs(scratch)
-    merged = mount_root(store, request.base, scratch, nearest=request.nearest)
+    if request.nearest is not None and nearest is None:
+        nearest = Nearest(request.nearest, difference(store.load_tree(request.nearest), base))
+    merged = mount_root(store, request.base, scratch, nearest=nearest)
     laid = read_stamps(scratch / "upper")
     session = scratch / "session"
     session.mkdir(mode=0o755)
@@ -166,14 +171,18 @@ def _write_session(files: Mapping[str, str], directory: Path) -> None:
         path.chmod(0o755 if text.startswith("#!") else 0o644)
 
 
-def serve(work: Path, trees: Mapping[Digest, Tree] | None = None) -> None:
-    """Serve the request in `work`, with `trees` that are known; this process has a namespace of its
-    own then."""
+def serve(
+    work: Path, trees: Mapping[Digest, Tree] | None = None, nearest: Nearest | None = None
+) -> None:
+    """Serve the request in `work`; this process has a namespace of its own then.
+
+    `trees` and the root that the request calls `nearest` are what a copy of a worker knows.
+    """
     os.umask(0o022)
     request = msgspec.json.decode((work / "request").read_bytes(), type=Request)
     response: Response | None = None
     try:
-        response = _serve(request, trees)
+        response = _serve(request, trees, nearest)
     except BuildError as error:
         response = Response(status=-1, output="", problem=error.message, hint=error.hint)
     (work / "response").write_bytes(msgspec.json.encode(response))

@@ -103,7 +103,9 @@ def test_the_root_of_the_version_before_is_found(tmp_path: Path) -> None:
     store.checkout(other)
     assert find_nearest(store, second) is None
     store.checkout(first)
-    assert find_nearest(store, second) == first
+    found = find_nearest(store, second)
+    assert found is not None
+    assert found.digest == first
     store.checkout(second)
     assert find_nearest(store, second) is None
 
