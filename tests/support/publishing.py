@@ -5,11 +5,14 @@ of its input, and prints the process that does and how it ended. A line is the m
 killed: the number of its file operations, or 0 for never.
 """
 
+import contextlib
 import hashlib
 import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -27,11 +30,28 @@ from osloom.release.publish import publish
 from osloom.release.published import Published
 from osloom.release.version import Release, ReleaseFile, ReleasePackage, Room
 from support.cli import SOURCES
+from support.programs import Programs
 
 ID = "edge-gateway"
 NOW = 1_700_000_000
 _SIZES = {"raw.zst": 300_000, "efi": 70_000}
 _OPERATIONS = ("open", "os.", "shutil.", "fcntl.")
+
+
+@dataclass
+class Gpg:
+    """Verifies as systemd-pull has it done: by the keyring of the device."""
+
+    programs: Programs
+    keyring: Path
+
+    def __call__(self, storage: Storage, directory: Path) -> None:
+        for name in (SUMS, SIGNATURE):
+            data = storage.read(name, limit=1 << 20)
+            assert data is not None
+            (directory / name).write_bytes(data)
+        pair = (directory / SIGNATURE, directory / SUMS)
+        self.programs("usr/bin/gpgv", "--keyring", self.keyring, *pair)
 
 
 def make_signer(directory: Path) -> ReleaseSigner:
@@ -41,6 +61,13 @@ def make_signer(directory: Path) -> ReleaseSigner:
     key, public = directory / "release.key", directory / "release.pub"
     place = Place(role="release", key=key, base=directory, public=public)
     return open_release(place, now=NOW)
+
+
+@contextlib.contextmanager
+def storage_at(channel: str) -> Iterator[Storage]:
+    """The channel at an address."""
+    with open_storage(parse_location(channel, Path("/")), Access()) as storage:
+        yield storage
 
 
 def make_release(

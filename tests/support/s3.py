@@ -156,3 +156,13 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
 def _tag(data: bytes) -> str:
     return f'"{hashlib.md5(data, usedforsecurity=False).hexdigest()}"'
+
+
+def address(bucket: S3, prefix: str = "gateway") -> str:
+    """Of a channel in it."""
+    return f"s3://releases/{prefix}?endpoint={bucket.address}&scheme=http"
+
+
+def names_at(bucket: S3) -> set[str]:
+    """Of all files, without where they are."""
+    return {path.rpartition("/")[2] for path in bucket.objects}
