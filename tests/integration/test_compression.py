@@ -5,6 +5,7 @@ import hashlib
 import json
 import lzma
 import os
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from osloom.api.session import Session
 from osloom.assemble.compression import command, compress
 from osloom.base.errors import CommandError, StoreError
 from osloom.base.progress import silent
+from osloom.engine.encoder import load_encoder
 from osloom.engine.step import Job, Output
 from osloom.store.store import Store
 
@@ -115,6 +117,59 @@ def test_the_number_of_threads_does_not_show(job: Job, tmp_path: Path, method: s
     assert results[0] == results[1] == results[2]
 
 
+@pytest.mark.parametrize("level", [1, 3, 19])
+@pytest.mark.parametrize("size", [0, 1, 131_072, 131_073, 20_000_000])
+def test_the_library_of_zstd_writes_what_its_program_writes(
+    job: Job, tmp_path: Path, size: int, level: int
+) -> None:
+    data = DATA[: min(size, 3_000_000) if level == 19 else size]
+    encoder = load_encoder(job.tools().root)
+    assert encoder is not None
+    for threads in (2, 5):
+        path = tmp_path / "packed"
+        with path.open("wb") as file:
+            words = command("zstd", level, threads=threads)
+            job.tools().filter(words, stdin=[data], stdout=file)
+        chunks = [data[place : place + 70_001] for place in range(0, len(data), 70_001)]
+        assert b"".join(encoder.compress(chunks, level, threads=threads)) == path.read_bytes()
+
+
+def test_without_the_library_the_program_does_it(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_library = made(job, [DATA], "zstd")
+    monkeypatch.setattr("osloom.engine.encoder.load_encoder", lambda _: None)
+    assert made(job, [DATA], "zstd") == with_library
+
+
+def test_a_library_that_does_not_fit_is_not_taken(tmp_path: Path) -> None:
+    assert load_encoder(tmp_path / "nothing") is None
+    library = tmp_path / "other/usr/lib/x86_64-linux-gnu/libzstd.so.1"
+    library.parent.mkdir(parents=True)
+    library.write_bytes(b"of another machine")
+    assert load_encoder(tmp_path / "other") is None
+
+
+def test_the_library_keeps_no_thread_of_what_fails(job: Job) -> None:
+    encoder = load_encoder(job.tools().root)
+    assert encoder is not None
+
+    def broken() -> Iterator[bytes]:
+        yield DATA
+        raise ValueError("broken")
+
+    def threads() -> int:
+        return len(list(Path("/proc/self/task").iterdir()))
+
+    before = threads()
+    for _ in range(20):
+        with pytest.raises(ValueError, match="broken"):
+            list(encoder.compress(broken(), 3, threads=4))
+    # One that was joined may take a moment until it is gone.
+    for _ in range(100):
+        if threads() > before:
+            time.sleep(0.01)
+    assert threads() == before
+
+
 def test_gzip_names_no_file_and_no_time(job: Job) -> None:
     header = made(job, [b"x"], "gzip", None)[:10]
     assert header == b"\x1f\x8b\x08\0\0\0\0\0\0\x03"  # RFC 1952; 3 is Unix
@@ -128,7 +183,10 @@ def test_a_compressor_that_fails_says_why(job: Job, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("method", "suffix"), [("gzip", "gz"), ("xz", "xz"), ("zstd", "zst")])
-def test_a_full_store_is_named_as_such(job: Job, method: str, suffix: str) -> None:
+def test_a_full_store_is_named_as_such(
+    job: Job, monkeypatch: pytest.MonkeyPatch, method: str, suffix: str
+) -> None:
+    monkeypatch.setattr("osloom.engine.encoder.load_encoder", lambda _: None)
     target = job.work / f"compressed.{suffix}"
     target.symlink_to("/dev/full")
     try:

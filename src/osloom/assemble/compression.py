@@ -7,7 +7,7 @@ so that the number of processors does not show.
 
 import errno
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from osloom.base.digest import Digest
@@ -17,8 +17,10 @@ from osloom.store.blobs import store_error
 
 _MOST_THREADS = 16
 """More gain nothing: a single process makes the content."""
+_ZSTD_LEVEL = 3
 _XZ_BLOCK = "24MiB"
 """What xz takes itself at its default level; smaller loses size, larger takes memory."""
+_PIECE = 1 << 20
 
 SUFFIXES = {"none": "", "gzip": ".gz", "zstd": ".zst", "xz": ".xz"}
 
@@ -36,7 +38,8 @@ def command(method: str, level: int | None, *, threads: int) -> list[str]:
             words = ["pigz", "--no-name", "--no-time", "--processes", str(threads)]
             return [*words, f"-{min(level or 6, 9)}", "--stdout"]
         case "zstd":
-            return ["zstd", "--quiet", f"--threads={threads}", f"-{level or 3}", "--stdout"]
+            words = ["zstd", "--quiet", f"--threads={threads}"]
+            return [*words, f"-{level or _ZSTD_LEVEL}", "--stdout"]
         case "xz":
             # `+0`: as many threads as there are processors and a quarter of the memory allows.
             # When that is one, `+` still makes blocks.
@@ -48,28 +51,44 @@ def command(method: str, level: int | None, *, threads: int) -> list[str]:
 
 def compress(job: Job, chunks: Iterable[bytes], method: str, level: int | None = None) -> Digest:
     """Keep `chunks` compressed with `none`, `gzip`, `zstd` or `xz`; gives the blob's digest."""
+    return job.store.blobs.add_chunks(compressed(job, chunks, method, level))
+
+
+def compressed(
+    job: Job, chunks: Iterable[bytes], method: str, level: int | None = None
+) -> Iterable[bytes]:
+    """`chunks` compressed with what the input `tools` has, in pieces."""
     if method == "none":
-        return job.store.blobs.add_chunks(chunks)
+        return chunks
+    if method == "zstd":
+        # Most builds compress nothing, and ctypes takes its time to load.
+        from osloom.engine.encoder import load_encoder
+
+        encoder = load_encoder(job.tools().root)
+        if encoder is not None:
+            return encoder.compress(chunks, level or _ZSTD_LEVEL, threads=_threads())
+    return _by_program(job, chunks, method, level)
+
+
+def _by_program(
+    job: Job, chunks: Iterable[bytes], method: str, level: int | None
+) -> Iterator[bytes]:
     path = job.work / f"compressed{SUFFIXES[method]}"
-    compress_into(path, job, chunks, method, level)
-    return job.store.blobs.add_file(path)
-
-
-def compress_into(
-    path: Path,
-    job: Job,
-    chunks: Iterable[bytes],
-    method: str,
-    level: int | None = None,
-) -> None:
-    """Write a file with `chunks` compressed by a program of the input `tools`."""
-    threads = min(max(len(os.sched_getaffinity(0)), 2), _MOST_THREADS)
     with path.open("wb") as file:
         try:
-            job.tools().filter(command(method, level, threads=threads), stdin=chunks, stdout=file)
+            words = command(method, level, threads=_threads())
+            job.tools().filter(words, stdin=chunks, stdout=file)
         except CommandError as error:
             _raise_if_full(job, error)
             raise
+    with path.open("rb") as file:
+        while piece := file.read(_PIECE):
+            yield piece
+    path.unlink()
+
+
+def _threads() -> int:
+    return min(max(len(os.sched_getaffinity(0)), 2), _MOST_THREADS)
 
 
 def compress_files(job: Job, files: Sequence[Path], level: int, *, tools: str) -> None:

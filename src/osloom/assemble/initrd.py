@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from osloom.assemble.appliance.initrd import early_modules, initrd_files
-from osloom.assemble.compression import compress, compress_into, programs
+from osloom.assemble.compression import compress, compressed, programs
 from osloom.assemble.kernel import extract_kernel
 from osloom.assemble.request import Product, Request
 from osloom.assemble.segments import joined, split_tree
@@ -145,11 +145,9 @@ def pack_initrd(job: Job) -> Mapping[str, Digest]:
 
 
 def _pack_segments(job: Job, tree: Tree, compression: str) -> Digest:
-    paths = []
-    for number, part in enumerate(split_tree(tree)):
-        paths.append(job.work / str(number))
-        compress_into(paths[-1], job, write_cpio(part, job.store.blobs.chunks), compression)
-    return job.store.blobs.add_chunks(joined(paths))
+    archives = (write_cpio(part, job.store.blobs.chunks) for part in split_tree(tree))
+    segments = (compressed(job, archive, compression) for archive in archives)
+    return job.store.blobs.add_chunks(joined(segments))
 
 
 def plan_kernel(request: Request, tree: Output) -> Step:

@@ -5,7 +5,6 @@ them: https://docs.kernel.org/driver-api/early-userspace/buffer-format.html
 """
 
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
 from osloom.model.tree import Node, Tree
 
@@ -37,9 +36,11 @@ def _place(path: str, node: Node) -> str:
     return path if is_large else "/".join(parts[:-1][:_DEPTH]) + "/"
 
 
-def joined(files: Iterable[Path]) -> Iterator[bytes]:
-    """What the files hold, each begun at a multiple of ALIGNMENT."""
-    for path in files:
-        data = path.read_bytes()
-        yield data
-        yield bytes(-len(data) % ALIGNMENT)
+def joined(segments: Iterable[Iterable[bytes]]) -> Iterator[bytes]:
+    """The segments one after the other, each begun at a multiple of ALIGNMENT."""
+    for pieces in segments:
+        size = 0
+        for piece in pieces:
+            yield piece
+            size += len(piece)
+        yield bytes(-size % ALIGNMENT)
