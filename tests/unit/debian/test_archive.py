@@ -72,3 +72,25 @@ def test_a_package_that_is_cut_off_is_an_error(tmp_path: Path, length: int) -> N
     data = Deb("app", files={"/a": "x" * 1000}).build()[:length]
     with pytest.raises(BuildError, match="cannot unpack app"):
         read_package(io.BytesIO(data), Store(tmp_path).blobs, name="app")
+
+
+@pytest.mark.parametrize("size", [1 << 20, 5 << 20, 16 << 20, 20 << 20])
+def test_packages_of_any_size_are_unpacked(tmp_path: Path, size: int) -> None:
+    files = {"/usr/a": "first", "/usr/large": "x" * size, "/usr/z": "last"}
+    link = member("./usr/link", tarfile.LNKTYPE, "./usr/large")
+    package = unpacked(tmp_path, Deb("app", files=files, members=[link]))
+    blobs = Store(tmp_path).blobs
+    for path, text in files.items():
+        node = package.data[path.lstrip("/")]
+        assert node.digest is not None
+        assert (node.size, blobs.read(node.digest)) == (len(text), text.encode())
+    assert package.data["usr/link"].target == "usr/large"
+
+
+@pytest.mark.parametrize("size", [1 << 20, 20 << 20])
+def test_a_file_that_is_cut_off_is_an_error(tmp_path: Path, size: int) -> None:
+    cut = member("./cut")
+    cut.size = 70_000
+    deb = Deb("app", files={"/large": "x" * size}, members=[cut])
+    with pytest.raises(BuildError, match=r"cannot unpack app: (`./cut` is cut off|unexpected end)"):
+        unpacked(tmp_path, deb)

@@ -9,6 +9,7 @@ import gzip
 import io
 import tarfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import BinaryIO, cast
 
 import msgspec
@@ -19,6 +20,12 @@ from osloom.model.tree import Kind, Node, Tree
 from osloom.store.blobs import Blobs
 
 _MAGIC = b"!<arch>\n"
+_WHOLE = 16 << 20
+"""Bytes; an archive that has fewer is read in memory."""
+_LARGE = 4 << 20
+"""Bytes of a file that is taken piece by piece from any other."""
+
+Content = Callable[[], "memoryview | BinaryIO"]
 
 
 class Package(msgspec.Struct, frozen=True):
@@ -121,16 +128,45 @@ _KINDS: dict[bytes, Kind] = {
 
 
 def _read_tar(source: BinaryIO, blobs: Blobs, *, name: str) -> Tree:
+    head = _first(source)
+    # tarfile copies what it reads from a stream several times.
+    whole = memoryview(head) if len(head) < _WHOLE else None
+    stream = cast(BinaryIO, _Joined(head, source)) if whole is None else io.BytesIO(head)
     nodes: dict[str, Node] = {}
     with tarfile.open(
-        fileobj=source, mode="r|", bufsize=1 << 16, encoding="utf-8", errors="surrogateescape"
+        fileobj=stream,
+        mode="r|" if whole is None else "r:",
+        bufsize=1 << 16,
+        encoding="utf-8",
+        errors="surrogateescape",
     ) as archive:
         for member in archive:
             path = _safe_path(member.name, name)
             if path:
-                nodes[path] = _node(archive, member, blobs, name=name)
+                content = partial(_content, archive, member, whole)
+                nodes[path] = _node(member, content, blobs, name=name)
     _check_links(nodes, name)
     return Tree(nodes)
+
+
+def _first(source: BinaryIO) -> bytes:
+    """As much of `source` as is kept in memory."""
+    pieces, left = [], _WHOLE
+    while left and (piece := source.read(left)):
+        pieces.append(piece)
+        left -= len(piece)
+    return b"".join(pieces)
+
+
+class _Joined:
+    """Bytes and what follows them, to be read."""
+
+    def __init__(self, head: bytes, source: BinaryIO) -> None:
+        self._head = io.BytesIO(head)
+        self._source = source
+
+    def read(self, size: int) -> bytes:
+        return self._head.read(size) or self._source.read(size)
 
 
 def _safe_path(path: str, name: str) -> str:
@@ -143,7 +179,7 @@ def _safe_path(path: str, name: str) -> str:
     return "/".join(parts)
 
 
-def _node(archive: tarfile.TarFile, member: tarfile.TarInfo, blobs: Blobs, *, name: str) -> Node:
+def _node(member: tarfile.TarInfo, content: Content, blobs: Blobs, *, name: str) -> Node:
     kind = _KINDS.get(member.type)
     if kind is None:
         what = "device node" if member.isdev() else f"member of type {member.type!r}"
@@ -164,19 +200,26 @@ def _node(archive: tarfile.TarFile, member: tarfile.TarInfo, blobs: Blobs, *, na
         return Node("hardlink", node.mode, target=_safe_path(member.linkname, name))
     if kind != "file":
         return node
-    return _with_content(node, archive, member, blobs)
+    return _with_content(node, member, content(), blobs)
+
+
+def _content(
+    archive: tarfile.TarFile, member: tarfile.TarInfo, whole: memoryview | None
+) -> memoryview | BinaryIO:
+    """Of a file what it holds, or where that is read."""
+    if whole is not None and not member.issparse():
+        return whole[member.offset_data : member.offset_data + member.size]
+    content = archive.extractfile(member)
+    assert content is not None
+    return cast(BinaryIO, content)
 
 
 def _with_content(
-    node: Node, archive: tarfile.TarFile, member: tarfile.TarInfo, blobs: Blobs
+    node: Node, member: tarfile.TarInfo, content: memoryview | BinaryIO, blobs: Blobs
 ) -> Node:
-    import msgspec
-
-    content = archive.extractfile(member)
-    assert content is not None
     executable = bool(node.mode & 0o111)
-    if member.size <= 1 << 22:
-        data = content.read()
+    if isinstance(content, memoryview) or member.size <= _LARGE:
+        data = content if isinstance(content, memoryview) else content.read()
         if len(data) != member.size:
             raise EOFError(f"`{member.name}` is cut off")
         digest = blobs.add(data, executable=executable)
