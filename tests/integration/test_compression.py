@@ -16,7 +16,7 @@ from integration.conftest import Workshop
 from osloom.api.plan import plan
 from osloom.api.project import open_project
 from osloom.api.session import Session
-from osloom.assemble.compression import command, compress
+from osloom.assemble.compression import command, compress, compress_each
 from osloom.base.errors import CommandError, StoreError
 from osloom.base.progress import silent
 from osloom.engine.encoder import load_encoder
@@ -138,6 +138,18 @@ def test_without_the_library_the_program_does_it(job: Job, monkeypatch: pytest.M
     with_library = made(job, [DATA], "zstd")
     monkeypatch.setattr("osloom.engine.encoder.load_encoder", lambda _: None)
     assert made(job, [DATA], "zstd") == with_library
+
+
+def test_frames_are_the_same_from_library_and_program(
+    job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    random = os.urandom(300_000)
+    contents = [b"", b"x", DATA[:4096], DATA[:524_288], DATA[:524_289], DATA[:3_000_001], random]
+    with_library = list(compress_each(job, contents, 2, tools="tools"))
+    monkeypatch.setattr("osloom.engine.encoder.load_encoder", lambda _: None)
+    assert list(compress_each(job, contents, 2, tools="tools")) == with_library
+    assert [READERS["zstd"](frame) for frame in with_library] == contents
+    assert list(job.work.iterdir()) == []
 
 
 def test_a_library_that_does_not_fit_is_not_taken(tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ so that the number of processors does not show.
 
 import errno
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from osloom.base.digest import Digest
@@ -91,14 +92,34 @@ def _threads() -> int:
     return min(max(len(os.sched_getaffinity(0)), 2), _MOST_THREADS)
 
 
-def compress_files(job: Job, files: Sequence[Path], level: int, *, tools: str) -> None:
-    """Write each of `files`, which are small, with zstd beside it, as one frame in `NAME.zst`."""
-    words = ["zstd", "--quiet", "--threads=1", f"-{level}", "--", *map(os.fspath, files)]
-    try:
-        job.tools(tools).filter(words)
-    except CommandError as error:
-        _raise_if_full(job, error)
-        raise
+def compress_each(
+    job: Job, contents: Iterable[bytes], level: int, *, tools: str
+) -> Iterator[bytes]:
+    """Each of `contents`, which are small, as one frame of zstd."""
+    from osloom.engine.encoder import load_encoder
+
+    encoder = load_encoder(job.tools(tools).root)
+    if encoder is not None:
+        return encoder.frames(contents, level)
+    return _each_by_program(job, contents, level, tools)
+
+
+def _each_by_program(
+    job: Job, contents: Iterable[bytes], level: int, tools: str
+) -> Iterator[bytes]:
+    with tempfile.TemporaryDirectory(dir=job.work) as place:
+        files = []
+        for number, content in enumerate(contents):
+            files.append(Path(place, str(number)))
+            files[-1].write_bytes(content)
+        words = ["zstd", "--quiet", "--threads=1", f"-{level}", "--", *map(os.fspath, files)]
+        try:
+            job.tools(tools).filter(words)
+        except CommandError as error:
+            _raise_if_full(job, error)
+            raise
+        for file in files:
+            yield file.with_name(f"{file.name}.zst").read_bytes()
 
 
 def _raise_if_full(job: Job, error: CommandError) -> None:

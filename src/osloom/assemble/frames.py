@@ -5,15 +5,12 @@ A frame follows from its chunk and the program alone.
 """
 
 import os
-import shutil
-import tempfile
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
 from typing import NamedTuple
 
-from osloom.assemble.compression import compress_files
+from osloom.assemble.compression import compress_each
 from osloom.base.digest import Digest, digest_bytes, digest_json
 from osloom.engine.step import Job
 from osloom.model.chunks import BLOCK, Bytes, cut
@@ -25,10 +22,9 @@ _VERSION = 2
 """Raised when other frames are made of the same chunks."""
 _LEVEL = 2
 """What is in it is compressed already: level 3 takes twice as long for a fiftieth less."""
-_BATCH = 4 << 20
-"""Bytes that one process compresses: it takes ten times as long as to start it, and the last one is
-waited for."""
-_MOST_PROCESSES = 8
+_BATCH = 1 << 20
+"""Bytes that one thread compresses before it takes others: the last one is waited for."""
+_MOST_THREADS = 8
 
 
 class Chunk(NamedTuple):
@@ -98,12 +94,12 @@ def _node(blobs: Blobs, digest: Digest) -> Node:
 
 
 class _Batches:
-    """Chunks on their way through processes, as many as there are processors."""
+    """Chunks that threads compress, as many as there are processors."""
 
     def __init__(self, job: Job, tools: str) -> None:
         self._job, self._tools = job, tools
-        self._processes = min(len(os.sched_getaffinity(0)), _MOST_PROCESSES)
-        self._pool = ThreadPoolExecutor(max_workers=self._processes)
+        self._threads = min(len(os.sched_getaffinity(0)), _MOST_THREADS)
+        self._pool = ThreadPoolExecutor(max_workers=self._threads)
         self._running: deque[Future[Mapping[Digest, Digest]]] = deque()
         self._made: dict[Digest, Digest] = {}
         self._batch: dict[Digest, Bytes] = {}
@@ -131,7 +127,7 @@ class _Batches:
 
     def _begin(self) -> None:
         # No more in memory than is compressed at a time.
-        while len(self._running) >= self._processes:
+        while len(self._running) >= self._threads:
             self._made |= self._running.popleft().result()
         if self._batch:
             batch, self._batch, self._size = self._batch, {}, 0
@@ -139,16 +135,8 @@ class _Batches:
 
 
 def _compress(job: Job, batch: Mapping[Digest, Bytes], tools: str) -> Mapping[Digest, Digest]:
-    place = Path(tempfile.mkdtemp(dir=job.work))
-    files = {key: place / f"{number}" for number, key in enumerate(batch)}
-    for key, file in files.items():
-        file.write_bytes(batch[key])
-    compress_files(job, list(files.values()), _LEVEL, tools=tools)
-    made = {
-        key: job.store.blobs.add_file(file.with_name(f"{file.name}.zst"))
-        for key, file in files.items()
-    }
-    shutil.rmtree(place)
+    frames = compress_each(job, map(bytes, batch.values()), _LEVEL, tools=tools)
+    made = {key: job.store.blobs.add(frame) for key, frame in zip(batch, frames, strict=True)}
     for key, frame in made.items():
         job.store.results.save(key, {"frame": frame})
     return made

@@ -5,6 +5,7 @@ same. But starting a program takes longer than compressing a small layer does. W
 does not fit, the program does the work. https://facebook.github.io/zstd/zstd_manual.html
 """
 
+import contextlib
 import ctypes
 import functools
 import os
@@ -50,6 +51,8 @@ class Encoder:
         self._free.argtypes = (ctypes.c_void_p,)
         self._set = _returning_size(library.ZSTD_CCtx_setParameter)
         self._set.argtypes = (ctypes.c_void_p, ctypes.c_int, ctypes.c_int)
+        self._promise = _returning_size(library.ZSTD_CCtx_setPledgedSrcSize)
+        self._promise.argtypes = (ctypes.c_void_p, ctypes.c_ulonglong)
         self._compress = _returning_size(library.ZSTD_compressStream2)
         made, given = ctypes.POINTER(_Made), ctypes.POINTER(_Given)
         self._compress.argtypes = (ctypes.c_void_p, made, given, ctypes.c_int)
@@ -64,16 +67,29 @@ class Encoder:
 
         What is made of more than one thread is cut at fixed places, whatever their number.
         """
+        with self._context(level, threads) as context:
+            room = ctypes.create_string_buffer(_ROOM)
+            for chunk in chunks:
+                yield from self._fed(context, chunk, room, _CONTINUE)
+            yield from self._fed(context, b"", room, _END)
+
+    def frames(self, contents: Iterable[bytes], level: int) -> Iterator[bytes]:
+        """Each of `contents` as a frame, as `zstd --threads=1 -LEVEL` compresses files."""
+        with self._context(level, 1) as context:
+            room = ctypes.create_string_buffer(_ROOM)
+            for content in contents:
+                self._checked(self._promise(context, len(content)))
+                yield b"".join(self._fed(context, content, room, _END))
+
+    @contextlib.contextmanager
+    def _context(self, level: int, threads: int) -> Iterator[int]:
         context = self._create()
         if context is None:
             raise MemoryError
         try:
             for parameter, value in ((_LEVEL, level), (_CHECKSUM, 1), (_WORKERS, threads)):
                 self._checked(self._set(context, parameter, value))
-            room = ctypes.create_string_buffer(_ROOM)
-            for chunk in chunks:
-                yield from self._fed(context, chunk, room, _CONTINUE)
-            yield from self._fed(context, b"", room, _END)
+            yield context
         finally:
             # Ends its threads, too.
             self._free(context)
