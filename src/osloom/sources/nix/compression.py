@@ -11,9 +11,11 @@ from typing import BinaryIO, NoReturn, Protocol, cast
 
 from osloom.base.errors import FetchError
 
-_CHUNK = 1 << 20
+_CHUNK = 256 << 10
 _PIECE = 4 << 10
 """Compressed bytes that zstd takes at a time: it gives all that they unpack to, of a bomb 128 MiB."""
+_MADE = 32 << 10
+"""Bytes of room for what zstd makes of a piece: larger ones go back to the system each time."""
 _MEMORY = 256 << 20
 """Bytes that xz may take; what `xz -9` writes needs 65 MiB."""
 _WINDOW = 1 << 27
@@ -81,7 +83,9 @@ class _Zstd:
     def __init__(self) -> None:
         import zstandard
 
-        self._object = zstandard.ZstdDecompressor(max_window_size=_WINDOW).decompressobj()
+        self._object = zstandard.ZstdDecompressor(max_window_size=_WINDOW).decompressobj(
+            write_size=_MADE
+        )
         self._data = b""
         self._place = 0
 

@@ -33,7 +33,7 @@ from osloom.store.blobs import BlobWriter
 
 MTIME = 1
 """Of every path in a Nix store."""
-_CHUNK = 1 << 20
+_CHUNK = 256 << 10
 """Bytes that are read, hashed twice and written while they are in the processor's cache."""
 _SMALL = 1 << 20
 """Bytes of a file that is taken as a whole, and so not written when its blob is there."""
