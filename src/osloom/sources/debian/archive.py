@@ -4,8 +4,6 @@ What a package holds is hostile until shown otherwise: names that leave the root
 links to nowhere are refused before anything is kept.
 """
 
-import bz2
-import gzip
 import io
 import tarfile
 from collections.abc import Callable, Iterator
@@ -96,17 +94,30 @@ def _xz(source: BinaryIO) -> BinaryIO:
     return cast(BinaryIO, lzma.LZMAFile(source))
 
 
+def _gzip(source: BinaryIO) -> BinaryIO:
+    import gzip
+
+    return cast(BinaryIO, gzip.GzipFile(fileobj=source))
+
+
+def _bzip2(source: BinaryIO) -> BinaryIO:
+    import bz2
+
+    return cast(BinaryIO, bz2.BZ2File(source))
+
+
 def _zstd(source: BinaryIO) -> BinaryIO:
     import zstandard
 
     return cast(BinaryIO, zstandard.ZstdDecompressor().stream_reader(source))
 
 
+# Each is loaded when a package needs it.
 _DECOMPRESSORS: dict[str, Callable[[BinaryIO], BinaryIO]] = {
     "": lambda source: source,
-    ".gz": lambda source: cast(BinaryIO, gzip.GzipFile(fileobj=source)),
+    ".gz": _gzip,
     ".xz": _xz,
-    ".bz2": lambda source: cast(BinaryIO, bz2.BZ2File(source)),
+    ".bz2": _bzip2,
     ".zst": _zstd,
 }
 
