@@ -48,6 +48,8 @@ SEEDS = (
     "nodejs",
 )
 FETCH = """
+from osloom.cli.start import prepare
+prepare()
 import sys; from pathlib import Path
 import msgspec
 from osloom.base.progress import silent

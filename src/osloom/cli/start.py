@@ -11,17 +11,22 @@ _FEW = 100_000
 
 def start() -> int:
     """Run the command line's command; gives its exit status."""
-    gc.set_threshold(_FEW)
-    # Workers are copies of this process, and take the tools' liblzma (`engine.process`).
-    import_without("shutil", "lzma")
-    # On Python 3.11 it would only be asked for what `typing` has, too.
-    import_without("msgspec", "typing_extensions")
+    prepare()
     from osloom.cli.main import main
 
     status = main()
     # Or Python would look for cycles among all that there is before it gives it back.
     gc.freeze()
     return status
+
+
+def prepare() -> None:
+    """What comes before any other module is imported."""
+    gc.set_threshold(_FEW)
+    # Workers are copies of this process, and take the tools' liblzma (`engine.process`).
+    import_without("shutil", "lzma")
+    # On Python 3.11 it would only be asked for what `typing` has, too.
+    import_without("msgspec", "typing_extensions")
 
 
 def import_without(name: str, absent: str) -> None:
