@@ -20,7 +20,8 @@ EMULATOR = ("qemu-user",)
 
 COMPRESSORS = ("libfaketime", "pigz", "xz-utils", "zstd")
 """An image of their own: a container without scripts is made with no other tool, and what was
-compressed need not be compressed again when another tool changes."""
+compressed need not be compressed again when another tool changes. The library of zstd, which
+`engine.encoder` loads, is there because pigz depends on dpkg, and dpkg on it."""
 
 NIX = ("bubblewrap", "ca-certificates", "dash", "git", "nix-bin")
 """What evaluates and builds what images take from flakes, where the host has no Nix."""
