@@ -73,6 +73,23 @@ def test_it_boots_and_its_root_is_verified(appliance: Workshop) -> None:
     assert appliance.verdicts() == {"boot": "passed", "the root is verified": "passed"}
 
 
+@pytest.mark.parametrize(
+    ("scenario", "cause", "hint"),
+    [
+        ("passphrase", "its data are not behind a passphrase", "[image.gateway.disk]"),
+        ("extension", "its devices take no extensions", "[image.gateway.update]"),
+    ],
+)
+def test_scenarios_that_cannot_be_are_refused_before_a_boot(
+    appliance: Workshop, scenario: str, cause: str, hint: str
+) -> None:
+    done = appliance("test", "--scenario", "panic", "--scenario", scenario)
+    said = f"error: cannot try the scenario `{scenario}` with `gateway`: {cause}\n"
+    assert (done.status, done.stdout) == (2, "")
+    assert done.stderr.startswith(said)
+    assert hint in done.stderr
+
+
 def test_only_root_writes_to_the_top_of_the_root(appliance: Workshop, tmp_path: Path) -> None:
     programs = Programs(tmp_path, appliance.store, "erofs-utils")
     appliance("release", "--to", str(tmp_path / "channel")).check()

@@ -13,6 +13,7 @@ from osloom.api.scenarios.device import Device
 from osloom.api.scenarios.trial import Trial, trial
 from osloom.api.session import Session
 from osloom.base.errors import Error, UsageError, nearest
+from osloom.model.definition import Image
 from osloom.run.report import Case
 
 Scenario = Callable[[Trial, Device], None]
@@ -60,6 +61,8 @@ def run_scenarios(
             f"cannot try `{name}`: it is no appliance",
             hint='add `layout = "appliance"` to its table `disk`',
         )
+    for one in wanted:
+        _check_possible(one, name, image)
     cases: list[Case] = []
     settings = {
         "watchdog": True,
@@ -87,6 +90,21 @@ def run_scenarios(
             seconds = time.monotonic() - start
             cases.append(make_case(name, "disk", one, "passed", seconds, ("", "")))
     return cases
+
+
+def _check_possible(scenario: str, name: str, image: Image) -> None:
+    """Raises UsageError for what the definition rules out: nobody has to wait for a boot to hear it."""
+    cause = f"cannot try the scenario `{scenario}` with `{name}`"
+    if scenario == "passphrase" and image.disk.data.encryption != "passphrase":
+        raise UsageError(
+            f"{cause}: its data are not behind a passphrase",
+            hint=f'add `data = {{ encryption = "passphrase" }}` to `[image.{name}.disk]`',
+        )
+    if scenario == "extension" and not image.update.extensions:
+        raise UsageError(
+            f"{cause}: its devices take no extensions",
+            hint=f"name some as `extensions` in `[image.{name}.update]`",
+        )
 
 
 def _failed(own: Trial, device: Device, what: str, start: float, error: Error, logs: Path) -> Case:
