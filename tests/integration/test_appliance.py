@@ -77,6 +77,7 @@ def test_it_boots_and_its_root_is_verified(appliance: Workshop) -> None:
     ("scenario", "cause", "hint"),
     [
         ("passphrase", "its data are not behind a passphrase", "[image.gateway.disk]"),
+        ("sealed", "its data are not bound to a TPM", "[image.gateway.disk]"),
         ("extension", "its devices take no extensions", "[image.gateway.update]"),
     ],
 )

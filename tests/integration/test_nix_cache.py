@@ -217,6 +217,17 @@ def test_the_settings_of_nix_are_those_of_osloom(
         assert fetch(own, paths).keys() == {path.name for path in paths}
 
 
+def test_a_cache_that_lets_wait_is_asked_for_several_paths_at_once(
+    nix_world: NixWorld, own: Store
+) -> None:
+    paths = locked(nix_world, *nix_world.paths)
+    with nix_world.serve(nix_world.cache("zstd")) as server:
+        server.pause = 0.1
+        found = fetch(own, paths, Cache(url=server.url, keys=(nix_world.key,)))
+    assert found.keys() == {path.name for path in paths}
+    assert 2 < server.most <= 8
+
+
 @dataclass(frozen=True)
 class Project:
     """One whose image takes the application from a cache."""

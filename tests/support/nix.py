@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -221,10 +222,24 @@ class CacheServer(ThreadingHTTPServer):
     """An HTTP cache below a directory. `requests` has `METHOD PATH` of each request, in order."""
 
     daemon_threads = True
+    pause = 0.0
+    """Seconds before each answer to GET."""
 
     def __init__(self, cache: Path) -> None:
         super().__init__(("127.0.0.1", 0), partial(_Handler, directory=os.fspath(cache)))
         self.requests: list[str] = []
+        self.most = 0
+        """GETs that waited for their answers at one time."""
+        self._waiting = 0
+        self._guard = threading.Lock()
+
+    def wait(self) -> None:
+        with self._guard:
+            self._waiting += 1
+            self.most = max(self.most, self._waiting)
+        time.sleep(self.pause)
+        with self._guard:
+            self._waiting -= 1
 
     @cached_property
     def url(self) -> str:
@@ -237,6 +252,11 @@ class _Handler(SimpleHTTPRequestHandler):
     def log_message(self, *_: Any) -> None:
         assert isinstance(self.server, CacheServer)
         self.server.requests.append(f"{self.command} {self.path}")
+
+    def do_GET(self) -> None:
+        assert isinstance(self.server, CacheServer)
+        self.server.wait()
+        super().do_GET()
 
     def do_PUT(self) -> None:
         place = Path(self.translate_path(self.path))

@@ -8,13 +8,17 @@ so that the number of processors does not show.
 import errno
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
 
 from osloom.base.digest import Digest
 from osloom.base.errors import CommandError
 from osloom.engine.step import Job, Output
 from osloom.store.blobs import store_error
+
+if TYPE_CHECKING:
+    from osloom.engine.encoder import Encoder
 
 _MOST_THREADS = 16
 """More gain nothing: a single process makes the content."""
@@ -61,13 +65,9 @@ def compressed(
     """`chunks` compressed with what the input `tools` has, in pieces."""
     if method == "none":
         return chunks
-    if method == "zstd":
-        # Most builds compress nothing, and ctypes takes its time to load.
-        from osloom.engine.encoder import load_encoder
-
-        encoder = load_encoder(job.tools().root)
-        if encoder is not None:
-            return encoder.compress(chunks, level or _ZSTD_LEVEL, threads=_threads())
+    encoder = _encoder(job) if method == "zstd" else None
+    if encoder is not None:
+        return encoder.compress(chunks, level or _ZSTD_LEVEL, threads=_threads())
     return _by_program(job, chunks, method, level)
 
 
@@ -76,12 +76,8 @@ def _by_program(
 ) -> Iterator[bytes]:
     path = job.work / f"compressed{SUFFIXES[method]}"
     with path.open("wb") as file:
-        try:
-            words = command(method, level, threads=_threads())
-            job.tools().filter(words, stdin=chunks, stdout=file)
-        except CommandError as error:
-            _raise_if_full(job, error)
-            raise
+        words = command(method, level, threads=_threads())
+        _filter(job, words, stdin=chunks, stdout=file)
     with path.open("rb") as file:
         while piece := file.read(_PIECE):
             yield piece
@@ -96,9 +92,7 @@ def compress_each(
     job: Job, contents: Iterable[bytes], level: int, *, tools: str
 ) -> Iterator[bytes]:
     """Each of `contents`, which are small, as one frame of zstd."""
-    from osloom.engine.encoder import load_encoder
-
-    encoder = load_encoder(job.tools(tools).root)
+    encoder = _encoder(job, tools)
     if encoder is not None:
         return encoder.frames(contents, level)
     return _each_by_program(job, contents, level, tools)
@@ -113,21 +107,36 @@ def _each_by_program(
             files.append(Path(place, str(number)))
             files[-1].write_bytes(content)
         words = ["zstd", "--quiet", "--threads=1", f"-{level}", "--", *map(os.fspath, files)]
-        try:
-            job.tools(tools).filter(words)
-        except CommandError as error:
-            _raise_if_full(job, error)
-            raise
+        _filter(job, words, tools)
         for file in files:
             yield file.with_name(f"{file.name}.zst").read_bytes()
 
 
-def _raise_if_full(job: Job, error: CommandError) -> None:
-    """All three programs say it in the words of the C library."""
-    for code in (errno.ENOSPC, errno.EDQUOT):
-        words = os.strerror(code)
-        if words in error.detail:
-            raise store_error("write to", job.store.root, OSError(code, words)) from error
+def _encoder(job: Job, tools: str = "tools") -> "Encoder | None":
+    # Most builds compress nothing, and ctypes takes its time to load.
+    from osloom.engine.encoder import load_encoder
+
+    return load_encoder(job.tools(tools).root)
+
+
+def _filter(
+    job: Job,
+    words: Sequence[str],
+    tools: str = "tools",
+    *,
+    stdin: Iterable[bytes] | None = None,
+    stdout: BinaryIO | None = None,
+) -> None:
+    """Run a program; raises StoreError where there is no room for what it writes."""
+    try:
+        job.tools(tools).filter(words, stdin=stdin, stdout=stdout)
+    except CommandError as error:
+        # All three programs say it in the words of the C library.
+        for code in (errno.ENOSPC, errno.EDQUOT):
+            said = os.strerror(code)
+            if said in error.detail:
+                raise store_error("write to", job.store.root, OSError(code, said)) from error
+        raise
 
 
 def programs(method: str, compressors: Output) -> Mapping[str, Output]:

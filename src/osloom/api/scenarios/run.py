@@ -92,13 +92,19 @@ def run_scenarios(
     return cases
 
 
+_ENCRYPTIONS = {"passphrase": "passphrase", "sealed": "tpm2"}
+"""What scenarios need of the data partition."""
+
+
 def _check_possible(scenario: str, name: str, image: Image) -> None:
     """Raises UsageError for what the definition rules out: nobody has to wait for a boot to hear it."""
     cause = f"cannot try the scenario `{scenario}` with `{name}`"
-    if scenario == "passphrase" and image.disk.data.encryption != "passphrase":
+    wanted = _ENCRYPTIONS.get(scenario, image.disk.data.encryption)
+    if image.disk.data.encryption != wanted:
+        what = {"passphrase": "behind a passphrase", "tpm2": "bound to a TPM"}[wanted]
         raise UsageError(
-            f"{cause}: its data are not behind a passphrase",
-            hint=f'add `data = {{ encryption = "passphrase" }}` to `[image.{name}.disk]`',
+            f"{cause}: its data are not {what}",
+            hint=f'add `data = {{ encryption = "{wanted}" }}` to `[image.{name}.disk]`',
         )
     if scenario == "extension" and not image.update.extensions:
         raise UsageError(

@@ -7,11 +7,11 @@ links to nowhere are refused before anything is kept.
 import io
 import tarfile
 from collections.abc import Callable, Iterator
-from functools import partial
 from typing import BinaryIO, cast
 
 import msgspec
 
+from osloom.base.digest import Digest
 from osloom.base.errors import BuildError
 from osloom.model.tar import read_xattrs
 from osloom.model.tree import Kind, Node, Tree
@@ -22,8 +22,6 @@ _WHOLE = 16 << 20
 """Bytes; an archive that has fewer is read in memory."""
 _LARGE = 4 << 20
 """Bytes of a file that is taken piece by piece from any other."""
-
-Content = Callable[[], "memoryview | BinaryIO"]
 
 
 class Package(msgspec.Struct, frozen=True):
@@ -154,8 +152,11 @@ def _read_tar(source: BinaryIO, blobs: Blobs, *, name: str) -> Tree:
         for member in archive:
             path = _safe_path(member.name, name)
             if path:
-                content = partial(_content, archive, member, whole)
-                nodes[path] = _node(member, content, blobs, name=name)
+                node = _node(member, name=name)
+                if node.kind == "file":
+                    digest = _keep(archive, member, whole, blobs)
+                    node = msgspec.structs.replace(node, size=member.size, digest=digest)
+                nodes[path] = node
     _check_links(nodes, name)
     return Tree(nodes)
 
@@ -190,7 +191,8 @@ def _safe_path(path: str, name: str) -> str:
     return "/".join(parts)
 
 
-def _node(member: tarfile.TarInfo, content: Content, blobs: Blobs, *, name: str) -> Node:
+def _node(member: tarfile.TarInfo, *, name: str) -> Node:
+    """What a member is; of a file without its content."""
     kind = _KINDS.get(member.type)
     if kind is None:
         what = "device node" if member.isdev() else f"member of type {member.type!r}"
@@ -209,34 +211,26 @@ def _node(member: tarfile.TarInfo, content: Content, blobs: Blobs, *, name: str)
     )
     if kind == "hardlink":
         return Node("hardlink", node.mode, target=_safe_path(member.linkname, name))
-    if kind != "file":
-        return node
-    return _with_content(node, member, content(), blobs)
+    return node
 
 
-def _content(
-    archive: tarfile.TarFile, member: tarfile.TarInfo, whole: memoryview | None
-) -> memoryview | BinaryIO:
-    """Of a file what it holds, or where that is read."""
+def _keep(
+    archive: tarfile.TarFile, member: tarfile.TarInfo, whole: memoryview | None, blobs: Blobs
+) -> Digest:
+    """The content of a file into `blobs`; `whole` is all of the archive, where it is in memory."""
+    executable = bool(member.mode & 0o111)
     if whole is not None and not member.issparse():
-        return whole[member.offset_data : member.offset_data + member.size]
-    content = archive.extractfile(member)
-    assert content is not None
-    return cast(BinaryIO, content)
-
-
-def _with_content(
-    node: Node, member: tarfile.TarInfo, content: memoryview | BinaryIO, blobs: Blobs
-) -> Node:
-    executable = bool(node.mode & 0o111)
-    if isinstance(content, memoryview) or member.size <= _LARGE:
-        data = content if isinstance(content, memoryview) else content.read()
-        if len(data) != member.size:
-            raise EOFError(f"`{member.name}` is cut off")
-        digest = blobs.add(data, executable=executable)
+        data: memoryview | bytes = whole[member.offset_data : member.offset_data + member.size]
     else:
-        digest = blobs.add_chunks(iter(lambda: content.read(1 << 20), b""), executable=executable)
-    return msgspec.structs.replace(node, size=member.size, digest=digest)
+        content = archive.extractfile(member)
+        assert content is not None
+        if member.size > _LARGE:
+            chunks = iter(lambda: content.read(1 << 20), b"")
+            return blobs.add_chunks(chunks, executable=executable)
+        data = content.read()
+    if len(data) != member.size:
+        raise EOFError(f"`{member.name}` is cut off")
+    return blobs.add(data, executable=executable)
 
 
 def _check_links(nodes: dict[str, Node], name: str) -> None:

@@ -6,7 +6,6 @@ the other. A worker gets a number of paths, because the many small ones wait for
 
 import contextlib
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from functools import partial
@@ -28,14 +27,10 @@ from osloom.sources.nix.local import read_local
 from osloom.sources.nix.nar import Read
 from osloom.sources.nix.settings import Settings
 from osloom.sources.nix.steps import plan_store_path
+from osloom.sources.nix.threads import MOST, PAUSE, Threads
 from osloom.store.staged import Staged, staged
 from osloom.store.store import Store
 
-_MOST_THREADS = 8
-_PAUSE = 0.05
-"""Seconds for which is measured whether this process waits."""
-_BUSY = 0.7
-"""Of the time: a process that is busy for more of it has nothing to gain from another thread."""
 _HEARD = 1 << 20
 """Bytes between two reports of one path."""
 
@@ -94,40 +89,6 @@ def open_caches(origins: Origins) -> Iterator[list[BinaryCache]]:
             one.storage.close()
 
 
-class Threads:
-    """How many threads are worth it: more where they wait for the network.
-
-    Those that unpack wait for each other, and take half as long again for it.
-    """
-
-    def __init__(self) -> None:
-        self.count = 1
-        self._start, self._busy = time.monotonic(), _busy_seconds()
-
-    def judge(self) -> None:
-        """To be called now and then."""
-        now = time.monotonic()
-        if now - self._start < _PAUSE:
-            return
-        busy = _busy_seconds()
-        # Less than nothing where threads have ended.
-        if 0 <= busy - self._busy < _BUSY * (now - self._start):
-            self.count = min(self.count * 2, _MOST_THREADS)
-        self._start, self._busy = now, busy
-
-
-def _busy_seconds() -> float:
-    """For how long threads of this process ran, or would have had they been given a processor.
-
-    https://docs.kernel.org/scheduler/sched-stats.html, /proc/PID/schedstat.
-    """
-    try:
-        lines = [(task / "schedstat").read_text() for task in Path("/proc/self/task").iterdir()]
-    except OSError:  # a kernel without it, or a thread that ends
-        return time.process_time()
-    return sum(int(number) for line in lines for number in line.split()[:2]) / 1e9
-
-
 class Bringer:
     """Brings paths from `origins`, of which `caches` are open."""
 
@@ -147,13 +108,13 @@ class Bringer:
         todo = sorted(paths, key=lambda path: path.nar_size)
         running: dict[Future[bool], StorePath] = {}
         gone = []
-        with ThreadPoolExecutor(max_workers=_MOST_THREADS) as pool:
+        with ThreadPoolExecutor(max_workers=MOST) as pool:
             try:
                 while todo or running:
                     while todo and len(running) < self._threads.count:
                         path = todo.pop()
                         running[pool.submit(self._bring, path)] = path
-                    done, _ = wait(running, timeout=_PAUSE, return_when=FIRST_COMPLETED)
+                    done, _ = wait(running, timeout=PAUSE, return_when=FIRST_COMPLETED)
                     for one in done:
                         path = running.pop(one)
                         if not one.result():

@@ -2,7 +2,7 @@
 
 import time
 
-from osloom.sources.nix.bring import Threads
+from osloom.sources.nix.threads import Threads
 
 
 def test_who_waits_gets_more_threads_up_to_eight() -> None:
