@@ -16,7 +16,7 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["osloom.sources.nix", "osloom.model"]):
-    from osloom.base.digest import Digest, digest_bytes
+    from osloom.base.digest import Digest, as_part, digest_bytes
     from osloom.base.errors import FetchError
     from osloom.model.nar import write_nar
     from osloom.sources.nix import nar as reader
@@ -28,27 +28,26 @@ from support import nar
 
 
 class Memory:
-    """Blobs that are gone after the input."""
+    """The blob of one input."""
 
-    def __init__(self) -> None:
-        self.contents: dict[Digest, bytes] = {}
-
-    def add(self, data: bytes | memoryview, *, executable: bool = False) -> Digest:  # noqa: ARG002
-        digest = digest_bytes(data)
-        self.contents[digest] = bytes(data)
-        return digest
+    content = b""
 
     @contextmanager
-    def writer(self, *, executable: bool = False) -> Iterator[BlobWriter]:  # noqa: ARG002
+    def writer(self) -> Iterator[BlobWriter]:
         file = io.BytesIO()
         writer = BlobWriter(file)
         yield writer
-        self.contents[writer.finish()] = file.getvalue()
+        writer.finish()
+        self.content = file.getvalue()
+
+    def chunks(self, digest: Digest) -> list[bytes]:
+        part = as_part(digest)
+        assert part is not None
+        return [self.content[part.start : part.start + part.size]]
 
 
 LIMIT = 64 << 10
-# So small that short inputs have large files in them, and parts that come in several pieces.
-reader._SMALL = 16
+# So small that short inputs come in several pieces.
 reader._CHUNK = 50
 NODES = [
     nar.regular(b"x"),
@@ -81,9 +80,7 @@ def try_nar(data: bytes) -> None:
         found = reader.read_nar(io.BytesIO(data), blobs, nar.NAME, limit=LIMIT)
         assert found.nar_hash == digest_bytes(data)
         assert found.nar_size == len(data)
-        pieces = write_nar(
-            found.tree, f"nix/store/{nar.NAME}", lambda digest: [blobs.contents[digest]]
-        )
+        pieces = write_nar(found.tree, f"nix/store/{nar.NAME}", blobs.chunks)
         assert b"".join(pieces) == data
 
 

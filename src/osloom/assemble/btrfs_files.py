@@ -142,16 +142,15 @@ class Files:
     def _add_extents(self, number: int, node: Node) -> int:
         held = offset = 0
         assert node.digest is not None
-        with self._blobs.open(node.digest) as file:
-            while data := file.read(self._contents.piece):
-                for one in self._contents.put(data, inode=number, offset=offset):
-                    item = btrfs.extent(
-                        start=one.start,
-                        stored=one.stored,
-                        size=one.size,
-                        compression=one.compression,
-                    )
-                    self._add(number, btrfs.EXTENT_DATA, one.offset, item)
-                    held += one.size
-                offset += len(data)
+        for data in self._blobs.chunks(node.digest, self._contents.piece):
+            for one in self._contents.put(data, inode=number, offset=offset):
+                item = btrfs.extent(
+                    start=one.start,
+                    stored=one.stored,
+                    size=one.size,
+                    compression=one.compression,
+                )
+                self._add(number, btrfs.EXTENT_DATA, one.offset, item)
+                held += one.size
+            offset += len(data)
         return held

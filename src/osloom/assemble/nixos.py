@@ -125,9 +125,9 @@ def initrd_of(tree: Tree, spec: Bootspec) -> Digest:
 @action(version=1, light=True)
 def take_initrd(job: Job) -> Mapping[str, Digest]:
     """The initrd of the system `tree`, as it is."""
-    tree = job.tree()
-    spec = read_bootspec(tree, job.store.blobs.read, job.parameters["architecture"])
-    return {"file": initrd_of(tree, spec)}
+    tree, blobs = job.tree(), job.store.blobs
+    spec = read_bootspec(tree, blobs.read, job.parameters["architecture"])
+    return {"file": blobs.add(blobs.read(initrd_of(tree, spec)))}
 
 
 @action(version=1, light=True)

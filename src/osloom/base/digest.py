@@ -1,9 +1,13 @@
-"""Digests: `sha256:` and 64 hexadecimal digits, of bytes or of canonical JSON."""
+"""Digests: `sha256:` and 64 hexadecimal digits, of bytes or of canonical JSON.
+
+A part of such bytes has one too, without being hashed: `sha256:…+4096+512` are the 512 bytes that
+begin at byte 4096 of what has the digest `sha256:…`.
+"""
 
 import hashlib
 import json
 import uuid
-from typing import Any, NewType
+from typing import Any, NamedTuple, NewType
 
 Digest = NewType("Digest", str)
 
@@ -26,6 +30,28 @@ def from_hex(hexadecimal: str) -> Digest:
 
 def to_hex(digest: Digest) -> str:
     return digest[len(_PREFIX) :]
+
+
+class Part(NamedTuple):
+    """What the digest of a part says."""
+
+    whole: Digest
+    start: int
+    size: int
+    """Bytes."""
+
+
+def digest_part(whole: Digest, start: int, size: int) -> Digest:
+    return Digest(f"{whole}+{start}+{size}")
+
+
+def as_part(digest: Digest) -> Part | None:
+    """None for the digest of something whole."""
+    whole, *numbers = digest.split("+")
+    if not numbers:
+        return None
+    start, size = map(int, numbers)
+    return Part(Digest(whole), start, size)
 
 
 def is_digest(text: str) -> bool:

@@ -5,6 +5,9 @@
 
     blobs/ab/….NAME     one that is being written, or was when its process was killed
 
+Content may also be a part of a blob (`base.digest.Part`): then it is read from there, and has a
+file of its own, named in the same way, only when somebody wants a file.
+
 Two inodes, so that a directory made of hard links to blobs has the right modes. All blobs have
 the same modification time, so that such a directory is a function of its tree. A blob appears by
 rename and is never written again; it is not synced (see `store.results` for what that asks).
@@ -15,13 +18,13 @@ import errno
 import hashlib
 import itertools
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from osloom.base.digest import Digest, digest_bytes, from_hex, to_hex
+from osloom.base.digest import Digest, as_part, digest_bytes, from_hex, to_hex
 from osloom.base.errors import StoreError
-from osloom.base.files import copy_range, mapped, sha256_sparse
+from osloom.base.files import mapped, sha256_sparse
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor, Future
@@ -81,27 +84,6 @@ class BlobWriter:
         self.size += len(data)
         return self._file.write(data)
 
-    def clone(self, source: int, size: int, *, hear: Callable[[bytes], object]) -> None:
-        """Take `size` bytes of an open file, shared with it where the file system can do that.
-
-        `hear` gets the bytes too. All are read from the blob, not from the file: what is changed
-        there meanwhile, or later, is not what was hashed and kept.
-        """
-        self._wait()
-        self._file.flush()
-        own, start = self._file.fileno(), self.size
-        count = 0
-        while count < size and (
-            more := copy_range(source, own, size - count, count, start + count)
-        ):
-            count += more
-        for place in range(start, start + count, _CHUNK):
-            data = os.pread(own, min(_CHUNK, start + count - place), place)
-            self._hash.update(data)
-            hear(data)
-        self.size += count
-        self._file.seek(self.size)
-
     def finish(self) -> Digest:
         self._wait()
         self.digest = from_hex(self._hash.hexdigest())
@@ -124,31 +106,34 @@ class Blobs:
         return self.root / name[:2] / (name[2:] + (".x" if executable else ""))
 
     def find(self, digest: Digest) -> Path | None:
-        """The blob's path, whichever of its two inodes there is."""
+        """The blob's path, whichever of its two inodes there is. A part is made a file."""
         for executable in (False, True):
             path = self._place(digest, executable=executable)
             if path.exists():
                 return path
-        return None
+        part = as_part(digest)
+        if part is None or self.find(part.whole) is None:
+            return None
+        return self.linkable(digest, executable=False)
 
     def path(self, digest: Digest) -> Path:
         found = self.find(digest)
         if found is None:
-            raise StoreError(
-                f"cannot find {digest} in the store at {self.root.parent}",
-                hint="something removed it; run `osloom cache verify`, then build again",
-            )
+            raise self._missing(digest)
         return found
+
+    def _missing(self, digest: Digest) -> StoreError:
+        return StoreError(
+            f"cannot find {digest} in the store at {self.root.parent}",
+            hint="something removed it; run `osloom cache verify`, then build again",
+        )
 
     def linkable(self, digest: Digest, *, executable: bool) -> Path:
         """The inode with the wanted mode; made from the other one when it is missing."""
         path = self._place(digest, executable=executable)
         if not path.exists():
-            with (
-                self.path(digest).open("rb") as source,
-                self._new(f"{path}.", executable=executable) as (descriptor, name),
-            ):
-                while chunk := source.read(_CHUNK):
+            with self._new(f"{path}.", executable=executable) as (descriptor, name):
+                for chunk in self.chunks(digest):
                     _write_all(descriptor, chunk)
                 self._keep(descriptor, name, os.fspath(path))
         return path
@@ -167,19 +152,33 @@ class Blobs:
         return self.path(digest).open("rb")
 
     def read(self, digest: Digest) -> bytes:
-        with os.fdopen(self._descriptor(digest), "rb", buffering=0) as file:
-            return file.read()
+        return b"".join(self.chunks(digest))
 
-    def chunks(self, digest: Digest) -> Iterator[bytes]:
+    def chunks(self, digest: Digest, most: int = _CHUNK) -> Iterator[bytes]:
+        """The content in pieces of `most` bytes, the last of which may be shorter."""
         # Once a file of every layer: text instead of paths, and the fewest system calls.
-        descriptor = self._descriptor(digest)
+        part = as_part(digest)
+        descriptor = self._descriptor(digest if part is None else part.whole)
         try:
-            left = os.fstat(descriptor).st_size
-            while left > 0 and (chunk := os.read(descriptor, min(left, _CHUNK))):
+            there = os.fstat(descriptor).st_size
+            place, left = (0, there) if part is None else part[1:]
+            if place + left > there:
+                raise self._missing(digest)
+            while left > 0 and (chunk := os.pread(descriptor, min(left, most), place)):
+                place += len(chunk)
                 left -= len(chunk)
                 yield chunk
         finally:
             os.close(descriptor)
+
+    def size(self, digest: Digest) -> int | None:
+        """Bytes of a blob; None when it is not there, or does not hold all of a part."""
+        part = as_part(digest)
+        if part is not None:
+            there = self.size(part.whole)
+            return None if there is None or part.start + part.size > there else part.size
+        path = self.find(digest)
+        return None if path is None else path.stat().st_size
 
     def mapped(self, digest: Digest) -> memoryview:
         """All of a blob that is not empty, without a copy."""

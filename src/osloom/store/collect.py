@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import hashlib
 import os
 import time
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from osloom.base.digest import Digest, from_hex
+from osloom.base.digest import Digest, as_part, from_hex
 from osloom.base.errors import StoreError
 from osloom.base.files import remove_tree, sha256_sparse
 from osloom.model.tree import MAGIC, decode
@@ -76,11 +77,25 @@ def prune(store: Store, *, days: float) -> Pruned:
 def verify(store: Store) -> list[Digest]:
     """Read every blob; damaged ones are removed and named."""
     damaged = []
-    for path, digest in _blob_files(store):
-        if from_hex(sha256_sparse(path)) != digest:
+    files = [(path, digest, as_part(digest)) for path, digest in _blob_files(store)]
+    # Parts last: they are what the whole says, when that is what it should be.
+    for path, digest, part in sorted(files, key=lambda one: one[2] is not None):
+        found = from_hex(sha256_sparse(path))
+        if found != (digest if part is None else _digest_of(store, digest)):
             path.unlink()
             damaged.append(digest)
     return sorted(set(damaged))
+
+
+def _digest_of(store: Store, part: Digest) -> Digest | None:
+    """Of the bytes of a part themselves; None when its whole is not there."""
+    found = hashlib.sha256()
+    try:
+        for chunk in store.blobs.chunks(part):
+            found.update(chunk)
+    except StoreError:
+        return None
+    return from_hex(found.hexdigest())
 
 
 @contextlib.contextmanager
@@ -118,6 +133,7 @@ def _follow_trees(store: Store, wanted: set[Digest]) -> None:
             if file.read(len(MAGIC)) != MAGIC:
                 continue
         wanted.update(node.digest for node in decode(path.read_bytes()).values() if node.digest)
+    wanted.update({part.whole for part in map(as_part, wanted) if part is not None})
 
 
 def _sweep(store: Store, wanted: set[Digest]) -> tuple[int, int]:

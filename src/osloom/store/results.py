@@ -113,11 +113,7 @@ class Results:
         if digest_bytes(data) != digest:
             return False
         return all(
-            self._has_size(node.digest, node.size)
+            self._blobs.size(node.digest) == node.size
             for node in decode(data).values()
             if node.digest is not None
         )
-
-    def _has_size(self, digest: Digest, size: int) -> bool:
-        path = self._blobs.find(digest)
-        return path is not None and path.stat().st_size == size

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from osloom.base.digest import Digest, digest_bytes, digest_json
+from osloom.base.digest import Digest, digest_bytes, digest_json, digest_part
 from osloom.base.errors import StoreError
 from osloom.model.tree import Node, Tree
 from osloom.store import collect
+from osloom.store.results import boot_id
 from osloom.store.store import Store
 
 
@@ -151,6 +152,52 @@ def test_verifying_removes_what_is_damaged_and_names_it(store: Store) -> None:
     store.blobs.path(digest).write_bytes(b"rotten")
     assert collect.verify(store) == [digest]
     assert store.blobs.find(digest) is None
+
+
+def test_a_part_is_read_where_it_is_and_is_a_file_when_one_is_wanted(store: Store) -> None:
+    archive = store.blobs.add(b"(one)(second)")
+    one, second = digest_part(archive, 1, 3), digest_part(archive, 6, 6)
+    assert store.blobs.read(one) == b"one"
+    assert list(store.blobs.chunks(second, 4)) == [b"seco", b"nd"]
+    assert store.blobs.size(second) == 6
+    assert len(list((store.root / "blobs").rglob("*+*"))) == 0
+    tree = store.add_tree(Tree({"a": Node("file", 0o755, size=3, digest=one)}))
+    root = store.checkout(tree)
+    assert (root / "a").read_bytes() == b"one"
+    assert (root / "a").stat().st_mode & 0o777 == 0o755
+    assert store.blobs.path(second).read_bytes() == b"second"
+    store.results.save(digest_json("kept"), {"tree": tree})
+    assert collect.prune(store, days=1).blobs == 1
+    assert store.blobs.read(one) == b"one"
+
+
+def test_a_part_is_gone_with_its_whole(store: Store) -> None:
+    archive = store.blobs.add(b"(one)")
+    beyond = digest_part(archive, 4, 2)
+    assert store.blobs.size(beyond) is None
+    for digest in (beyond, digest_part(digest_bytes(b"gone"), 0, 1)):
+        with pytest.raises(StoreError, match="cannot find"):
+            store.blobs.read(digest)
+        with pytest.raises(StoreError, match="cannot find"):
+            store.blobs.path(digest)
+    tree = Tree({"a": Node("file", 0o644, size=2, digest=beyond)})
+    key = digest_json("of another boot")
+    store.results.save(key, {"tree": store.add_tree(tree)})
+    place = next((store.root / "results").glob("??/*"))
+    place.write_bytes(place.read_bytes().replace(boot_id().encode(), b"another"))
+    assert store.results.find(key) is None
+
+
+def test_verifying_compares_parts_with_their_whole(store: Store) -> None:
+    archive = store.blobs.add(b"(one)(second)")
+    one, second = digest_part(archive, 1, 3), digest_part(archive, 6, 6)
+    for part in (one, second):
+        store.blobs.path(part)
+    store.blobs.path(one).write_bytes(b"own")
+    assert collect.verify(store) == [one]
+    assert store.blobs.read(one) == b"one"
+    store.blobs.path(archive).unlink()
+    assert collect.verify(store) == [second]
 
 
 def test_a_killed_process_holds_no_lock_and_leaves_no_half_blob(store: Store) -> None:

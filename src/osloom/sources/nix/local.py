@@ -1,23 +1,20 @@
 """Store paths from a Nix store on this machine, without an archive between.
 
-They are hashed as the NAR that they would be while they are read into blobs, so that nobody has to
-be believed: not the database of that store, and not whoever may write to it.
+They are read into the blob that their NAR is in osloom's store, so that nobody has to be believed:
+not the database of that store, and not whoever may write to it.
 """
 
-import hashlib
 import os
 import stat
 from pathlib import Path
 from typing import NoReturn
 
-from osloom.base.digest import from_hex
 from osloom.base.errors import FetchError
 from osloom.model.nar import CLOSE, DIRECTORY, ENTRY, EXECUTABLE, FILE, MAGIC, NODE, SYMLINK, word
-from osloom.model.tree import Node, Tree
-from osloom.sources.nix.nar import MTIME, Keeper, Read
+from osloom.sources.nix.nar import Found, Keeper, Read
+from osloom.store.blobs import BlobWriter
 
-_SMALL = 1 << 20
-"""Bytes of a file that is taken as a whole, and so not written when its blob is there."""
+_CHUNK = 1 << 20
 _MOST_NESTED = 256
 _FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
@@ -27,46 +24,39 @@ def read_local(directory: Path, name: str, blobs: Keeper) -> Read | None:
 
     Raises FetchError for what cannot be read, or is nothing that a store holds.
     """
-    reader = _Reader(os.fspath(directory), blobs)
-    place = f"nix/store/{name}"
-    if not os.path.lexists(reader.where(place)):
+    if not os.path.lexists(directory / name):
         return None
-    try:
-        reader.put(MAGIC)
-        reader.node(place, 0)
-    except OSError as error:
-        raise FetchError(
-            f"cannot read {error.filename or directory / name}: {error.strerror}"
-        ) from error
-    return Read(
-        tree=Tree(reader.nodes), nar_hash=from_hex(reader.hash.hexdigest()), nar_size=reader.size
-    )
+    with blobs.writer() as writer:
+        reader = _Reader(os.fspath(directory), writer)
+        try:
+            reader.put(MAGIC)
+            reader.node(f"nix/store/{name}", 0)
+        except OSError as error:
+            raise FetchError(
+                f"cannot read {error.filename or directory / name}: {error.strerror}"
+            ) from error
+    return Read(tree=reader.found.tree(writer.digest), nar_hash=writer.digest, nar_size=writer.size)
 
 
 class _Reader:
-    def __init__(self, directory: str, blobs: Keeper) -> None:
-        self.hash = hashlib.sha256()
-        self.size = 0
-        self.nodes: dict[str, Node] = {}
+    def __init__(self, directory: str, writer: BlobWriter) -> None:
+        self.found = Found()
+        self.put = writer.write
+        """Takes the next bytes of the NAR."""
         self._above = directory.removesuffix("nix/store")
-        self._blobs = blobs
+        self._writer = writer
 
     def where(self, path: str) -> str:
         return f"{self._above}{path}"
 
-    def put(self, data: bytes) -> None:
-        """The next bytes of the NAR."""
-        self.hash.update(data)
-        self.size += len(data)
-
     def node(self, path: str, depth: int) -> None:
         found = os.lstat(self.where(path))
         if stat.S_ISREG(found.st_mode):
-            self.nodes[path] = self._file(path)
+            self._file(path)
         elif stat.S_ISLNK(found.st_mode):
-            self.nodes[path] = self._symlink(path)
+            self._symlink(path)
         elif stat.S_ISDIR(found.st_mode):
-            self.nodes[path] = Node("dir", 0o555, mtime=MTIME)
+            self.found.directory(path)
             self._directory(path, depth)
         else:
             self._fail(path, "it is neither a file nor a directory nor a link")
@@ -81,12 +71,12 @@ class _Reader:
             self.node(f"{path}/{os.fsdecode(name)}", depth + 1)
             self.put(CLOSE)
 
-    def _symlink(self, path: str) -> Node:
+    def _symlink(self, path: str) -> None:
         target = os.readlink(os.fsencode(self.where(path)))  # noqa: PTH115  (bytes)
         self.put(SYMLINK + word(target))
-        return Node("symlink", 0o777, mtime=MTIME, target=os.fsdecode(target))
+        self.found.symlink(path, target)
 
-    def _file(self, path: str) -> Node:
+    def _file(self, path: str) -> None:
         descriptor = os.open(self.where(path), _FLAGS)
         try:
             found = os.fstat(descriptor)
@@ -94,22 +84,16 @@ class _Reader:
                 self._fail(path, "it changes while it is read")
             executable, size = bool(found.st_mode & stat.S_IXUSR), found.st_size
             self.put((EXECUTABLE if executable else FILE) + size.to_bytes(8, "little"))
-            before = self.size
-            if size <= _SMALL:
-                data = os.read(descriptor, size)
-                digest = self._blobs.add(data, executable=executable)
+            self.found.file(path, self._writer.size, size, executable=executable)
+            left = size
+            while left and (data := os.read(descriptor, min(left, _CHUNK))):
                 self.put(data)
-            else:
-                with self._blobs.writer(executable=executable) as writer:
-                    writer.clone(descriptor, size, hear=self.put)
-                digest = writer.digest
-            if self.size - before != size:
+                left -= len(data)
+            if left:
                 self._fail(path, "it changes while it is read")
             self.put(bytes(-size % 8))
         finally:
             os.close(descriptor)
-        mode = 0o555 if executable else 0o444
-        return Node("file", mode, mtime=MTIME, size=size, digest=digest)
 
     def _fail(self, path: str, cause: str) -> NoReturn:
         raise FetchError(f"cannot take {self.where(path)}: {cause}")

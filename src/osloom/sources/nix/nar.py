@@ -1,6 +1,6 @@
-"""Read NARs, which anybody may have made: into blobs and a tree, in one pass.
+"""Read NARs, which anybody may have made: into one blob and a tree of its parts, in one pass.
 
-The format is in `model.nar`. What Nix itself never writes is refused: names that leave their
+So a store path of ten thousand files is one file to write and one digest to compute. The format is in `model.nar`. What Nix itself never writes is refused: names that leave their
 directory or are not in order, padding that is not zero, anything after the end. So is what Linux
 could not hold, and what is made to exhaust memory: see the limits below.
 
@@ -9,13 +9,12 @@ have them (the kernel's headers, terminfo). Names with the suffix by which Nix t
 macOS are refused: they come from a store whose NARs are not what their paths say.
 """
 
-import hashlib
 from contextlib import AbstractContextManager
-from typing import BinaryIO, NoReturn, Protocol
+from typing import BinaryIO, NamedTuple, NoReturn, Protocol
 
 import msgspec
 
-from osloom.base.digest import Digest, from_hex
+from osloom.base.digest import Digest, digest_part
 from osloom.base.errors import FetchError
 from osloom.model.closure import STORE
 from osloom.model.nar import (
@@ -34,9 +33,7 @@ from osloom.store.blobs import BlobWriter
 MTIME = 1
 """Of every path in a Nix store."""
 _CHUNK = 256 << 10
-"""Bytes that are read, hashed twice and written while they are in the processor's cache."""
-_SMALL = 1 << 20
-"""Bytes of a file that is taken as a whole, and so not written when its blob is there."""
+"""Bytes that are read, hashed and written while they are in the processor's cache."""
 _NAME_MAX = 255
 _PATH_MAX = 4096
 _MOST_NESTED = 256
@@ -51,16 +48,14 @@ _HINT = "what it came from is broken or lies: take the path from another cache"
 class Keeper(Protocol):
     """Where contents go: `store.blobs.Blobs`, or a part of it that is given up on failure."""
 
-    def add(self, data: bytes, *, executable: bool = False) -> Digest: ...
-
-    def writer(self, *, executable: bool = False) -> AbstractContextManager[BlobWriter]: ...
+    def writer(self) -> AbstractContextManager[BlobWriter]: ...
 
 
 class Read(msgspec.Struct, frozen=True, kw_only=True):
     """What one NAR was."""
 
     tree: Tree
-    """Its files at `nix/store/NAME`; neither `nix` nor `nix/store` is in it."""
+    """Its files at `nix/store/NAME`, parts of the NAR; neither `nix` nor `nix/store` is in it."""
     nar_hash: Digest
     nar_size: int
     """Bytes."""
@@ -72,13 +67,47 @@ def read_nar(source: BinaryIO, blobs: Keeper, name: str, *, limit: int) -> Read:
     At most `limit` + 1 bytes are read: `limit` is what its narinfo says. Raises FetchError; whether
     hash and size are the right ones is for the caller to see.
     """
-    reader = _Reader(source, blobs, name, limit)
-    nodes = reader.read()
-    return Read(
-        tree=Tree(nodes),
-        nar_hash=from_hex(reader.hash.hexdigest()),
-        nar_size=reader.count,
-    )
+    with blobs.writer() as writer:
+        found = _Reader(source, writer, name, limit).read()
+    return Read(tree=found.tree(writer.digest), nar_hash=writer.digest, nar_size=writer.size)
+
+
+class _File(NamedTuple):
+    """One whose node waits for the digest of the NAR."""
+
+    start: int
+    size: int
+    executable: bool
+
+
+class Found:
+    """The nodes of a NAR whose digest is known last."""
+
+    def __init__(self) -> None:
+        self._nodes: dict[str, Node | _File] = {}
+
+    def directory(self, path: str) -> None:
+        self._nodes[path] = Node("dir", 0o555, mtime=MTIME)
+
+    def symlink(self, path: str, target: bytes) -> None:
+        text = target.decode(errors="surrogateescape")
+        self._nodes[path] = Node("symlink", 0o777, mtime=MTIME, target=text)
+
+    def file(self, path: str, start: int, size: int, *, executable: bool) -> None:
+        """One whose content begins at byte `start`."""
+        self._nodes[path] = _File(start, size, executable)
+
+    def tree(self, nar: Digest) -> Tree:
+        return Tree(
+            (path, _node(nar, one) if isinstance(one, _File) else one)
+            for path, one in self._nodes.items()
+        )
+
+
+def _node(nar: Digest, file: _File) -> Node:
+    mode = 0o555 if file.executable else 0o444
+    digest = digest_part(nar, file.start, file.size)
+    return Node("file", mode, mtime=MTIME, size=file.size, digest=digest)
 
 
 class _Directory(msgspec.Struct):
@@ -92,22 +121,20 @@ class _Directory(msgspec.Struct):
 class _Reader:
     """A window on the source, and what was found behind it."""
 
-    def __init__(self, source: BinaryIO, blobs: Keeper, name: str, limit: int) -> None:
-        self.hash = hashlib.sha256()
-        self.count = 0
-        """Bytes that came from the source."""
+    def __init__(self, source: BinaryIO, writer: BlobWriter, name: str, limit: int) -> None:
         self._source = source
-        self._blobs = blobs
+        self._writer = writer
+        """It has all bytes that came from the source."""
         self._name = name
         self._limit = limit
         self._data = b""
         self._place = 0
         """Of what comes next, in `_data`."""
         self._text = _MOST_TEXT
-        self._nodes: dict[str, Node] = {}
+        self._found = Found()
         self._stack: list[_Directory] = []
 
-    def read(self) -> dict[str, Node]:
+    def read(self) -> Found:
         self._expect(MAGIC, "`nix-archive-1`")
         self._node(f"nix/store/{self._name}")
         while self._stack:
@@ -115,7 +142,7 @@ class _Reader:
         rest = len(self._data) - self._place + len(self._more())
         if rest:
             self._fail("something follows its end")
-        return self._nodes
+        return self._found
 
     def _entry(self, directory: _Directory) -> None:
         """The next entry of `directory`, or its end."""
@@ -151,57 +178,43 @@ class _Reader:
         if len(path) >= _PATH_MAX // 4 and len(path.encode(errors="surrogateescape")) >= _PATH_MAX:
             self._fail(f"the path `{path[:60]}…` is too long for Linux")
         if self._starts(FILE):
-            self._nodes[path] = self._file(executable=False)
+            self._file(path, executable=False)
         elif self._starts(EXECUTABLE):
-            self._nodes[path] = self._file(executable=True)
+            self._file(path, executable=True)
         elif self._starts(DIRECTORY):
             if len(self._stack) == _MOST_NESTED:
                 self._fail(f"its directories are nested more than {_MOST_NESTED} deep")
-            self._nodes[path] = Node("dir", 0o555, mtime=MTIME)
+            self._found.directory(path)
             self._stack.append(_Directory(path))
             return
         elif self._starts(SYMLINK):
-            self._nodes[path] = self._symlink()
+            self._symlink(path)
         else:
             self._unknown((FILE, EXECUTABLE, DIRECTORY, SYMLINK), "file, directory or link")
         self._expect(CLOSE, "`)`")
 
-    def _keep_short(self, text: str) -> None:
+    def _keep_short(self, text: str | bytes) -> None:
         self._text -= len(text)
         if self._text < 0:
             self._fail(f"its paths and links have more than {_MOST_TEXT} characters")
 
-    def _symlink(self) -> Node:
+    def _symlink(self, path: str) -> None:
         target = self._string(_PATH_MAX - 1, "a link's target")
         if not target or b"\0" in target:
             self._fail(f"`{_shown(target)}` is the target of a link in it")
-        text = target.decode(errors="surrogateescape")
-        self._keep_short(text)
-        return Node("symlink", 0o777, mtime=MTIME, target=text)
+        self._keep_short(target)
+        self._found.symlink(path, target)
 
-    def _file(self, *, executable: bool) -> Node:
+    def _file(self, path: str, *, executable: bool) -> None:
         size = self._length()
-        if size <= _SMALL:
-            digest = self._blobs.add(self._take(size), executable=executable)
-        else:
-            digest = self._large(size, executable=executable)
+        self._found.file(path, self._position(), size, executable=executable)
+        self._place += size
+        while self._place > len(self._data):
+            self._place -= len(self._data)
+            self._data = self._more()
+            if not self._data:
+                self._cut()
         self._padding(size)
-        mode = 0o555 if executable else 0o444
-        return Node("file", mode, mtime=MTIME, size=size, digest=digest)
-
-    def _large(self, size: int, *, executable: bool) -> Digest:
-        with self._blobs.writer(executable=executable) as writer:
-            while size:
-                if self._place == len(self._data):
-                    # So that no page is written in two parts, which costs half as much again.
-                    self._data, self._place = self._more(_CHUNK - writer.size % _CHUNK), 0
-                    if not self._data:
-                        self._cut()
-                piece = memoryview(self._data)[self._place : self._place + size]
-                writer.write(piece)
-                self._place += len(piece)
-                size -= len(piece)
-        return writer.digest
 
     def _string(self, longest: int, what: str) -> bytes:
         size = self._length()
@@ -254,11 +267,10 @@ class _Reader:
             have += len(piece)
         self._data, self._place = b"".join(pieces), 0
 
-    def _more(self, most: int = _CHUNK) -> bytes:
-        piece = self._source.read(min(most, self._limit + 1 - self.count))
-        self.hash.update(piece)
-        self.count += len(piece)
-        if self.count > self._limit:
+    def _more(self) -> bytes:
+        piece = self._source.read(min(_CHUNK, self._limit + 1 - self._writer.size))
+        self._writer.write(piece)
+        if self._writer.size > self._limit:
             self._fail(f"it is longer than the {self._limit} bytes that it should have")
         return piece
 
@@ -269,10 +281,10 @@ class _Reader:
         self._fail(f"at byte {self._position()} it has no {said}")
 
     def _position(self) -> int:
-        return self.count - len(self._data) + self._place
+        return self._writer.size - len(self._data) + self._place
 
     def _cut(self) -> NoReturn:
-        self._fail(f"it ends after {self.count} bytes, in the middle")
+        self._fail(f"it ends after {self._writer.size} bytes, in the middle")
 
     def _fail(self, cause: str) -> NoReturn:
         raise FetchError(f"cannot unpack the NAR of {STORE}/{self._name}: {cause}", hint=_HINT)
