@@ -13,7 +13,7 @@ from osloom.model.closure import StorePath
 from osloom.sources.nix.nar import read_nar
 
 
-@action(version=1)
+@action(version=2)
 def store_path(job: Job) -> Mapping[str, Digest]:
     """The tree of the store path with the NAR hash `nar`, its files below `nix/store/NAME`."""
     name = job.parameters["name"]
