@@ -186,7 +186,7 @@ def describe(node: Node) -> str:
     match node.kind:
         case "file":
             assert node.digest is not None
-            return f"file {node.mode:04o}{owner} {node.digest[7:15]}"
+            return f"file {node.mode:04o}{owner} {node.digest[7:15]}{node.digest[71:]}"
         case "dir" | "fifo":
             return f"{node.kind} {node.mode:04o}{owner}"
         case "symlink":

@@ -180,6 +180,12 @@ class Blobs:
         path = self.find(digest)
         return None if path is None else path.stat().st_size
 
+    def same(self, one: Digest, other: Digest) -> bool:
+        """Whether both are of the same bytes: where one is of a part, that has to be looked at."""
+        if one == other or not (as_part(one) or as_part(other)):
+            return one == other
+        return self.size(one) == self.size(other) and self.read(one) == self.read(other)
+
     def mapped(self, digest: Digest) -> memoryview:
         """All of a blob that is not empty, without a copy."""
         return mapped(self.path(digest))

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from osloom.base.digest import digest_part
 from osloom.base.errors import BuildError
 from osloom.compose.nix.install import Settings, install_packages
 from osloom.engine.step import Job
@@ -141,6 +142,23 @@ def test_what_is_something_else_already_is_refused(
     with pytest.raises(BuildError) as caught:
         bench.install(Tree({path: node}))
     assert caught.value.message == expected
+
+
+def test_a_base_may_have_a_store_path_already(bench: Bench) -> None:
+    """Its files are blobs, and those of the closure are parts of a NAR."""
+    path = f"nix/store/{APP}/app"
+    nar = bench.store.blobs.add(b"(own)(another)")
+    there = msgspec.structs.replace(bench.text("own"), mode=0o555, mtime=1)
+
+    def in_closure(start: int, size: int) -> tuple[Tree]:
+        node = Node("file", 0o555, mtime=1, size=size, digest=digest_part(nar, start, size))
+        return (Tree({f"nix/store/{APP}": DIRECTORY, path: node}),)
+
+    tree, _ = bench.install(Tree({path: there}), in_closure(1, 3))
+    assert bench.read(tree, path) == "own"
+    for start, size in ((6, 7), (6, 3)):
+        with pytest.raises(BuildError, match="is not as Nix has it"):
+            bench.install(Tree({path: there}), in_closure(start, size))
 
 
 def test_nix_inside_gets_a_database_and_the_profile_of_root(bench: Bench) -> None:

@@ -19,6 +19,7 @@ from osloom.engine.step import Job, action
 from osloom.model.application import Derived
 from osloom.model.closure import STORE, StorePath
 from osloom.model.tree import Node, Tree
+from osloom.store.blobs import Blobs
 
 _STORE = STORE.removeprefix("/")
 _STATE = "nix/var/nix"
@@ -62,7 +63,7 @@ def install_packages(job: Job) -> Mapping[str, Digest]:
     closure = dict(pair for tree in job.trees("closure") for pair in tree.items())
     profile = make_profile(settings.packages, closure, read=blobs.read, add=blobs.add)
     image = job.tree().without(() if settings.registered is None else _OF_A_RUNNING_NIX)
-    _check_store(image, closure)
+    _check_store(image, closure, blobs)
     root = Root({**image, **closure, **profile.tree}, blobs, settings.epoch)
     _add_state(root, image, profile)
     if settings.registered is not None:
@@ -82,7 +83,7 @@ def install_packages(job: Job) -> Mapping[str, Digest]:
     }
 
 
-def _check_store(image: Tree, closure: Mapping[str, Node]) -> None:
+def _check_store(image: Tree, closure: Mapping[str, Node], blobs: Blobs) -> None:
     """Whether nothing of the closure is in the image as something else."""
     for path in ("nix", _STORE):
         if path in image and image[path].kind != "dir":
@@ -92,13 +93,21 @@ def _check_store(image: Tree, closure: Mapping[str, Node]) -> None:
             )
     below = f"{_STORE}/"
     for path, node in image.items():
-        if path.startswith(below) and closure.get(path) != node:
+        if path.startswith(below) and not _is_same(node, closure.get(path), blobs):
             root = "/".join(path.split("/")[:3])
             if root in closure:
                 raise BuildError(
                     f"cannot put /{root} into the image: `/{path}` is not as Nix has it",
                     hint="nothing may change a store path: a script does, or the base has another",
                 )
+
+
+def _is_same(node: Node, other: Node | None, blobs: Blobs) -> bool:
+    """A base of the same store path has it from an archive of its own."""
+    if other is None or node.digest is None or other.digest is None:
+        return node == other
+    alike = msgspec.structs.replace(other, digest=node.digest) == node
+    return alike and blobs.same(node.digest, other.digest)
 
 
 def _add_state(root: Root, image: Tree, profile: Profile) -> None:
