@@ -9,7 +9,6 @@ import binascii
 import os
 import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
@@ -26,15 +25,18 @@ _PATIENCE = 60
 """Seconds that a helper may take; it may ask a person."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Credentials:
+class Credentials(msgspec.Struct, frozen=True, kw_only=True):
     """A name and a password, or an identity token for a token server."""
 
     username: str = ""
-    password: str = field(default="", repr=False)
-    identity_token: str = field(default="", repr=False)
+    password: str = ""
+    identity_token: str = ""
     source: str
     """Where they are from, for messages."""
+
+    def __repr__(self) -> str:
+        """Without what is secret: for logs."""
+        return f"Credentials(username={self.username!r}, source={self.source!r})"
 
     @property
     def basic(self) -> str:
