@@ -9,10 +9,10 @@ import contextlib
 import hashlib
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from urllib.parse import urljoin
 
 import msgspec
 
@@ -20,15 +20,19 @@ from osloom.base.addresses import without_login
 from osloom.base.digest import Digest, digest_json, to_hex
 from osloom.base.errors import FetchError
 from osloom.base.progress import Event, Reporter
+from osloom.fetch.http import AddressError, Http, Response, TransportError
+from osloom.fetch.trust import make_context
 from osloom.store.blobs import store_error
 from osloom.store.store import Store
-
-if TYPE_CHECKING:
-    import httpx
 
 _TRIES = 5
 _PAUSE = 0.5
 """Seconds before the second try; doubled each time."""
+_PATIENCE = 30.0
+"""Seconds without a byte."""
+_REDIRECTS = (301, 302, 303, 307, 308)
+_MOST_REDIRECTS = 20
+_GONE = (403, 404, 410)
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,41 +55,48 @@ class _AgainError(Exception):
 
 
 @contextlib.contextmanager
-def client() -> Iterator["httpx.Client"]:
+def client() -> Iterator[Http]:
     """An HTTP client; proxies and certificates come from the environment."""
-    import httpx
-
-    timeout = httpx.Timeout(30, connect=15)
-    limits = httpx.Limits(max_connections=16)
-    headers = {"User-Agent": "osloom"}
-    with httpx.Client(
-        timeout=timeout, limits=limits, headers=headers, follow_redirects=True
-    ) as made:
+    with Http(lambda: make_context([], None)) as made:
         yield made
 
 
-def fetch_text(http: "httpx.Client", url: str) -> bytes | None:
+def fetch_text(http: Http, url: str) -> bytes | None:
     """A small file that is verified by other means; None when it is not there."""
-    import httpx
-
+    problem = ""
     for attempt in range(_TRIES):
         try:
-            answer = http.get(url)
-            if answer.status_code in (403, 404, 410):
-                return None
-            answer.raise_for_status()
-        except httpx.InvalidURL as error:
-            raise _no_address(url) from error
-        except httpx.HTTPError as error:
-            if attempt + 1 == _TRIES:
-                raise FetchError(
-                    f"cannot fetch {url}: {error or type(error).__name__}",
-                    hint="check the network and the mirror, then run again",
-                ) from error
+            with _asked(http, url) as answer:
+                if answer.status in _GONE:
+                    return None
+                if answer.status == 200:
+                    return b"".join(answer.pieces())
+                problem = f"it answers with status {answer.status}"
+        except TransportError as error:
+            problem = str(error)
+        if attempt + 1 < _TRIES:
             time.sleep(_PAUSE * 2**attempt)
-        else:
-            return answer.content
-    raise AssertionError
+    raise FetchError(
+        f"cannot fetch {url}: {problem}", hint="check the network and the mirror, then run again"
+    )
+
+
+@contextlib.contextmanager
+def _asked(http: Http, url: str, headers: Mapping[str, str] | None = None) -> Iterator[Response]:
+    """The answer to a GET, redirects followed. Raises TransportError, and FetchError."""
+    place = url
+    for _ in range(_MOST_REDIRECTS + 1):
+        try:
+            answer = http.send("GET", place, headers=headers, patience=_PATIENCE)
+        except AddressError as error:
+            raise _no_address(place) from error
+        with contextlib.closing(answer):
+            onward = answer.headers.get("Location")
+            if onward is None or answer.status not in _REDIRECTS:
+                yield answer
+                return
+        place = urljoin(place, onward)
+    raise TransportError("it sends from one place to the next without end")
 
 
 def _no_address(url: str) -> FetchError:
@@ -134,9 +145,7 @@ def fetch_blob(store: Store, one: Wanted, *, report: Reporter) -> Digest:
     return one.digest
 
 
-def _fetch(
-    store: Store, http: "httpx.Client", one: Wanted, report: Reporter, stop: threading.Event
-) -> None:
+def _fetch(store: Store, http: Http, one: Wanted, report: Reporter, stop: threading.Event) -> None:
     event_id = f"fetch {one.digest}"
     report(
         Event(
@@ -160,7 +169,7 @@ def _fetch(
 
 
 def _fetch_from_any(
-    store: Store, http: "httpx.Client", one: Wanted, report: Reporter, stop: threading.Event
+    store: Store, http: Http, one: Wanted, report: Reporter, stop: threading.Event
 ) -> None:
     partial = store.partial(one.digest)
     problem = "no address is known"
@@ -188,7 +197,7 @@ def _fetch_from_any(
 
 
 def _transfer(
-    http: "httpx.Client",
+    http: Http,
     url: str,
     one: Wanted,
     partial: Path,
@@ -196,8 +205,6 @@ def _transfer(
     stop: threading.Event,
 ) -> None:
     """Bring `partial` to its full size, from where it is."""
-    import httpx
-
     have = partial.stat().st_size if partial.exists() else 0
     if have > one.size:
         partial.unlink()
@@ -206,14 +213,14 @@ def _transfer(
         return
     headers = {"Range": f"bytes={have}-"} if have else {}
     try:
-        with http.stream("GET", url, headers=headers) as answer:
-            if answer.status_code in (403, 404, 410):
-                raise GoneError(f"cannot fetch {url}: status {answer.status_code}")
-            if answer.status_code not in (200, 206):
-                raise _AgainError(f"{url} answered with status {answer.status_code}")
-            mode = "ab" if answer.status_code == 206 else "wb"
+        with _asked(http, url, headers) as answer:
+            if answer.status in _GONE:
+                raise GoneError(f"cannot fetch {url}: status {answer.status}")
+            if answer.status not in (200, 206):
+                raise _AgainError(f"{url} answered with status {answer.status}")
+            mode = "ab" if answer.status == 206 else "wb"
             with partial.open(mode) as file:
-                for chunk in answer.iter_raw():
+                for chunk in answer.pieces():
                     file.write(chunk)
                     report(
                         Event(
@@ -227,10 +234,8 @@ def _transfer(
                         raise FetchError("cannot fetch: stopped")
                     if file.tell() > one.size:
                         break
-    except httpx.InvalidURL as error:
-        raise _no_address(url) from error
-    except (httpx.HTTPError, httpx.StreamError) as error:
-        raise _AgainError(f"{url}: {error or type(error).__name__}") from error
+    except TransportError as error:
+        raise _AgainError(f"{url}: {error}") from error
     except OSError as error:
         raise store_error("write to", partial.parent.parent, error) from error
 

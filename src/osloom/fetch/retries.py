@@ -11,9 +11,10 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, TypeVar
 
 from osloom.base.errors import FetchError
+from osloom.fetch.http import ConnectError, SilentError, TransportError
 
 if TYPE_CHECKING:
-    import httpx
+    from email.message import Message
 
 _Kind = TypeVar("_Kind", bound=BaseException)
 
@@ -52,16 +53,14 @@ class Retries:
     @contextlib.contextmanager
     def transport(self) -> Iterator[None]:
         """Takes what may be better the next time. Raises FetchError for what will not."""
-        import httpx
-
         try:
             yield
-        except httpx.TransportError as error:
+        except TransportError as error:
             self._least = 0.0
             self._problem = explain(error, self._host, service=self._service)
             if _has(error, ssl.SSLCertVerificationError):
                 raise self._problem from error
-            self._most = _REFUSED_TRIES if isinstance(error, httpx.ConnectError) else _TRIES
+            self._most = _REFUSED_TRIES if isinstance(error, ConnectError) else _TRIES
 
     def failed(self, problem: str, least: float = 0.0) -> None:
         """The server itself wants another try, in `least` seconds or later."""
@@ -86,7 +85,7 @@ class Retries:
             raise FetchError(f"cannot use {self._host}: stopped")
 
 
-def retry_after(headers: "httpx.Headers") -> float:
+def retry_after(headers: "Message[str, str]") -> float:
     """Seconds, from a number or a date, RFC 9110 section 10.2.3; 0 when it does not say."""
     text = headers.get("Retry-After", "")
     with contextlib.suppress(ValueError):
@@ -97,10 +96,8 @@ def retry_after(headers: "httpx.Headers") -> float:
     return 0.0
 
 
-def explain(error: "httpx.TransportError", host: str, *, service: str = "registry") -> FetchError:
+def explain(error: TransportError, host: str, *, service: str = "registry") -> FetchError:
     """What a broken connection means for the user; `service` is what they call the host."""
-    import httpx
-
     is_registry = service == "registry"
     if found := _has(error, ssl.SSLCertVerificationError):
         return FetchError(
@@ -118,7 +115,7 @@ def explain(error: "httpx.TransportError", host: str, *, service: str = "registr
             else "see whether its address is right",
         )
     said = re.sub(r"^\[Errno -?\d+\] ", "", str(error)) or type(error).__name__
-    what = "no answer in time" if isinstance(error, httpx.TimeoutException) else said
+    what = "no answer in time" if isinstance(error, SilentError) else said
     return FetchError(
         f"cannot reach {host}: {what}", hint=f"check the network and the {service}'s name and port"
     )

@@ -3,7 +3,9 @@
 Both know https://docs.docker.com/reference/api/engine/version/v1.41/#tag/Image/operation/ImageLoad
 """
 
+import contextlib
 import os
+import ssl
 import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,6 +14,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from osloom.base.errors import Error, UsageError
+from osloom.fetch.http import Http, TransportError
 from osloom.fetch.said import printable
 
 _URL = "http://engine/v1.41/images/load?quiet=1"
@@ -75,24 +78,20 @@ def sockets(engine: str, environment: Mapping[str, str]) -> list[Path]:
 
 def load_archive(engine: str, socket: Path, archive: Iterator[bytes]) -> None:
     """Send a docker-archive. Raises Error with what the engine says."""
-    import httpx
-
-    transport = httpx.HTTPTransport(uds=os.fspath(socket))
-    timeout = httpx.Timeout(_PATIENCE, connect=15)
     headers = {"Content-Type": "application/x-tar"}
     try:
         with (
-            httpx.Client(transport=transport, timeout=timeout, headers=headers) as http,
-            http.stream("POST", _URL, content=archive) as answer,
+            Http(ssl.create_default_context, unix=socket) as http,
+            contextlib.closing(
+                http.send("POST", _URL, headers=headers, content=archive, patience=_PATIENCE)
+            ) as answer,
         ):
             body = bytearray()
-            for chunk in answer.iter_raw():
+            for chunk in answer.pieces():
                 body += chunk[: _MOST - len(body)]
-            status = answer.status_code
-    except httpx.TransportError as error:
-        raise Error(
-            f"cannot load into {engine} at {socket}: {str(error) or type(error).__name__}"
-        ) from error
+            status = answer.status
+    except TransportError as error:
+        raise Error(f"cannot load into {engine} at {socket}: {error}") from error
     # Its troubles come as lines, after it has said that all is well.
     problem = next((line.error or line.message for line in _lines(bytes(body)) if line.error), "")
     if status != 200 or problem:

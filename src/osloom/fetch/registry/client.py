@@ -6,15 +6,13 @@ plain HTTP. Bodies come as they are sent, never unpacked: digests are of those b
 
 import contextlib
 import os
-import ssl
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlencode, urljoin, urlsplit
 
 from osloom.base.errors import FetchError
-from osloom.fetch.connections import Connections
+from osloom.fetch.http import AddressError, Http, Response, SilentError, TransportError
 from osloom.fetch.registry.authorize import Authorizer, refused
 from osloom.fetch.registry.credentials import Keyring
 from osloom.fetch.registry.messages import SMALL, Answer, Request, read, said
@@ -23,9 +21,6 @@ from osloom.fetch.registry.trust import certificate_directories, given_authority
 from osloom.fetch.retries import AGAIN, Retries, retry_after
 from osloom.fetch.said import printable
 from osloom.fetch.trust import is_loopback, make_context, private_authorities
-
-if TYPE_CHECKING:
-    import httpx
 
 _HUB = "registry-1.docker.io"
 _REDIRECTS = (301, 302, 303, 307, 308)
@@ -40,7 +35,6 @@ class Client:
         self.host = host
         self.stopped = threading.Event()
         """Set when every thread is to give up; see `stop`."""
-        self._connections = Connections()
         self._server = _HUB if host == DOCKER_HUB else host
         self._directories = certificate_directories(host, environment)
         self._ca = given_authority(ca, environment)
@@ -49,19 +43,20 @@ class Client:
         # Without a private authority a registry on this machine speaks plain HTTP as a rule.
         self._plain_first = insecure or (self._loopback and not trusts)
         self._base = ""
-        self._guard = threading.Lock()
         self._connecting = threading.Lock()
-        self._clients: dict[str, httpx.Client] = {}
+        # A proxy of the environment does not lead back to this machine.
+        self._http = Http(
+            lambda: make_context(self._directories, self._ca), proxies=not self._loopback
+        )
         self._authorizer = Authorizer(host, Keyring(host, environment).find, insecure=insecure)
 
     def close(self) -> None:
-        for one in self._clients.values():
-            one.close()
+        self._http.close()
 
     def stop(self) -> None:
         """Make every thread give up, those too that wait for the registry."""
         self.stopped.set()
-        self._connections.shut()
+        self._http.shut()
 
     def retries(self) -> Retries:
         return Retries(self.host, self.stopped)
@@ -71,23 +66,23 @@ class Client:
         retries = self.retries()
         while True:
             with retries.transport(), self.stream(request) as answer:
-                if answer.status_code not in AGAIN:
+                if answer.status not in AGAIN:
                     return read(answer, limit)
                 retries.failed(
-                    f"it answered with status {answer.status_code}", retry_after(answer.headers)
+                    f"it answered with status {answer.status}", retry_after(answer.headers)
                 )
             retries.wait()
 
     def ask_once(self, request: Request) -> Answer:
-        """Send it a single time. Raises httpx.TransportError."""
+        """Send it a single time. Raises TransportError."""
         with self.stream(request) as answer:
             return read(answer, SMALL)
 
     @contextlib.contextmanager
-    def stream(self, request: Request) -> Iterator["httpx.Response"]:
+    def stream(self, request: Request) -> Iterator[Response]:
         """Send it once; the answer's body is not read yet.
 
-        Raises httpx.TransportError, and FetchError for what no other try would mend.
+        Raises TransportError, and FetchError for what no other try would mend.
         """
         self._connect()
         answer = self._authorized(request)
@@ -109,7 +104,7 @@ class Client:
             else None,
         )
 
-    def _authorized(self, request: Request) -> "httpx.Response":
+    def _authorized(self, request: Request) -> Response:
         url = urljoin(self._base + "/", request.url)
         refused_once = False
         for _ in range(_MOST_REDIRECTS + 2):
@@ -120,56 +115,27 @@ class Client:
                 header = self._authorizer.header(request.scopes, self._ask_token)
                 headers |= {"Authorization": header} if header else {}
             answer = self._send(request, url, headers)
-            if answer.status_code == 401 and is_own and not refused_once:
+            if answer.status == 401 and is_own and not refused_once:
                 refused_once = True
                 answer.close()
-                self._authorizer.learn(answer.headers.get_list("WWW-Authenticate"))
+                self._authorizer.learn(answer.headers.get_all("WWW-Authenticate", []))
                 self._authorizer.forget(request.scopes)
                 continue
             place = answer.headers.get("Location")
-            if place is None or not _is_followed(request.method, answer.status_code):
+            if place is None or not _is_followed(request.method, answer.status):
                 return answer
             answer.close()
             url = urljoin(url, place)
         raise FetchError(f"cannot use {self.host}: it sends from one place to the next without end")
 
-    def _send(self, request: Request, url: str, headers: Mapping[str, str]) -> "httpx.Response":
-        import httpx
-
-        http = self._client(url)
+    def _send(self, request: Request, url: str, headers: Mapping[str, str]) -> Response:
         content = request.content() if callable(request.content) else request.content
-        timeout = httpx.Timeout(request.patience, connect=15, pool=None)
         try:
-            made = http.build_request(
-                request.method,
-                url,
-                headers=headers,
-                content=content,
-                timeout=timeout,
-                extensions={"trace": self._connections.note},
+            return self._http.send(
+                request.method, url, headers=headers, content=content, patience=request.patience
             )
-        except httpx.InvalidURL as error:
+        except AddressError as error:
             raise FetchError(f"cannot use {self.host}: it refers to `{printable(url)}`") from error
-        return http.send(made, stream=True, follow_redirects=False)
-
-    def _client(self, url: str) -> "httpx.Client":
-        """One for plain HTTP and one for TLS: reading the system's authorities takes its time."""
-        import httpx
-
-        scheme = urlsplit(url).scheme
-        with self._guard:
-            if scheme not in self._clients:
-                context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-                if scheme == "https":
-                    context = make_context(self._directories, self._ca)
-                self._clients[scheme] = httpx.Client(
-                    verify=context,
-                    headers={"User-Agent": "osloom", "Accept-Encoding": "identity"},
-                    limits=httpx.Limits(max_connections=32, max_keepalive_connections=32),
-                    # A proxy of the environment does not lead back to this machine.
-                    trust_env=not self._loopback,
-                )
-            return self._clients[scheme]
 
     def _connect(self) -> None:
         """Find out how the registry is spoken to, and what it wants to see, once."""
@@ -183,27 +149,25 @@ class Client:
 
     def _find_base(self, retries: Retries) -> None:
         """Nothing secret is in the question, distribution-spec, Determining Support."""
-        import httpx
-
         bases = [f"http://{self._server}"] if self._plain_first else []
         for base in [*bases, f"https://{self._server}"]:
             try:
                 answer = self._send(Request(method="GET", url=""), f"{base}/v2/", {})
                 answer.close()
-            except (httpx.ConnectError, httpx.ReadError, httpx.RemoteProtocolError):
-                if base in bases:
+            except TransportError as error:
+                if base in bases and not isinstance(error, SilentError):
                     continue
                 raise
-            if answer.status_code in AGAIN:
+            if answer.status in AGAIN:
                 retries.failed(
-                    f"it answered with status {answer.status_code}", retry_after(answer.headers)
+                    f"it answered with status {answer.status}", retry_after(answer.headers)
                 )
                 return
             # What a TLS server says to plain HTTP.
-            if answer.status_code == 400 and base in bases:
+            if answer.status == 400 and base in bases:
                 continue
-            if answer.status_code == 401:
-                self._authorizer.learn(answer.headers.get_list("WWW-Authenticate"))
+            if answer.status == 401:
+                self._authorizer.learn(answer.headers.get_all("WWW-Authenticate", []))
             self._base = base
             return
 
@@ -239,11 +203,11 @@ class Client:
             with retries.transport():
                 answer = self._send(request, url, headers)
                 with contextlib.closing(answer):
-                    if answer.status_code not in AGAIN:
+                    if answer.status not in AGAIN:
                         found = read(answer, SMALL)
                         return found.status, found.body
                     retries.failed(
-                        f"it answered with status {answer.status_code}", retry_after(answer.headers)
+                        f"it answered with status {answer.status}", retry_after(answer.headers)
                     )
             retries.wait()
 

@@ -2,21 +2,18 @@
 
 import re
 import time
-from typing import TYPE_CHECKING
 
 from osloom.base.digest import digest_json, from_hex, to_hex
 from osloom.base.errors import FetchError
 from osloom.base.files import sha256_sparse
 from osloom.base.progress import Event, Reporter
+from osloom.fetch.http import Response
 from osloom.fetch.registry.client import Client
 from osloom.fetch.registry.descriptor import Descriptor
 from osloom.fetch.registry.messages import SMALL, Request, read
 from osloom.fetch.retries import AGAIN, Retries, retry_after
 from osloom.store.blobs import store_error
 from osloom.store.store import Store
-
-if TYPE_CHECKING:
-    import httpx
 
 
 def fetch_blob(
@@ -92,7 +89,7 @@ class _Download:
         headers = {"Range": f"bytes={have}-"} if have else {}
         request = Request(method="GET", url=self._url, scopes=scopes, headers=headers)
         with self._client.stream(request) as answer:
-            status = answer.status_code
+            status = answer.status
             if status in AGAIN:
                 retries.failed(f"it answered with status {status}", retry_after(answer.headers))
             elif status == 416 or (status == 206 and _start(answer) != have):
@@ -104,10 +101,10 @@ class _Download:
             else:
                 raise self._client.denied(read(answer, SMALL), scopes, self._title)
 
-    def _receive(self, answer: "httpx.Response", retries: Retries, *, append: bool) -> None:
+    def _receive(self, answer: Response, retries: Retries, *, append: bool) -> None:
         with self._partial.open("ab" if append else "wb") as file:
             # As they come: chunks of a size of our own would lose the last one of a cut-off body.
-            for chunk in answer.iter_raw():
+            for chunk in answer.pieces():
                 if file.tell() + len(chunk) > self._wanted.size:
                     file.truncate(0)
                     raise FetchError(
@@ -145,7 +142,7 @@ class _Download:
         self._store.results.save(digest_json(["fetch", found]), {"file": found})
 
 
-def _start(answer: "httpx.Response") -> int | None:
+def _start(answer: Response) -> int | None:
     """The first byte of a part, RFC 9110 section 14.4."""
     found = re.match(r"bytes ([0-9]{1,18})-", answer.headers.get("Content-Range", ""))
     return int(found[1]) if found else None

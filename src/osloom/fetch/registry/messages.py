@@ -9,7 +9,9 @@ import msgspec
 from osloom.fetch.said import printable
 
 if TYPE_CHECKING:
-    import httpx
+    from email.message import Message
+
+    from osloom.fetch.http import Response
 
 _PATIENCE = 30.0
 """Seconds without a byte."""
@@ -33,25 +35,25 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
     status: int
-    headers: "httpx.Headers"
+    headers: "Message[str, str]"
     body: bytes
     """One byte more than the limit when there is more."""
     url: str
     """Where it came from in the end; `Location` is relative to it."""
 
 
-def read(answer: "httpx.Response", limit: int) -> Answer:
+def read(answer: "Response", limit: int) -> Answer:
     """At most `limit` bytes of the body, and one more that says that there are more."""
     data = bytearray()
-    for chunk in answer.iter_raw():
+    for chunk in answer.pieces():
         data += chunk
         if len(data) > limit:
             break
     return Answer(
-        status=answer.status_code,
+        status=answer.status,
         headers=answer.headers,
         body=bytes(data[: limit + 1]),
-        url=str(answer.url),
+        url=answer.url,
     )
 
 

@@ -15,6 +15,7 @@ import msgspec
 from osloom.base.errors import FetchError
 from osloom.base.numbers import to_number
 from osloom.base.progress import Event, Reporter
+from osloom.fetch.http import TransportError
 from osloom.fetch.registry.blobs import has_blob, scopes_of
 from osloom.fetch.registry.client import Client
 from osloom.fetch.registry.descriptor import Descriptor
@@ -204,12 +205,10 @@ class _Upload:
 
     def _finish(self, session: _Session) -> Answer:
         """Send what is left; when that breaks it is not sent again: the upload may be over."""
-        import httpx
-
         url = _with_digest(session.url, self._blob.digest)
         try:
             answer = self._put_once("PUT", url, session.offset, self._blob.size, {})
-        except httpx.TransportError as error:
+        except TransportError as error:
             raise self._broken(str(error) or type(error).__name__) from error
         if answer.status in AGAIN:
             raise self._broken(f"status {answer.status}", retry_after(answer.headers))
@@ -271,7 +270,7 @@ class _Upload:
 
 
 def _location(answer: Answer) -> str:
-    return urljoin(answer.url, answer.headers["Location"])
+    return urljoin(answer.url, str(answer.headers["Location"]))
 
 
 def _with_digest(url: str, digest: str) -> str:

@@ -6,19 +6,17 @@ the host of the address alone. Bodies come as they are sent, never unpacked.
 
 import contextlib
 import hashlib
-import ssl
 import threading
 import time
 from base64 import b64encode
 from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
 from osloom.base.errors import FetchError
 from osloom.base.numbers import to_number
-from osloom.fetch.connections import Connections
 from osloom.fetch.download import GoneError
+from osloom.fetch.http import AddressError, Http, Response, SilentError
 from osloom.fetch.retries import AGAIN, Retries, retry_after
 from osloom.fetch.said import printable
 from osloom.fetch.storage import web_changes
@@ -26,9 +24,6 @@ from osloom.fetch.storage.access import Access
 from osloom.fetch.storage.changed import ChangedError
 from osloom.fetch.storage.signing import EMPTY, Signer, now
 from osloom.fetch.trust import is_loopback, make_context
-
-if TYPE_CHECKING:
-    import httpx
 
 MISSING = (403, 404, 410)
 """What is not there. S3 says 403 to those who may not list the bucket; Nix takes it as that, too."""
@@ -51,10 +46,10 @@ class Web:
         self._signer = signer
         self.is_bucket = signer is not None
         """It has no directories."""
-        self._connections = Connections()
         self._stopped = threading.Event()
-        self._guard = threading.Lock()
-        self._http: httpx.Client | None = None
+        # A proxy of the environment does not lead back to this machine.
+        loopback = is_loopback(urlsplit(base).hostname or "")
+        self._http = Http(lambda: make_context([], access.certificates), proxies=not loopback)
 
     def read(self, name: str, *, limit: int) -> bytes | None:
         return self.read_with_tag(name, limit=limit)[0]
@@ -64,7 +59,7 @@ class Web:
         retries = self.retries()
         while True:
             with retries.transport(), self.asked("GET", self.url(name)) as answer:
-                if answer.status_code in MISSING:
+                if answer.status in MISSING:
                     return None, ""
                 if self.is_good(answer, retries):
                     return self._small(answer, limit), answer.headers.get("ETag", "")
@@ -76,11 +71,11 @@ class Web:
         while True:
             headers = {"Range": f"bytes={have}-"} if have else {}
             with retries.transport(), self.asked("GET", self.url(name), headers) as answer:
-                if answer.status_code in MISSING:
+                if answer.status in MISSING:
                     raise GoneError(f"cannot find {self.base}/{name}")
                 if self.is_good(answer, retries, *([206] if have else [])):
                     # One that does not resume sends all of it again.
-                    again = 0 if answer.status_code == 206 else have
+                    again = 0 if answer.status == 206 else have
                     for chunk in self._chunks(answer):
                         fresh = chunk[again:] if again else chunk
                         again = max(again - len(chunk), 0)
@@ -99,7 +94,7 @@ class Web:
         retries = self.retries()
         while True:
             with retries.transport(), self.asked("HEAD", self.url(name)) as answer:
-                if answer.status_code in MISSING:
+                if answer.status in MISSING:
                     return None
                 if self.is_good(answer, retries):
                     # Without a length it is there all the same.
@@ -141,11 +136,10 @@ class Web:
 
     def stop(self) -> None:
         self._stopped.set()
-        self._connections.shut()
+        self._http.shut()
 
     def close(self) -> None:
-        if self._http is not None:
-            self._http.close()
+        self._http.close()
 
     def url(self, name: str) -> str:
         """The whole address of a file."""
@@ -159,9 +153,9 @@ class Web:
         """For one operation."""
         return Retries(self._host, self._stopped, service=self._access.service)
 
-    def is_good(self, answer: "httpx.Response", retries: Retries, *more: int) -> bool:
+    def is_good(self, answer: Response, retries: Retries, *more: int) -> bool:
         """Whether it is what was asked for. Raises FetchError where another try is in vain."""
-        status = answer.status_code
+        status = answer.status
         if status == 200 or status in more:
             return True
         if status not in AGAIN:
@@ -172,7 +166,7 @@ class Web:
         retries.failed(f"it answers with status {status}", retry_after(answer.headers))
         return False
 
-    def _small(self, answer: "httpx.Response", limit: int) -> bytes:
+    def _small(self, answer: Response, limit: int) -> bytes:
         data = bytearray()
         for chunk in self._chunks(answer):
             data += chunk
@@ -180,16 +174,14 @@ class Web:
                 raise FetchError(f"cannot use {answer.url}: it has more than {limit} bytes")
         return bytes(data)
 
-    def _chunks(self, answer: "httpx.Response") -> Iterator[bytes]:
-        import httpx
-
+    def _chunks(self, answer: Response) -> Iterator[bytes]:
         start, count, patience = time.monotonic(), 0, self._access.patience
-        for chunk in answer.iter_raw():
+        for chunk in answer.pieces():
             count += len(chunk)
             seconds = time.monotonic() - start
             if seconds > patience:
                 if count < _LEAST * seconds:
-                    raise httpx.ReadTimeout("it sends next to nothing")
+                    raise SilentError("it sends next to nothing")
                 start, count = time.monotonic(), 0
             yield chunk
 
@@ -200,13 +192,13 @@ class Web:
         url: str,
         headers: Mapping[str, str] | None = None,
         content: bytes | Path | None = None,
-    ) -> Iterator["httpx.Response"]:
+    ) -> Iterator[Response]:
         """The answer to one request, redirects followed."""
         for _ in range(_MOST_REDIRECTS + 1):
             self._check(url)
             answer = self._send(method, url, headers or {}, content)
             place = answer.headers.get("Location")
-            if place is None or not _is_followed(method, answer.status_code):
+            if place is None or not _is_followed(method, answer.status):
                 with contextlib.closing(answer):
                     yield answer
                 return
@@ -219,22 +211,17 @@ class Web:
 
     def _send(
         self, method: str, url: str, headers: Mapping[str, str], content: bytes | Path | None
-    ) -> "httpx.Response":
-        import httpx
-
-        patience = self._access.patience
+    ) -> Response:
         try:
-            request = self._client().build_request(
+            return self._http.send(
                 method,
                 url,
                 headers={**headers, **self._identity(method, url, content)},
                 content=_pieces(content) if isinstance(content, Path) else content,
-                timeout=httpx.Timeout(patience, connect=min(patience, 15), pool=None),
-                extensions={"trace": self._connections.note},
+                patience=self._access.patience,
             )
-        except httpx.InvalidURL as error:
+        except AddressError as error:
             raise FetchError(f"cannot use {self.base}: `{printable(url)}` is no address") from error
-        return self._client().send(request, stream=True, follow_redirects=False)
 
     def _identity(self, method: str, url: str, content: bytes | Path | None) -> dict[str, str]:
         if urlsplit(url)[:2] != urlsplit(self.base)[:2]:
@@ -260,24 +247,6 @@ class Web:
                 f"cannot use {self.base}: it sends on to `{printable(url)}`",
                 hint="it must not lead from https to plain http",
             )
-
-    def _client(self) -> "httpx.Client":
-        import httpx
-
-        with self._guard:
-            if self._http is None:
-                context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-                loopback = is_loopback(urlsplit(self.base).hostname or "")
-                if self.base.startswith("https:") or not loopback:
-                    context = make_context([], self._access.certificates)
-                self._http = httpx.Client(
-                    verify=context,
-                    headers={"User-Agent": "osloom", "Accept-Encoding": "identity"},
-                    limits=httpx.Limits(max_connections=32, max_keepalive_connections=32),
-                    # A proxy of the environment does not lead back to this machine.
-                    trust_env=not loopback,
-                )
-            return self._http
 
 
 def _is_followed(method: str, status: int) -> bool:

@@ -41,7 +41,7 @@ def write(
             retries.transport(),
             web.asked("PUT", web.url(name), headers, content) as answer,
         ):
-            status = answer.status_code
+            status = answer.status
             if status in _DONE:
                 return True
             if status == 412 or (status == 404 and "If-Match" in wanted):
@@ -85,7 +85,7 @@ def remove(web: "Web", name: str) -> None:
     retries = web.retries()
     while True:
         with retries.transport(), web.asked("DELETE", web.url(name)) as answer:
-            status = answer.status_code
+            status = answer.status
             if status in (*_DONE, 404, 410):
                 return
             if status in (403, 405, 501):

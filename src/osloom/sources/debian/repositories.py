@@ -27,7 +27,7 @@ from osloom.sources.debian.universe import Ranked
 from osloom.store.store import Store
 
 if TYPE_CHECKING:
-    import httpx
+    from osloom.fetch.http import Http
 
 _ROLLING = ("sid", "unstable", "experimental")
 """Suites that have no security or updates suite beside them."""
@@ -124,9 +124,7 @@ def open_suites(
         }
 
 
-def _open_release(
-    http: "httpx.Client", debian: Debian, suite: Suite, *, now: int
-) -> Release | None:
+def _open_release(http: "Http", debian: Debian, suite: Suite, *, now: int) -> Release | None:
     base = base_address(suite.source, debian)
     signed = fetch_text(http, f"{base}/dists/{suite.suite}/InRelease")
     if signed is None:
