@@ -1,17 +1,16 @@
 """How storage may be spoken to: who to be, whom to trust, how long to wait."""
 
-import netrc
 import os
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from osloom.base.errors import FetchError
 
 PATIENCE = 30.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Access:
+class Access(msgspec.Struct, frozen=True, kw_only=True):
     """What of this machine's settings it takes to use storage elsewhere."""
 
     netrc: Path | None = None
@@ -27,6 +26,8 @@ class Access:
         """Name and password for a host, where there are some. Raises FetchError."""
         if self.netrc is None or not self.netrc.exists():
             return None
+        import netrc
+
         try:
             found = netrc.netrc(os.fspath(self.netrc)).authenticators(host)
         except (OSError, netrc.NetrcParseError, UnicodeDecodeError) as error:

@@ -8,10 +8,11 @@
 The parameters are those of Nix's stores, nix3-help-stores; what others it has is passed over.
 """
 
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
+
+import msgspec
 
 from osloom.base.addresses import without_login
 from osloom.base.errors import FetchError
@@ -20,8 +21,7 @@ _REGION = "us-east-1"
 """Of those who do not say it, as S3 itself and Nix have it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Location:
+class Location(msgspec.Struct, frozen=True, kw_only=True):
     """One address, taken apart."""
 
     text: str
@@ -29,11 +29,13 @@ class Location:
     kind: Literal["directory", "web", "s3"]
     base: str
     """The directory, or the address that names are put behind; without a slash at its end."""
-    parameters: dict[str, str] = field(default_factory=dict)
+    parameters: dict[str, str] = {}
 
     def below(self, name: str) -> "Location":
         """A directory in it."""
-        return replace(self, text=f"{self.text.rstrip('/')}/{name}", base=f"{self.base}/{name}")
+        return msgspec.structs.replace(
+            self, text=f"{self.text.rstrip('/')}/{name}", base=f"{self.base}/{name}"
+        )
 
     @property
     def region(self) -> str:

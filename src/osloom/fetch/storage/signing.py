@@ -3,15 +3,15 @@
 https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html
 """
 
-import configparser
 import hashlib
 import hmac
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
+
+import msgspec
 
 from osloom.base.errors import FetchError
 from osloom.fetch.storage.location import Location
@@ -20,8 +20,7 @@ EMPTY = hashlib.sha256(b"").hexdigest()
 _ALGORITHM = "AWS4-HMAC-SHA256"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Signer:
+class Signer(msgspec.Struct, frozen=True, kw_only=True):
     """Who asks, and where."""
 
     key: str
@@ -82,6 +81,9 @@ def find_signer(location: Location, environment: Mapping[str, str] | None = None
             token=given.get("AWS_SESSION_TOKEN", ""),
             region=location.region,
         )
+    # What most who fetch never need.
+    import configparser
+
     named = given.get("AWS_SHARED_CREDENTIALS_FILE")
     path = Path(named or Path(given.get("HOME") or Path.home()) / ".aws/credentials")
     section = profile or given.get("AWS_PROFILE") or "default"

@@ -107,6 +107,9 @@ class _Fetch:
         batch = next(batches)
         left = sum(one.nar_size for one in paths) - sum(one.nar_size for one in batch)
         slots = self._executor.slots
+        count = min(slots - 1, left // _STARTED)
+        # While they can still be copies: of a process with threads there are none.
+        self._executor.prepare([self._step(())] * count, many=False)
         with (
             open_caches(self._origins) as caches,
             ThreadPoolExecutor(max_workers=slots) as pool,
@@ -114,10 +117,7 @@ class _Fetch:
             self._executor.decode_here()
             here = Bringer(self._store, self._origins, caches, self._report)
             # This process works, too: it has long begun when the others have started.
-            others = [
-                pool.submit(self._ask_for_all, batches)
-                for _ in range(min(slots - 1, left // _STARTED))
-            ]
+            others = [pool.submit(self._ask_for_all, batches) for _ in range(count)]
             for one in others:
                 one.add_done_callback(lambda done: here.stop() if _failure(done) else None)
             try:
@@ -164,12 +164,14 @@ class _Fetch:
             yield batch
 
     def _ask(self, paths: Sequence[StorePath]) -> list[str]:
+        made = self._executor.run(self._step(paths), {}, report=self._report)
+        return str(made.facts["gone"]).split()
+
+    def _step(self, paths: Sequence[StorePath]) -> Step:
         batch = Batch(paths=tuple(paths), origins=self._origins)
-        step = Step(
+        return Step(
             action=bring_paths, title="fetch store paths", parameters=msgspec.to_builtins(batch)
         )
-        made = self._executor.run(step, {}, report=self._report)
-        return str(made.facts["gone"]).split()
 
 
 def _failure(future: Future[list[str]]) -> BaseException | None:
