@@ -1,9 +1,8 @@
 """A command as a process of its own, which starts and ends in the least time."""
 
-import contextlib
 import gc
-import importlib
-import sys
+
+from osloom.base.imports import import_without
 
 _FEW = 100_000
 """Objects that a command makes before Python looks for cycles among them: it makes hardly any."""
@@ -27,15 +26,3 @@ def prepare() -> None:
     import_without("shutil", "lzma")
     # On Python 3.11 it would only be asked for what `typing` has, too.
     import_without("msgspec", "typing_extensions")
-
-
-def import_without(name: str, absent: str) -> None:
-    """Import a module as if another, which it takes where it is there, were not."""
-    if name not in sys.modules and absent not in sys.modules:
-        sys.modules[absent] = None  # type: ignore[assignment]
-        try:
-            # One that cannot do without is imported by who needs it.
-            with contextlib.suppress(ImportError):
-                importlib.import_module(name)
-        finally:
-            del sys.modules[absent]

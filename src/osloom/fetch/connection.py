@@ -1,16 +1,15 @@
 """One connection of `fetch.http`: to a server, to its proxy, or to a socket of this machine."""
 
 import contextlib
-import http.client
 import os
 import select
 import socket
-import ssl
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from osloom.base.imports import import_without
 from osloom.fetch.http import (
     AddressError,
     ConnectError,
@@ -22,6 +21,13 @@ from osloom.fetch.http import (
     pieces_of,
 )
 from osloom.fetch.proxy import find_proxy
+
+# Loading it takes longer than many requests to this machine; where it is needed `context` has it.
+import_without("http.client", "ssl")
+import http.client  # noqa: E402
+
+if TYPE_CHECKING:
+    import ssl
 
 _INFORMATIONAL = range(102, 200)
 """Statuses before the answer itself; http.client knows 100 alone. 101 answers what nobody asks."""
@@ -36,7 +42,7 @@ class Connection(http.client.HTTPConnection):
     def __init__(
         self,
         server: Server,
-        context: ssl.SSLContext | None,
+        context: "ssl.SSLContext | None",
         *,
         unix: Path | None,
         proxies: bool,
@@ -69,7 +75,7 @@ class Connection(http.client.HTTPConnection):
     def open(
         cls,
         server: Server,
-        context: ssl.SSLContext | None,
+        context: "ssl.SSLContext | None",
         *,
         seconds: float,
         note: Callable[[socket.socket], None],
@@ -83,13 +89,14 @@ class Connection(http.client.HTTPConnection):
             with explained(ConnectError):
                 made.connect()
                 assert made.sock is not None
-                if context is not None:
-                    made.sock = context.wrap_socket(
+                if context is None:
+                    note(made.sock)
+                else:
+                    made.sock = wrapped = context.wrap_socket(
                         made.sock, server_hostname=server.host, do_handshake_on_connect=False
                     )
-                note(made.sock)
-                if isinstance(made.sock, ssl.SSLSocket):
-                    made.sock.do_handshake()
+                    note(wrapped)
+                    wrapped.do_handshake()
         except BaseException:
             made.close()
             raise

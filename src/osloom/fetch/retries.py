@@ -3,7 +3,6 @@
 import contextlib
 import math
 import re
-import ssl
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -58,6 +57,8 @@ class Retries:
         except TransportError as error:
             self._least = 0.0
             self._problem = explain(error, self._host, service=self._service)
+            import ssl
+
             if _has(error, ssl.SSLCertVerificationError):
                 raise self._problem from error
             self._most = _REFUSED_TRIES if isinstance(error, ConnectError) else _TRIES
@@ -98,6 +99,8 @@ def retry_after(headers: "Message[str, str]") -> float:
 
 def explain(error: TransportError, host: str, *, service: str = "registry") -> FetchError:
     """What a broken connection means for the user; `service` is what they call the host."""
+    import ssl
+
     is_registry = service == "registry"
     if found := _has(error, ssl.SSLCertVerificationError):
         return FetchError(

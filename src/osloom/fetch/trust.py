@@ -1,22 +1,27 @@
 """Whom to trust: the TLS of servers, and hosts that are this machine."""
 
 import ipaddress
-import ssl
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from osloom.base.errors import FetchError
+
+if TYPE_CHECKING:
+    import ssl
 
 
 def private_authorities(directories: Sequence[Path]) -> list[Path]:
     return [path for one in directories for path in sorted(one.glob("*.crt"))]
 
 
-def make_context(directories: Sequence[Path], ca: Path | None) -> ssl.SSLContext:
+def make_context(directories: Sequence[Path], ca: Path | None) -> "ssl.SSLContext":
     """The authorities of the system, those of the directories and `ca`; and client certificates.
 
     Raises FetchError with the file that cannot be read.
     """
+    import ssl
+
     context = ssl.create_default_context()
     paths = ssl.get_default_verify_paths()
     if not any(path and Path(path).exists() for path in (paths.cafile, paths.capath)):
@@ -43,6 +48,8 @@ def make_context(directories: Sequence[Path], ca: Path | None) -> ssl.SSLContext
 
 
 def _reason(error: OSError) -> str:
+    import ssl
+
     if isinstance(error, ssl.SSLError):
         return "it holds no certificate"
     return error.strerror or str(error)

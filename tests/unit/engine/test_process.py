@@ -16,7 +16,7 @@ import pytest
 PROGRAM = """
 import json, os, sys, threading, time
 from pathlib import Path
-from osloom.cli.start import import_without
+from osloom.base.imports import import_without
 import_without("shutil", "lzma")
 from osloom.base.progress import silent
 from osloom.engine.build import Builder
@@ -112,7 +112,7 @@ def test_the_process_itself_decodes_as_its_workers_do(tmp_path: Path) -> None:
     program = """
 import sys
 from pathlib import Path
-from osloom.cli.start import import_without
+from osloom.base.imports import import_without
 import_without("shutil", "lzma")
 from osloom.engine.executor import LocalExecutor
 from osloom.store.store import Store

@@ -108,6 +108,10 @@ class _Fetch:
         left = sum(one.nar_size for one in paths) - sum(one.nar_size for one in batch)
         slots = self._executor.slots
         count = min(slots - 1, left // _STARTED)
+        if count:
+            # What each of them would load for itself.
+
+            import osloom.fetch.connection  # noqa: F401
         # While they can still be copies: of a process with threads there are none.
         self._executor.prepare([self._step(())] * count, many=False)
         with (
