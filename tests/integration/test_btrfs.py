@@ -6,9 +6,10 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+import zstandard
 
 from integration.conftest import Workshop
-from osloom.assemble.btrfs import write_btrfs
+from osloom.assemble.btrfs import Compress, write_btrfs
 from osloom.engine.step import Job
 from osloom.store.store import Store
 from support.files import empty, everything
@@ -26,6 +27,11 @@ outputs = ["disk"]
 
 [image.server.disk]
 filesystem = "btrfs"
+compression = "zstd"
+
+[[image.server.test]]
+name = "its root is compressed"
+run = "findmnt -nro FSTYPE / | grep -qx btrfs && sha256sum /usr/lib/systemd/systemd /usr/bin/* >/dev/null"
 """
 
 
@@ -37,16 +43,15 @@ def btrfs(tmp_path_factory: pytest.TempPathFactory, store: Path) -> Btrfs:
     )
 
 
-@pytest.mark.parametrize("compression", [None, "zstd"])
+@pytest.mark.parametrize("compress", [None, zstandard.ZstdCompressor().compress])
 def test_the_file_system_is_whole_and_holds_the_tree(
-    tmp_path: Path, btrfs: Btrfs, compression: str | None
+    tmp_path: Path, btrfs: Btrfs, compress: Compress | None
 ) -> None:
     store = Store(tmp_path / "store")
     tree = everything(store.blobs)
-    parameters = {"epoch": 1_700_000_000, "compression": compression}
-    job = Job(store=store, parameters=parameters, inputs={}, work=tmp_path)
+    job = Job(store=store, parameters={"epoch": 1_700_000_000}, inputs={}, work=tmp_path)
     image = tmp_path / "image"
-    write_btrfs(job, tree, empty(image, 128 << 20), uuid.UUID(int=7))
+    write_btrfs(job, tree, empty(image, 128 << 20), uuid.UUID(int=7), compress)
     btrfs("check", "--check-data-csum", image)
     said = btrfs("inspect-internal", "dump-tree", "--tree", "5", image)
     for expected in (
@@ -73,8 +78,10 @@ def test_the_file_system_is_whole_and_holds_the_tree(
                 pass
 
 
-def test_a_disk_with_btrfs_is_the_same_elsewhere(tmp_path: Path, store: Path) -> None:
+def test_a_disk_with_btrfs_is_the_same_elsewhere_and_boots(tmp_path: Path, store: Path) -> None:
+    """Its contents are compressed by the locked zstd, and read by a kernel."""
     (tmp_path / "osloom.toml").write_text(_SERVER)
     server = Workshop(tmp_path, store)
     server("lock").check()
     assert server("verify").check().stdout == "server/server.raw: identical\n"
+    server("test").check()

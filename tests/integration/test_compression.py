@@ -16,7 +16,7 @@ from integration.conftest import Workshop
 from osloom.api.plan import plan
 from osloom.api.project import open_project
 from osloom.api.session import Session
-from osloom.assemble.compression import command, compress, compress_each
+from osloom.assemble.compression import command, compress, compress_each, frame_compressor
 from osloom.base.errors import CommandError, StoreError
 from osloom.base.progress import silent
 from osloom.engine.encoder import load_encoder
@@ -160,6 +160,16 @@ def test_frames_are_the_same_from_library_and_program(
     assert list(compress_each(job, contents, 2, tools="tools")) == with_library
     assert [READERS["zstd"](frame) for frame in with_library] == contents
     assert list(job.work.iterdir()) == []
+
+
+def test_frames_made_one_by_one_are_the_same(job: Job, without_library: Callable[[], None]) -> None:
+    contents = [DATA[:131_072], b"x", DATA[131_072:262_144]]
+    together = list(compress_each(job, contents, 3, tools="tools"))
+    compress_one = frame_compressor(job, 3, tools="tools")
+    assert [compress_one(content) for content in contents] == together
+    without_library()
+    by_program = frame_compressor(job, 3, tools="tools")
+    assert [by_program(content) for content in contents] == together
 
 
 def test_a_library_that_does_not_fit_is_not_taken(tmp_path: Path) -> None:

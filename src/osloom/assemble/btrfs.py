@@ -40,14 +40,15 @@ _SUMS = 500
 Compress = Callable[[bytes], bytes]
 
 
-def write_btrfs(job: Job, tree: Tree, place: Place, identity: uuid.UUID) -> None:
+def write_btrfs(
+    job: Job, tree: Tree, place: Place, identity: uuid.UUID, compress: Compress | None = None
+) -> None:
     """Make `place`, which is empty, a btrfs that holds `tree`; `identity` is its UUID.
 
-    Of the job's parameters `epoch` and `compression` (`zstd` or `zstd,LEVEL`) count.
+    `compress` makes a frame of zstd of up to 128 KiB. Of the job's parameters `epoch` counts.
     """
     size = place.size - place.size % btrfs.SECTOR
     epoch = job.parameters["epoch"]
-    compress = _compressor(job.parameters["compression"])
     with place.writing() as put:
         contents = _Contents(put, size, compress)
         files = Files(tree, job.store.blobs, contents, epoch=epoch).items()
@@ -61,17 +62,6 @@ def write_btrfs(job: Job, tree: Tree, place: Place, identity: uuid.UUID) -> None
         )
         if not writer.write(put, held):
             raise _too_small(size)
-
-
-def _compressor(setting: str | None) -> Compress | None:
-    """`setting` is `zstd`, `zstd,9` or `zstd,level=9` (definition.compression)."""
-    if not setting:
-        return None
-    import zstandard
-
-    _, *levels = setting.split(",")
-    level = int(levels[-1].removeprefix("level=")) if levels else 3
-    return zstandard.ZstdCompressor(level=level).compress
 
 
 def _too_small(size: int) -> BuildError:

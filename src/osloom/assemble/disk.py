@@ -12,7 +12,7 @@ from pathlib import Path
 from uuid import UUID
 
 from osloom.assemble.esp import esp_contents
-from osloom.assemble.filesystem import MAKERS
+from osloom.assemble.filesystem import MAKERS, compressors_of
 from osloom.assemble.place import Place, make_disk_file, write_contents
 from osloom.assemble.request import Product, Request
 from osloom.assemble.uki import plan_uki, root_id
@@ -93,6 +93,11 @@ def plan_disk(request: Request, tree: Output, ukis: Mapping[str, Output]) -> tup
             "root": root_id(request.tree),
             "size": settings.size,
         },
-        inputs={"tree": tree, **ukis, "tools": request.tools},
+        inputs={
+            "tree": tree,
+            **ukis,
+            "tools": request.tools,
+            **compressors_of(settings.filesystem, settings.compression, request.compressors),
+        },
     )
     return (Product(path=f"{request.name}.{settings.format}", output=disk.output("file")),)

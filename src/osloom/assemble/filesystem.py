@@ -8,17 +8,19 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 
 from osloom.assemble.btrfs import MINIMUM, ROOM, write_btrfs
+from osloom.assemble.compression import frame_compressor
 from osloom.assemble.place import Place
 from osloom.base.digest import derive_uuid
 from osloom.base.errors import BuildError
 from osloom.base.files import copy_into
-from osloom.engine.step import Job
+from osloom.engine.step import Job, Output
 from osloom.model.size import parse_size
 from osloom.model.tar import write_tar
 from osloom.model.tree import Node, Tree
 
 _MIB = 1 << 20
 _BLOCK = 4096
+_ZSTD_LEVEL = 3
 
 
 def needed_size(tree: Tree) -> int:
@@ -93,7 +95,22 @@ def _btrfs_size(job: Job, tree: Tree) -> int:
 
 
 def _btrfs(job: Job, tree: Tree, place: Place) -> None:
-    write_btrfs(job, tree, place, derive_uuid("filesystem", "root", tree.digest))
+    identity = derive_uuid("filesystem", "root", tree.digest)
+    setting = job.parameters["compression"]
+    if not setting:
+        write_btrfs(job, tree, place, identity)
+        return
+    # `zstd`, `zstd,9` or `zstd,level=9` (definition.compression).
+    _, _, level = setting.partition(",")
+    number = int(level.removeprefix("level=") or _ZSTD_LEVEL)
+    write_btrfs(job, tree, place, identity, frame_compressor(job, number, tools="compressors"))
+
+
+def compressors_of(
+    filesystem: str, compression: str | None, compressors: Output
+) -> Mapping[str, Output]:
+    """The inputs that a step needs beside its own for such a file system."""
+    return {"compressors": compressors} if filesystem == "btrfs" and compression else {}
 
 
 class Maker(msgspec.Struct, frozen=True):
