@@ -1,14 +1,19 @@
 """One client against servers that say what a test has them say, over real connections."""
 
 import contextlib
+import os
 import socket
 import ssl
 import threading
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from osloom.base.errors import FetchError
 from osloom.fetch.http import AddressError, ConnectError, Http, SilentError, TransportError
@@ -321,6 +326,65 @@ def test_tls_goes_through_a_tunnel(http: Http, monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(ConnectError, match="407 Who are you"):
         get(http, "https://mirror.example/a")
     assert proxy.requests[0].startswith(b"CONNECT mirror.example:443 HTTP/1.")
+
+
+def certificate(directory: Path) -> Path:
+    """One that its key signed itself, and the key, in one file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "mirror.example")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.DNSName("mirror.example")]), critical=False
+        )
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    plain = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    place = directory / "server.pem"
+    place.write_bytes(key.private_bytes(pem, *plain) + made.public_bytes(pem))
+    return place
+
+
+def test_a_tunnel_ends_at_the_server_whose_name_was_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = certificate(tmp_path)
+    listener = socket.create_server(("127.0.0.1", 0))
+    heard: list[bytes] = []
+
+    def serve() -> None:
+        accepted, _ = listener.accept()
+        heard.append(accepted.recv(65536))
+        accepted.sendall(b"HTTP/1.1 200 Connected\r\n\r\n")
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(place)
+        with context.wrap_socket(accepted, server_side=True) as connection:
+            for _ in range(2):
+                heard.append(connection.recv(65536))
+                connection.sendall(OK)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    proxy = f"http://me:it@127.0.0.1:{listener.getsockname()[1]}"
+    monkeypatch.setenv("https_proxy", proxy)
+    with Http(lambda: ssl.create_default_context(cafile=os.fspath(place))) as http:
+        assert get(http, "https://mirror.example/a") == b"ok"
+        assert get(http, "https://mirror.example/b") == b"ok"
+    thread.join()
+    listener.close()
+    assert heard[0].startswith(b"CONNECT mirror.example:443 HTTP/1.")
+    assert b"Proxy-Authorization: Basic bWU6aXQ=\r\n" in heard[0]
+    for path, request in zip((b"/a", b"/b"), heard[1:], strict=True):
+        assert request.startswith(b"GET " + path + b" HTTP/1.1\r\nHost: mirror.example\r\n")
+        assert b"Proxy-Authorization" not in request
 
 
 def test_some_hosts_need_no_proxy(http: Http, monkeypatch: pytest.MonkeyPatch) -> None:
