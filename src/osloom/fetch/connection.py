@@ -45,12 +45,11 @@ class Connection(http.client.HTTPConnection):
         context: "ssl.SSLContext | None",
         *,
         unix: Path | None,
-        proxies: bool,
     ) -> None:
         self.server = server
         self._tls = context
         self._path = unix
-        proxy = find_proxy(server) if proxies and unix is None else None
+        proxy = find_proxy(server) if unix is None else None
         at = urlsplit(proxy) if proxy else None
         super().__init__(
             (at.hostname if at else None) or server.host, at.port or 80 if at else server.port
@@ -80,10 +79,9 @@ class Connection(http.client.HTTPConnection):
         seconds: float,
         note: Callable[[socket.socket], None],
         unix: Path | None,
-        proxies: bool,
     ) -> "Connection":
         """Connect within `seconds`; `note` gets the socket. Raises ConnectError, SilentError."""
-        made = cls(server, context, unix=unix, proxies=proxies)
+        made = cls(server, context, unix=unix)
         made.timeout = seconds
         try:
             with explained(ConnectError):

@@ -60,19 +60,17 @@ class Http:
     """See the module. For any number of threads.
 
     `context` gives what TLS trusts, when it is needed; `unix` is a socket of this machine that all
-    requests go to. Without `proxies` those of the environment are left alone.
+    requests go to.
     """
 
     def __init__(
         self,
         context: "Callable[[], ssl.SSLContext]",
         *,
-        proxies: bool = True,
         unix: Path | None = None,
     ) -> None:
         self._make_context = context
         self._context: ssl.SSLContext | None = None
-        self._proxies = proxies
         self._unix = unix
         self._guard = threading.Lock()
         self._kept: dict[Server, list[Connection]] = {}
@@ -172,7 +170,6 @@ class Http:
             seconds=seconds,
             note=self._note,
             unix=self._unix,
-            proxies=self._proxies,
         )
 
     def _tls(self) -> "ssl.SSLContext":

@@ -6,11 +6,13 @@ from urllib.parse import urlsplit
 from osloom.base.addresses import without_login
 from osloom.base.errors import FetchError
 from osloom.fetch.http import Server
+from osloom.fetch.trust import is_loopback
 
 
 def find_proxy(server: Server) -> str | None:
-    """The address of the proxy for a server. Raises FetchError for one that cannot be used."""
-    if not any(name.lower().endswith("_proxy") for name in os.environ):
+    """The address of the proxy for a server: none where that is this machine, to which no proxy
+    leads back. Raises FetchError for one that cannot be used."""
+    if is_loopback(server.host) or not any(name.lower().endswith("_proxy") for name in os.environ):
         return None
     # Loading it takes longer than a request.
     from urllib import request

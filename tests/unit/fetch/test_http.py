@@ -388,14 +388,14 @@ def test_a_tunnel_ends_at_the_server_whose_name_was_asked_for(
 
 
 def test_some_hosts_need_no_proxy(http: Http, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that `no_proxy` names, and this machine."""
     server = Server([OK])
     monkeypatch.setenv("all_proxy", "http://127.0.0.1:1")
-    monkeypatch.setenv("no_proxy", "localhost,127.0.0.1")
     assert get(http, server.url) == b"ok"
-    other = Server([OK])
-    monkeypatch.delenv("no_proxy")
-    with Http(ssl.create_default_context, proxies=False) as without:
-        assert get(without, other.url) == b"ok"
+    for names, refused in (("mirror.invalid,b", "name|Name"), ("b", "refused")):
+        monkeypatch.setenv("no_proxy", names)
+        with pytest.raises(ConnectError, match=refused):
+            get(http, "http://mirror.invalid/")
 
 
 def test_a_proxy_that_osloom_does_not_speak_to(http: Http, monkeypatch: pytest.MonkeyPatch) -> None:

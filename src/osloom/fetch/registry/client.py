@@ -38,16 +38,13 @@ class Client:
         self._server = _HUB if host == DOCKER_HUB else host
         self._directories = certificate_directories(host, environment)
         self._ca = given_authority(ca, environment)
-        self._loopback = is_loopback(urlsplit(f"//{host}").hostname or "")
+        loopback = is_loopback(urlsplit(f"//{host}").hostname or "")
         trusts = self._ca is not None or bool(private_authorities(self._directories))
         # Without a private authority a registry on this machine speaks plain HTTP as a rule.
-        self._plain_first = insecure or (self._loopback and not trusts)
+        self._plain_first = insecure or (loopback and not trusts)
         self._base = ""
         self._connecting = threading.Lock()
-        # A proxy of the environment does not lead back to this machine.
-        self._http = Http(
-            lambda: make_context(self._directories, self._ca), proxies=not self._loopback
-        )
+        self._http = Http(lambda: make_context(self._directories, self._ca))
         self._authorizer = Authorizer(host, Keyring(host, environment).find, insecure=insecure)
 
     def close(self) -> None:

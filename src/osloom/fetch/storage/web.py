@@ -23,7 +23,7 @@ from osloom.fetch.storage import web_changes
 from osloom.fetch.storage.access import Access
 from osloom.fetch.storage.changed import ChangedError
 from osloom.fetch.storage.signing import EMPTY, Signer, now
-from osloom.fetch.trust import is_loopback, make_context
+from osloom.fetch.trust import make_context
 
 MISSING = (403, 404, 410)
 """What is not there. S3 says 403 to those who may not list the bucket; Nix takes it as that, too."""
@@ -47,9 +47,7 @@ class Web:
         self.is_bucket = signer is not None
         """It has no directories."""
         self._stopped = threading.Event()
-        # A proxy of the environment does not lead back to this machine.
-        loopback = is_loopback(urlsplit(base).hostname or "")
-        self._http = Http(lambda: make_context([], access.certificates), proxies=not loopback)
+        self._http = Http(lambda: make_context([], access.certificates))
 
     def read(self, name: str, *, limit: int) -> bytes | None:
         return self.read_with_tag(name, limit=limit)[0]
