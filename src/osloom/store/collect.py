@@ -139,7 +139,9 @@ def _follow_trees(store: Store, wanted: set[Digest]) -> None:
 def _sweep(store: Store, wanted: set[Digest]) -> tuple[int, int]:
     count = freed = 0
     for path, digest in _blob_files(store):
-        if digest not in wanted:
+        # A part that no root has a link to can be had from its whole again.
+        spare = as_part(digest) is not None and path.stat().st_nlink == 1
+        if digest not in wanted or spare:
             freed += _disk_size(path)
             path.unlink()
             count += 1

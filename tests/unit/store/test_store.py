@@ -13,6 +13,7 @@ import pytest
 
 from osloom.base.digest import Digest, digest_bytes, digest_json, digest_part
 from osloom.base.errors import StoreError
+from osloom.base.files import remove_tree
 from osloom.model.tree import Node, Tree
 from osloom.store import collect
 from osloom.store.results import boot_id
@@ -166,9 +167,13 @@ def test_a_part_is_read_where_it_is_and_is_a_file_when_one_is_wanted(store: Stor
     assert (root / "a").read_bytes() == b"one"
     assert (root / "a").stat().st_mode & 0o777 == 0o755
     assert store.blobs.path(second).read_bytes() == b"second"
+    assert len(list((store.root / "blobs").rglob("*+*"))) == 2
     store.results.save(digest_json("kept"), {"tree": tree})
-    assert collect.prune(store, days=1).blobs == 1
-    assert store.blobs.read(one) == b"one"
+    # Of no tree, and then only of a tree whose root is gone.
+    for count in (1, 1, 0):
+        assert collect.prune(store, days=1).blobs == count
+        assert store.blobs.read(one) == b"one"
+        remove_tree(root)
 
 
 def test_a_part_is_gone_with_its_whole(store: Store) -> None:
